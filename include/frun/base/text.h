@@ -1,0 +1,35 @@
+/**
+ * Octets to text and back: base64 and hexadecimal.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_BASE_TEXT_H
+#define FRUN_BASE_TEXT_H
+
+#include "frun/base/err.h"
+#include "frun/base/span.h"
+
+#include <stddef.h>
+
+/** Octets of base64 text for @p n octets, with the final NUL. */
+#define TEXT_BASE64_BYTES(n) (((n) + 2) / 3 * 4 + 1)
+
+/** Encode as base64 with padding. @param s octets @param out TEXT_BASE64_BYTES(s.n) octets,
+ * NUL-terminated @return text length. Thread: any. Source: RFC 4648 4. */
+size_t text_base64(struct span s, char *out);
+
+/**
+ * Decode base64 strictly: padding required, no blanks, unused bits zero.
+ *
+ * @param s        text
+ * @param out      at least s.n / 4 * 3 octets
+ * @param out_len  out: octets written
+ * @return FRUN_OK; FRUN_E_SYNTAX not base64
+ * Thread: any. Source: RFC 4648 4, 3.5.
+ */
+frun_err text_base64_decode(struct span s, char *out, size_t *out_len) FRUN_MUST_CHECK;
+
+/** Encode as lower-case hexadecimal. @param s octets @param out 2 * s.n + 1 octets, NUL-terminated.
+ * Thread: any. */
+void text_hex(struct span s, char *out);
+
+#endif

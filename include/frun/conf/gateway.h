@@ -1,0 +1,188 @@
+/**
+ * frunproxy.ini as typed, checked, immutable structures: one snapshot, reference-counted, pinned by
+ * whoever reads it.
+ *
+ * Everything a text refers to has been resolved (an endpoint points at its system), inherited
+ * values are filled in, files and secrets have been read; certificates are loaded later by those
+ * who use them.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_CONF_GATEWAY_H
+#define FRUN_CONF_GATEWAY_H
+
+#include "frun/base/err.h"
+#include "frun/base/secret.h"
+#include "frun/conf/doc.h"
+#include "frun/conf/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/** Which road an endpoint's requests take. */
+enum conf_route {
+    CONF_ROUTE_TUNNEL, /**< our connector */
+    CONF_ROUTE_DIRECT  /**< straight to the address */
+};
+
+/** [gateway] */
+struct conf_gateway {
+    struct conf_place place;       /**< where it stands */
+    const char *public_url;        /**< "https://push.example.com", no path, no final '/' */
+    struct conf_list listen;       /**< addresses of the front door, at least one */
+    const char *certificate;       /**< PEM chain */
+    const char *private_key;       /**< PEM key */
+    uint64_t workers;              /**< threads; 0: one per CPU */
+    uint64_t max_connections;      /**< open front-door connections of all workers; 20000 */
+    uint64_t max_head;             /**< octets of a request head; 32 KiB */
+    uint64_t max_target;           /**< octets of a request target; 8 KiB */
+    uint64_t max_fields;           /**< fields of a request; 100 */
+    uint64_t max_body;             /**< octets of a request body; 16 MiB */
+    uint64_t max_waiting;          /**< requests of one worker that wait for a tunnel; 1000 */
+    uint64_t handshake_timeout_ms; /**< TLS handshake; 10 s */
+    uint64_t head_timeout_ms;      /**< first to last octet of a head; 10 s */
+    uint64_t body_timeout_ms; /**< between two reads of a body, and two writes of an answer; 30 s */
+    uint64_t keepalive_timeout_ms;  /**< idle front-door connection; 60 s */
+    uint64_t connect_timeout_ms;    /**< upstream connect with TLS; 5 s */
+    uint64_t response_timeout_ms;   /**< whole request sent to head of the answer; 60 s */
+    uint64_t upstream_keepalive_ms; /**< idle upstream connection; 20 s */
+    uint64_t hold_ms;               /**< a request waits for a tunnel; 8 s */
+    uint64_t drain_timeout_ms;      /**< SIGTERM to the end at the latest; 30 s */
+};
+
+/** [tunnel] */
+struct conf_tunnel {
+    struct conf_place place;   /**< where it stands */
+    struct conf_list listen;   /**< addresses of its own; empty: only by server_name */
+    const char *server_name;   /**< SNI name on the gateway's own port, or NULL */
+    const char *certificate;   /**< PEM chain; the gateway's if left out */
+    const char *private_key;   /**< PEM key */
+    const char *client_ca;     /**< CA of the connectors' certificates */
+    uint64_t ping_interval_ms; /**< idle time before a PING; 15 s */
+    uint64_t ping_timeout_ms;  /**< PING to dead; 10 s */
+    uint64_t max_streams;      /**< requests in flight in one tunnel; 256 */
+    uint64_t stream_window;    /**< octets of one stream's window, per direction; 64 KiB */
+    uint64_t max_tunnels;      /**< tunnels of one connector; 128 */
+};
+
+/** [connector NAME]: who may dial in. */
+struct conf_gw_connector {
+    struct conf_place place; /**< where it stands; name: what the log calls it */
+    const char
+        *certificate_subject;     /**< subject of its certificate, RFC 2253 text like "CN=dc1-a" */
+    struct conf_list location_id; /**< location IDs it may serve; empty list: the empty ID only */
+};
+
+/** [system NAME] */
+struct conf_system {
+    struct conf_place place;         /**< where it stands; name: what endpoints refer to */
+    const char *system_id;           /**< SID, 3 characters */
+    const char *client;              /**< "100" */
+    int role;                        /**< production|quality|development|test|demo|training */
+    const char *logon_url;           /**< for people; NULL if not given */
+    const char *system_number;       /**< SAP system number; NULL if not given */
+    const char *installation_number; /**< NULL if not given */
+    const char *virtual_host;        /**< host[:port]; NULL if not given */
+    const char *location_id;         /**< "" if not given */
+    int route;                       /**< enum conf_route */
+    const char *address;             /**< direct: host:port */
+    int protocol;                    /**< direct: 0 HTTPS, 1 HTTP */
+    const char *backend_ca;  /**< direct, HTTPS: PEM file of the CA; NULL: nothing is trusted */
+    const char *server_name; /**< direct, HTTPS: name in its certificate; NULL: the address' host */
+    const char *proxy;       /**< direct: http://host:port of a CONNECT proxy, or NULL */
+    const char *proxy_user;  /**< or NULL */
+    struct secret *proxy_password; /**< or NULL */
+};
+
+/** Carrier of the admin request parameter, parsed from admin_request_carrier. */
+struct conf_carrier {
+    const char *header; /**< field name, or NULL */
+    const char *query;  /**< query parameter name, or NULL */
+};
+
+/** [endpoint NAME] */
+struct conf_endpoint {
+    struct conf_place place;          /**< where it stands */
+    const char *system_name;          /**< as written */
+    const struct conf_system *system; /**< resolved */
+    const char *customer_network;     /**< as written */
+    const char *root_path;      /**< "/ACME_PROD": '/' and the customer network with '_' for ' ' */
+    const char *root_url;       /**< public_url plus root_path */
+    const char *logical_system; /**< <SID>CLNT<client> unless given */
+    const char *admin_request_parameter; /**< fence value; NULL with carrier none */
+    const char *admin_request_carrier;   /**< as written */
+    struct conf_carrier carrier;         /**< parsed */
+    const char *user;                    /**< technical user, NULL: no credentials are sent */
+    struct secret *password;             /**< its password */
+    const char *description;             /**< "" if not given */
+    bool landscape_sync;                 /**< kept for the later work */
+    struct conf_list methods;            /**< GET, HEAD, POST, PUT unless given */
+    bool repeat_requests;     /**< POST may be sent twice: Focused Run removes duplicates; no */
+    const char *virtual_host; /**< host[:port], its own or the system's */
+    const char *location_id;  /**< its own or the system's */
+    int route;                /**< enum conf_route; its own or the system's */
+    const char *address;      /**< direct: its own or the system's */
+    int protocol;             /**< direct: its own or the system's */
+    const char *backend_ca;   /**< direct: its own or the system's */
+    const char *server_name;  /**< direct: its own or the system's */
+    const char *proxy;        /**< direct: its own or the system's */
+    const char *proxy_user;   /**< direct: its own or the system's */
+    struct secret *proxy_password; /**< direct: its own or the system's (borrowed then) */
+};
+
+/** How a pusher proves who it is. */
+enum conf_auth {
+    CONF_AUTH_BASIC /**< user and password_hash */
+};
+
+/** [pusher NAME] */
+struct conf_pusher {
+    struct conf_place place;                /**< where it stands */
+    struct conf_list endpoint;              /**< names of the endpoints it may use */
+    const struct conf_endpoint **endpoints; /**< resolved, endpoint.n of them */
+    int auth;                               /**< enum conf_auth */
+    const char *user;                       /**< no ':' */
+    const char *password_hash;              /**< crypt(5): $y$, $6$, $5$, $2b$; others refused */
+};
+
+/** A whole configuration. Immutable, counted; freed with its last reference. */
+struct conf_gw {
+    struct conf_doc *doc;               /**< owner of all texts */
+    const struct conf_gateway *gateway; /**< [gateway] */
+    const struct conf_tunnel *tunnel;   /**< [tunnel], NULL if no endpoint needs one */
+    const struct conf_log *log;         /**< [log], defaults if not given */
+    const struct conf_gw_connector *const *connectors; /**< [connector ...] */
+    size_t n_connectors;                               /**< count */
+    const struct conf_system *const *systems;          /**< [system ...] */
+    size_t n_systems;                                  /**< count */
+    const struct conf_endpoint *const *endpoints;      /**< [endpoint ...] */
+    size_t n_endpoints;                                /**< count */
+    const struct conf_pusher *const *pushers;          /**< [pusher ...] */
+    size_t n_pushers;                                  /**< count */
+    int refs;                                          /**< counted with atomics; private */
+};
+
+/** The schema: kinds with their rows. @param n out: count @return array. Thread: any. */
+const struct conf_kind *conf_gw_kinds(size_t *n);
+
+/**
+ * Read, check and cross-check frunproxy.ini.
+ *
+ * @param path     file
+ * @param report   errors and warnings are printed here, "file:line: section.key: why"; NULL:
+ * nowhere
+ * @param out      configuration with one reference; conf_gw_unref() it
+ * @return FRUN_OK (there may have been warnings); FRUN_E_SYNTAX errors were reported; FRUN_E_NOMEM
+ * Thread: main (reads files).
+ */
+frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out) FRUN_MUST_CHECK;
+
+/** One more reference. @param c configuration @return @p c. Thread: any. */
+struct conf_gw *conf_gw_ref(struct conf_gw *c);
+
+/** Give a reference back and forget it; the last one frees. @param c address of the reference, may
+ * hold NULL. Thread: any. */
+void conf_gw_unref(struct conf_gw **c);
+
+#endif
