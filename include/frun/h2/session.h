@@ -1,0 +1,122 @@
+/**
+ * One HTTP/2 connection on an open stream, in either role, as calls or served requests
+ * (http/exchange.h).
+ *
+ * The role is HTTP's, not TCP's: in a tunnel the gateway accepted the connection and is the HTTP/2
+ * client, the connector dialled and is the server. nghttp2 does the protocol; this module joins it
+ * to a net stream: gathered writes (all frames of a loop pass in as few records as possible),
+ * window updates only when octets have been taken by the next hop (the window is the
+ * back-pressure), PING from this side after idle time, dead when it is not answered, ceilings for
+ * streams, windows and header lists, no push.
+ *
+ *     open --h2_drain() or peer's GOAWAY--> draining (no new streams, old ones finish) -->
+ * on_closed any error, PING not answered, stream closed --> on_closed; every call fails, every
+ * served request is gone
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_H2_SESSION_H
+#define FRUN_H2_SESSION_H
+
+#include "frun/base/err.h"
+#include "frun/http/exchange.h"
+#include "frun/http/head.h"
+#include "frun/loop/loop.h"
+#include "frun/net/stream.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** A session. */
+struct h2;
+
+/** Ceilings and times. */
+struct h2_settings {
+    bool is_client;         /**< we send requests */
+    uint32_t max_streams;   /**< requests in flight: what we announce (server), and our own ceiling
+                               (client) */
+    uint32_t stream_window; /**< octets of a stream's receive window, 65535..16 MiB */
+    uint32_t connection_window; /**< octets of the connection's receive window; 0: stream_window *
+                                   max_streams, at most 16 MiB */
+    uint32_t max_head_bytes;    /**< of a received header list */
+    uint64_t ping_interval_ms;  /**< idle time before a PING */
+    uint64_t ping_timeout_ms;   /**< PING to dead */
+};
+
+/** What a session reports. */
+struct h2_events {
+    /** Server: a request head came. Set s->ev and s->owner and return; answer now or later.
+     * Extended CONNECT and CONNECT never get here. The head lives until the return. */
+    void (*on_request)(void *ctx, struct served *s, const struct head *h);
+    /** The peer sent GOAWAY, or h2_drain() was called: no new streams; on_closed follows when the
+     * last has ended. May be NULL. */
+    void (*on_drain)(void *ctx);
+    /** A call ended, so h2_may_call() may be true again. May be NULL. */
+    void (*on_capacity)(void *ctx);
+    /** The session is dead and its streams are gone; only h2_free() may follow. @p why for a
+     * person. */
+    void (*on_closed)(void *ctx, frun_err err, const char *why);
+};
+
+/**
+ * Begin on an open stream; sends the preface and SETTINGS.
+ *
+ * @param l        loop of the stream
+ * @param s        stream, ready; taken and set to NULL on success
+ * @param first    octets already read from the stream that belong to HTTP/2 (behind the 101), may
+ * be empty
+ * @param set      settings
+ * @param ev       events, must outlive the session
+ * @param ctx      for them
+ * @param out      session; h2_free() it
+ * @return FRUN_OK; FRUN_E_NOMEM
+ * Thread: owner of @p l. Source: RFC 9113.
+ */
+frun_err h2_new(struct loop *l, struct stream **s, struct span first, const struct h2_settings *set,
+                const struct h2_events *ev, void *ctx, struct h2 **out) FRUN_MUST_CHECK;
+
+/** Close at once: calls fail with is_unprocessed true only where provable, served requests are
+ * gone. Events follow for streams, not on_closed. Freed after the pass. @param h session or NULL.
+ * Thread: owner. */
+void h2_free(struct h2 *h);
+
+/** Stop in good order: server: GOAWAY announcing, one round trip later GOAWAY with the true last
+ * stream; then finish and close. Client: no new calls, GOAWAY, finish, close. @param h session.
+ * Thread: owner. */
+void h2_drain(struct h2 *h);
+
+/** May a call be opened now (open, not draining, below the peer's and our ceiling)? @param h client
+ * session @return true if so. Thread: owner. */
+bool h2_may_call(const struct h2 *h);
+
+/** Calls or served requests in flight. @param h session @return count. Thread: owner. */
+size_t h2_in_flight(const struct h2 *h);
+
+/** Ask for a PING now and declare the session dead if it is not answered in time. @param h session
+ * @param timeout_ms 1.. Thread: owner. */
+void h2_probe(struct h2 *h, uint64_t timeout_ms);
+
+/** Round-trip time of the last PING. @param h session @return milliseconds, 0: none yet. Thread:
+ * owner. */
+uint64_t h2_rtt_ms(const struct h2 *h);
+
+/**
+ * Open a call: one stream.
+ *
+ * Connection-specific fields are not sent; names go in lower case; Authorization, Cookie and fields
+ * marked by the caller are never indexed. The body follows through call_ops.send(); a head with
+ * HEAD_BODY_NONE ends the stream at once. A reset with REFUSED_STREAM, or a GOAWAY below our
+ * stream, fails with is_unprocessed.
+ *
+ * @param h        client session for which h2_may_call() is true
+ * @param req      method, target (origin-form), authority, fields, framing; read before the return
+ * @param ev       events of the call
+ * @param owner    for them
+ * @param out      the call
+ * @return FRUN_OK; FRUN_E_LIMIT no more streams; FRUN_E_CLOSED draining or dead; FRUN_E_NOMEM
+ * Thread: owner. Source: RFC 9113 8.
+ */
+frun_err h2_call(struct h2 *h, const struct head *req, const struct call_events *ev, void *owner,
+                 struct call **out) FRUN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,53 @@
+/**
+ * What systemd and a daemon say to each other: ready, stopping, watchdog, sockets handed over; and
+ * threads that run loops.
+ *
+ * Without systemd (library or environment) every function is harmless and does nothing.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_LOOP_SERVICE_H
+#define FRUN_LOOP_SERVICE_H
+
+#include "frun/base/err.h"
+#include "frun/loop/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Tell systemd we are ready. @param status one line for systemctl status. Thread: main. Source:
+ * sd_notify(3). */
+void service_ready(const char *status);
+
+/** Tell systemd what we do now. @param status one line. Thread: main. */
+void service_status(const char *status);
+
+/** Tell systemd we are stopping. Thread: main. */
+void service_stopping(void);
+
+/** Keep the watchdog quiet from @p l as long as the loop turns. @param l the main loop @return
+ * FRUN_OK, also when there is no watchdog; FRUN_E_NOMEM. Thread: main. */
+frun_err service_watchdog_start(struct loop *l) FRUN_MUST_CHECK;
+
+/** End what service_watchdog_start() began. Thread: main. */
+void service_watchdog_stop(void);
+
+/** Sockets handed over by systemd (LISTEN_FDS), in order. @param name only those with this
+ * FileDescriptorName, NULL for all @param out descriptors, ours from now on, set close-on-exec and
+ * non-blocking @param max room of @p out @return how many. Thread: main, once. Source:
+ * sd_listen_fds(3). */
+size_t service_sockets(const char *name, int *out, size_t max);
+
+/** A thread that runs a loop. */
+struct loop_thread;
+
+/** Start a thread that runs @p l; all signals are blocked in it. @param l loop, borrowed @param
+ * name at most 15 octets @param out thread; loop_thread_join() it @return FRUN_OK; FRUN_E_NOMEM;
+ * FRUN_E_IO. Thread: main. */
+frun_err loop_thread_start(struct loop *l, const char *name,
+                           struct loop_thread **out) FRUN_MUST_CHECK;
+
+/** Wait for the thread to end (after loop_stop()) and free it. @param t thread or NULL. Thread:
+ * main. */
+void loop_thread_join(struct loop_thread *t);
+
+#endif

@@ -1,0 +1,57 @@
+/**
+ * TLS contexts: certificates, trust and protocol versions, made once, shared by all workers,
+ * immutable.
+ *
+ * Server: TLS 1.2 and 1.3, ALPN, one session ticket, X25519 before P-256, SSL_MODE_RELEASE_BUFFERS,
+ * read-ahead. A context for the tunnel (is_mutual) speaks TLS 1.3 only, asks for a client
+ * certificate and demands it, and neither issues nor takes session tickets, so that no session
+ * crosses from one name to another (CVE-2025-23419). Client: TLS 1.2 and 1.3 (1.3 only when
+ * is_mutual), trusts its ca_file and nothing else.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_NET_TLS_H
+#define FRUN_NET_TLS_H
+
+#include "frun/base/err.h"
+
+#include <stdbool.h>
+
+/** A context, counted. */
+struct tls_ctx;
+
+/** What a context is made of; all texts borrowed during the call. */
+struct tls_settings {
+    const char *certificate; /**< PEM chain; may be NULL for a client */
+    const char *private_key; /**< PEM key that fits it */
+    const char *ca_file; /**< PEM file of the peers' CA; server: only with is_mutual; client: NULL
+                            trusts nothing */
+    const char *alpn;    /**< one protocol name, "http/1.1"; NULL: none */
+    bool is_mutual;      /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
+};
+
+/** Make a server context. @param s settings @param out context @param d filled on failure, names
+ * file and remedy @return FRUN_OK; FRUN_E_TLS; FRUN_E_IO unreadable file; FRUN_E_NOMEM. Thread:
+ * main. */
+frun_err tls_server_new(const struct tls_settings *s, struct tls_ctx **out,
+                        struct diag *d) FRUN_MUST_CHECK;
+
+/** Make a client context. @param s settings @param out context @param d filled on failure @return
+ * FRUN_OK; FRUN_E_TLS; FRUN_E_IO; FRUN_E_NOMEM. Thread: main. */
+frun_err tls_client_new(const struct tls_settings *s, struct tls_ctx **out,
+                        struct diag *d) FRUN_MUST_CHECK;
+
+/** Serve clients that ask for @p name (SNI, no case) by another context; once per context. @param
+ * base context of the socket @param name name @param other context, one reference is taken by @p
+ * base @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_EXISTS. Thread: main, before use. Source: RFC 6066 3.
+ */
+frun_err tls_server_add_name(struct tls_ctx *base, const char *name,
+                             struct tls_ctx *other) FRUN_MUST_CHECK;
+
+/** One more reference. @param t context @return @p t. Thread: any. */
+struct tls_ctx *tls_ref(struct tls_ctx *t);
+
+/** Give a reference back and forget it. @param t address of the reference, may hold NULL. Thread:
+ * any. */
+void tls_unref(struct tls_ctx **t);
+
+#endif
