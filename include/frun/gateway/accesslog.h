@@ -1,0 +1,42 @@
+/**
+ * One line for each request: who, where to, what became of it, who said so, how long it took. Never
+ * a secret, never a query.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_ACCESSLOG_H
+#define FRUN_GATEWAY_ACCESSLOG_H
+
+#include "frun/base/span.h"
+#include "frun/conf/log.h"
+
+#include <stdint.h>
+
+/** Facts of one finished request; absent spans are left out. */
+struct accesslog_entry {
+    struct span client;     /**< address */
+    struct span method;     /**< as sent */
+    struct span path;       /**< as sent, without query */
+    unsigned minor;         /**< HTTP/1.x */
+    struct span user_agent; /**< as sent */
+    struct span request_id; /**< ours or the pusher's */
+    struct span endpoint;   /**< name */
+    struct span pusher;     /**< name */
+    const char *route;      /**< name or NULL */
+    const char *connector;  /**< name or NULL */
+    unsigned status;        /**< of the answer; 0: none was sent */
+    const char
+        *by; /**< who produced the status: "focused-run", "connector", "gateway"; NULL: nobody */
+    const char *error;    /**< RFC 9209 error type or NULL */
+    struct span note;     /**< more about an error, or absent */
+    unsigned repeats;     /**< times it was sent again */
+    uint64_t bytes_in;    /**< request body */
+    uint64_t bytes_out;   /**< answer body */
+    uint64_t total_us;    /**< head received to answer handed over */
+    uint64_t wait_us;     /**< waiting for verification and tunnel */
+    uint64_t upstream_us; /**< request sent on to head of the answer */
+};
+
+/** Write the line. @param e facts @param form how it looks. Thread: any. */
+void accesslog_write(const struct accesslog_entry *e, enum conf_access form);
+
+#endif

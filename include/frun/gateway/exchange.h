@@ -1,0 +1,56 @@
+/**
+ * One push, from its head to its access line: who may, where to, with what head, what came back,
+ * and what to say when it cannot be.
+ *
+ *     start --> (verifying) --> (waiting for a tunnel) --> open --> answering --> end
+ *                    \________________\___________________\--> replying (our own answer) --> end
+ *
+ * Independent of the HTTP version: it sees a served request and a route's call. One worker's.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_EXCHANGE_H
+#define FRUN_GATEWAY_EXCHANGE_H
+
+#include "frun/base/arena.h"
+#include "frun/base/err.h"
+#include "frun/base/span.h"
+#include "frun/gateway/worker.h"
+#include "frun/http/exchange.h"
+#include "frun/http/head.h"
+
+/** Ceiling of one request's memory without body buffers, octets. */
+#define EXCHANGE_ARENA_BYTES 262144
+
+/** Times a request is sent again at most. */
+#define EXCHANGE_MAX_REPEATS 2
+
+/** An exchange. */
+struct exchange;
+
+/** Take an exchange from the worker's stock. @param w worker @return exchange; exchange_start(),
+ * exchange_refuse() or exchange_free() it; NULL: memory refused. Thread: worker. */
+struct exchange *exchange_new(struct worker *w);
+
+/** Give back an exchange that was not started. @param x exchange or NULL. Thread: worker. */
+void exchange_free(struct exchange *x);
+
+/** Memory that lives as long as the exchange: the carrier copies the head there. @param x exchange
+ * @return arena. Thread: worker. */
+struct arena *exchange_arena(struct exchange *x);
+
+/** Room for the request's head; its spans must live in the arena. @param x exchange @return head to
+ * fill. Thread: worker. */
+struct head *exchange_head(struct exchange *x);
+
+/** Begin: the head is complete. Events of @p s go to the exchange from now on; it ends and frees
+ * itself. @param x exchange with head @param s the served request @param peer address text of the
+ * client, copied. Thread: worker. */
+void exchange_start(struct exchange *x, struct served *s, struct span peer);
+
+/** Begin and end with an error answer, for heads that could not be parsed. @param x exchange @param
+ * s the served request; the carrier closes behind the answer @param peer address text @param fault
+ * why. Thread: worker. */
+void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
+                     const struct head_fault *fault);
+
+#endif

@@ -1,0 +1,35 @@
+/**
+ * A front-door connection that speaks HTTP/1.1: one request after the other, served to exchanges.
+ *
+ *     shaking hands --> idle <--> head --> serving --> idle ...      any violation, limit or
+ * time-out: answer if possible, finish
+ *
+ * Octets behind the present request (pipelining) wait in the buffer until it has ended. An idle
+ * connection holds no buffer. One worker's.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_FRONT_H
+#define FRUN_GATEWAY_FRONT_H
+
+#include "frun/base/err.h"
+#include "frun/gateway/worker.h"
+#include "frun/net/addr.h"
+
+/** Octets of an unread request body that are read and dropped so that the connection can go on. */
+#define FRONT_MAX_DISCARD 65536
+
+/** A connection. */
+struct front;
+
+/** Begin on an accepted socket. @param w worker @param fd socket, taken and set to -1 on success
+ * @param peer its address @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_TLS; FRUN_E_IO. Thread: worker. */
+frun_err front_new(struct worker *w, int *fd, const struct addr *peer) FRUN_MUST_CHECK;
+
+/** Draining: close if idle, else answer the present request with Connection: close. @param f
+ * connection. Thread: worker. */
+void front_drain(struct front *f);
+
+/** Close at once. @param f connection. Thread: worker. */
+void front_kill(struct front *f);
+
+#endif

@@ -1,0 +1,95 @@
+/**
+ * The tunnels of one worker: which location IDs can be reached, by which tunnel, and who waits for
+ * one.
+ *
+ * All tunnels of a location are active; the one with the least requests in flight is taken. When a
+ * connector comes back as a new instance, tunnels of its former instances are suspect: probed at
+ * once and used only if nothing else is there.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_HUB_H
+#define FRUN_GATEWAY_HUB_H
+
+#include "frun/base/err.h"
+#include "frun/base/list.h"
+#include "frun/base/span.h"
+#include "frun/h2/session.h"
+#include "frun/http/exchange.h"
+#include "frun/loop/loop.h"
+#include "frun/net/stream.h"
+#include "frun/tunnel/ptth.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** How long a suspect tunnel may take to answer a PING, milliseconds. */
+#define HUB_PROBE_MS 3000
+
+/** The hub of one worker. */
+struct hub;
+
+/** Told once when a location may have become reachable, or had better be asked again; embedded in
+ * the exchange. */
+struct hub_waiter {
+    struct list node;                 /**< private; list_init() it before use */
+    void (*fn)(struct hub_waiter *w); /**< try again now */
+};
+
+/** A connector's new tunnel, after all checks. */
+struct hub_member {
+    const char *connector;    /**< name of its [connector] section, outlives the hub */
+    unsigned connector_index; /**< its place among the [connector] sections */
+    char location_id[PTTH_MAX_LOCATION + 1]; /**< which location it serves */
+    char instance[PTTH_INSTANCE_BYTES];      /**< which start of the connector */
+    char version[32];                        /**< its software, for the log */
+    char address[ADDR_TEXT_BYTES];           /**< where it came from, for the log */
+};
+
+/** Told when a tunnel ended. @param ctx the caller's @param m its member data, lives until the
+ * return. */
+typedef void (*hub_gone_fn)(void *ctx, const struct hub_member *m);
+
+/** Make a hub. @param l the worker's loop @param set for each tunnel's session (is_client is set
+ * here) @param gone told of each tunnel's end @param ctx for it @param out hub; hub_free() it
+ * @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+frun_err hub_new(struct loop *l, const struct h2_settings *set, hub_gone_fn gone, void *ctx,
+                 struct hub **out) FRUN_MUST_CHECK;
+
+/** Close all tunnels at once and free; waiters are not told. @param h hub or NULL. Thread: worker.
+ */
+void hub_free(struct hub *h);
+
+/** Begin a tunnel on a stream whose 101 has been put. @param h hub @param s stream, taken and set
+ * to NULL on success @param first octets read behind the request head @param m who it is, copied
+ * @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+frun_err hub_join(struct hub *h, struct stream **s, struct span first,
+                  const struct hub_member *m) FRUN_MUST_CHECK;
+
+/** Open a call through a tunnel of @p location. @param h hub @param location location ID @param req
+ * head @param ev events @param owner for them @param out call @param connector out: name of the
+ * connector taken, lives with the configuration @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now:
+ * wait; FRUN_E_NOMEM. Thread: worker. */
+frun_err hub_call(struct hub *h, struct span location, const struct head *req,
+                  const struct call_events *ev, void *owner, struct call **out,
+                  const char **connector) FRUN_MUST_CHECK;
+
+/** Wait for a tunnel of @p location: fn is called when one comes or has room again, oldest waiter
+ * first. @param h hub @param location location ID @param w waiter @return FRUN_OK; FRUN_E_NOMEM.
+ * Thread: worker. */
+frun_err hub_wait(struct hub *h, struct span location, struct hub_waiter *w) FRUN_MUST_CHECK;
+
+/** Do not wait any more; harmless if not waiting. @param w waiter. Thread: worker. */
+void hub_forget(struct hub_waiter *w);
+
+/** Is there an open tunnel for @p location, whatever its load? @param h hub @param location
+ * location ID @return true if so. Thread: worker. */
+bool hub_has(const struct hub *h, struct span location);
+
+/** Tunnels open now. @param h hub @return count. Thread: worker. */
+size_t hub_count(const struct hub *h);
+
+/** Drain all tunnels: no new calls; each closes when its last call has ended. @param h hub. Thread:
+ * worker. */
+void hub_drain(struct hub *h);
+
+#endif

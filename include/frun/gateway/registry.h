@@ -1,0 +1,73 @@
+/**
+ * Endpoints and pushers prepared for the data path: maps, policies and texts made once from a
+ * configuration snapshot.
+ *
+ * Immutable and counted: a request pins the registry it started with. Holds the endpoints'
+ * credentials, so its memory is wiped when freed.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_REGISTRY_H
+#define FRUN_GATEWAY_REGISTRY_H
+
+#include "frun/base/err.h"
+#include "frun/base/span.h"
+#include "frun/conf/gateway.h"
+#include "frun/http/policy.h"
+#include "frun/net/tls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** A pusher as the data path sees it. */
+struct pusher {
+    const struct conf_pusher *conf; /**< its section */
+    struct span name;               /**< section name, for the access line */
+    struct pusher *next_same_user;  /**< other pushers with the same user name, or NULL */
+    size_t index;                   /**< 0.. in the registry */
+};
+
+/** An endpoint as the data path sees it. */
+struct endpoint {
+    const struct conf_endpoint *conf; /**< its section */
+    struct span name;                 /**< section name */
+    struct policy policy;             /**< what its requests get */
+    struct span allow;                /**< "GET, HEAD, POST, PUT" */
+    struct tls_ctx *backend_tls;      /**< direct over HTTPS: the context, else NULL */
+    size_t index;                     /**< 0.. in the registry */
+};
+
+/** The registry. */
+struct registry;
+
+/** Prepare a configuration. @param conf snapshot, one reference is taken @param out registry with
+ * one reference @param d filled on failure @return FRUN_OK; FRUN_E_SYNTAX something that cannot be
+ * served; FRUN_E_TLS, FRUN_E_IO a backend_ca does not load; FRUN_E_NOMEM. Thread: main. */
+frun_err registry_new(struct conf_gw *conf, struct registry **out, struct diag *d) FRUN_MUST_CHECK;
+
+/** One more reference. @param r registry @return @p r. Thread: any. */
+struct registry *registry_ref(struct registry *r);
+
+/** Give a reference back and forget it. @param r address of the reference, may hold NULL. Thread:
+ * any. */
+void registry_unref(struct registry **r);
+
+/** The snapshot it was made of. @param r registry @return configuration, lives with @p r. Thread:
+ * any. */
+const struct conf_gw *registry_conf(const struct registry *r);
+
+/** All endpoints. @param r registry @param n out: count @return array in order of the
+ * configuration. Thread: any. */
+const struct endpoint *registry_endpoints(const struct registry *r, size_t *n);
+
+/** Find the endpoint a canonical path belongs to. @param r registry @param path
+ * "/ACME_PROD/sap/frun/x" @param rest out: "/sap/frun/x", empty for the bare root @return endpoint,
+ * or NULL. Thread: any. */
+const struct endpoint *registry_find(const struct registry *r, struct span path, struct span *rest);
+
+/** Find the pusher that a user name means at an endpoint. @param r registry @param user as sent
+ * @param e endpoint @param is_listed out: may it use @p e @return pusher, or NULL if no pusher has
+ * that user. Thread: any. */
+const struct pusher *registry_pusher(const struct registry *r, struct span user,
+                                     const struct endpoint *e, bool *is_listed);
+
+#endif

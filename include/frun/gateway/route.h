@@ -1,0 +1,53 @@
+/**
+ * The road an endpoint's requests take: one small table of operations; exchange, health and tests
+ * see nothing else.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_ROUTE_H
+#define FRUN_GATEWAY_ROUTE_H
+
+#include "frun/base/err.h"
+#include "frun/gateway/hub.h"
+#include "frun/gateway/registry.h"
+#include "frun/http/exchange.h"
+#include "frun/loop/loop.h"
+#include "frun/loop/offload.h"
+
+#include <stdbool.h>
+
+struct route;
+
+/** What a route can do. */
+struct route_ops {
+    const char *name; /**< "tunnel", "direct": for the access line */
+    /** Open a call; @p via out: name of the connector, or NULL. FRUN_OK; FRUN_E_AGAIN not usable
+     * now, wait(); FRUN_E_LIMIT too much under way; FRUN_E_NOMEM. */
+    frun_err (*open)(struct route *r, const struct head *req, const struct call_events *ev,
+                     void *owner, struct call **out, const char **via);
+    /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN. FRUN_OK;
+     * FRUN_E_NOMEM. */
+    frun_err (*wait)(struct route *r, struct hub_waiter *w);
+    /** Could a request be sent now? For health. */
+    bool (*is_usable)(const struct route *r);
+    /** Free. */
+    void (*free)(struct route *r);
+};
+
+/** A route of one endpoint in one worker. */
+struct route {
+    const struct route_ops *ops; /**< what it can do */
+};
+
+/** Tunnel route. @param h the worker's hub, must outlive it @param e endpoint, must outlive it
+ * @param out route @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+frun_err route_tunnel_new(struct hub *h, const struct endpoint *e,
+                          struct route **out) FRUN_MUST_CHECK;
+
+/** Direct route: a connection pool of its own, so that nothing of one endpoint travels on another's
+ * connection. @param l loop @param o resolver threads @param e endpoint, must outlive it @param g
+ * times @param out route @return FRUN_OK; FRUN_E_SYNTAX address cannot be parsed; FRUN_E_NOMEM.
+ * Thread: worker. */
+frun_err route_direct_new(struct loop *l, struct offload *o, const struct endpoint *e,
+                          const struct conf_gateway *g, struct route **out) FRUN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,112 @@
+/**
+ * One worker: a loop on a thread of its own with everything a request needs; workers share only
+ * what is immutable or counted atomically.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_WORKER_H
+#define FRUN_GATEWAY_WORKER_H
+
+#include "frun/base/err.h"
+#include "frun/base/list.h"
+#include "frun/gateway/auth.h"
+#include "frun/gateway/hub.h"
+#include "frun/gateway/registry.h"
+#include "frun/gateway/route.h"
+#include "frun/loop/loop.h"
+#include "frun/loop/offload.h"
+#include "frun/loop/service.h"
+#include "frun/net/listener.h"
+#include "frun/net/tls.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Most workers. */
+#define WORKER_MAX 64
+
+/** Most listening addresses, front door and tunnel together. */
+#define WORKER_MAX_LISTEN 32
+
+struct worker;
+
+/** What all workers share. */
+struct gateway_shared {
+    struct registry *registry;   /**< immutable */
+    struct tls_ctx *front_tls;   /**< immutable; NULL: plain HTTP behind a terminator */
+    struct tls_ctx *tunnel_tls;  /**< immutable; NULL: no tunnel */
+    struct offload *hashers;     /**< threads for password hashes */
+    struct offload *resolvers;   /**< threads for names */
+    struct worker **workers;     /**< all of them, fixed before any runs */
+    size_t n_workers;            /**< their number */
+    atomic_bool is_ready;        /**< started completely */
+    atomic_bool is_draining;     /**< SIGTERM came */
+    atomic_size_t n_tunnels;     /**< open tunnels of all workers */
+    atomic_size_t n_connections; /**< front-door connections of all workers */
+    atomic_uint *census; /**< tunnels open or being opened: [connector * n_workers + worker] */
+    bool has_direct;     /**< some endpoint needs no tunnel */
+};
+
+/** A worker. Fields are the worker thread's unless said otherwise. */
+struct worker {
+    struct gateway_shared *shared;                 /**< see there */
+    struct registry *registry;                     /**< pinned */
+    const struct conf_gw *conf;                    /**< the registry's */
+    unsigned index;                                /**< 0.. */
+    struct loop *loop;                             /**< its own */
+    struct loop_thread *thread;                    /**< main's */
+    struct auth *auth;                             /**< its own */
+    struct hub *hub;                               /**< its own */
+    struct route **routes;                         /**< by endpoint index */
+    struct listener *listeners[WORKER_MAX_LISTEN]; /**< front doors first */
+    int listen_fds[WORKER_MAX_LISTEN]; /**< handed over before the start, -1 once taken */
+    size_t n_front;                    /**< front doors among them */
+    size_t n_listen;                   /**< all */
+    struct list fronts;                /**< front-door connections */
+    size_t n_fronts;                   /**< their number */
+    struct list doors;                 /**< connections at the tunnel's door */
+    size_t n_doors;                    /**< their number */
+    struct list spare;                 /**< exchanges kept for the next requests */
+    size_t n_spare;                    /**< their number */
+    size_t n_waiting;                  /**< requests that wait for a tunnel */
+    bool is_draining;               /**< no new connections; stops when the last front has gone */
+    struct deadline drain_deadline; /**< forces the end of draining */
+};
+
+/** Make a worker with its loop; nothing runs yet. @param shared see there @param index 0.. @param
+ * out worker; worker_free() it @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO; FRUN_E_TLS; FRUN_E_SYNTAX
+ * a route's address. Thread: main. */
+frun_err worker_new(struct gateway_shared *shared, unsigned index,
+                    struct worker **out) FRUN_MUST_CHECK;
+
+/** Give a listening socket to a worker that has not started. @param w worker @param fd socket,
+ * taken @param is_tunnel tunnel's door, else front door (all front doors first) @return FRUN_OK;
+ * FRUN_E_LIMIT. Thread: main. */
+frun_err worker_listen(struct worker *w, int fd, bool is_tunnel) FRUN_MUST_CHECK;
+
+/** Open listeners and start the thread. @param w worker @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO.
+ * Thread: main. */
+frun_err worker_start(struct worker *w) FRUN_MUST_CHECK;
+
+/** Drain: no new connections, present requests finish, then the loop stops; forced after
+ * drain_timeout. @param w started worker. Thread: main. */
+void worker_drain(struct worker *w);
+
+/** Stop at once. @param w started worker. Thread: main. */
+void worker_stop(struct worker *w);
+
+/** Wait for its thread. @param w worker. Thread: main. */
+void worker_join(struct worker *w);
+
+/** Free a worker whose thread has ended or never ran. @param w worker or NULL. Thread: main. */
+void worker_free(struct worker *w);
+
+/** A front-door connection or door has gone: go on accepting, or end draining. @param w worker.
+ * Thread: worker. */
+void worker_on_gone(struct worker *w);
+
+/** Why is the daemon not able to serve? @param w worker @return constant text, or NULL: it is.
+ * Thread: worker. */
+const char *worker_unhealthy(const struct worker *w);
+
+#endif
