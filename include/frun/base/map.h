@@ -24,7 +24,8 @@ frun_err map_new(bool is_nocase, struct map **out) FRUN_MUST_CHECK;
 void map_free(struct map *m);
 
 /** Add an entry. @param m map @param key borrowed @param value not NULL @return FRUN_OK;
- * FRUN_E_EXISTS; FRUN_E_NOMEM, map unchanged. Thread: owner. */
+ * FRUN_E_EXISTS; FRUN_E_NOMEM refused, or a million entries already; map unchanged. Thread: owner.
+ */
 frun_err map_put(struct map *m, struct span key, void *value) FRUN_MUST_CHECK;
 
 /** Find an entry. @param m map @param key octets @return its value, or NULL. Thread: any. */

@@ -48,8 +48,8 @@ void secret_wipe(void *p, size_t n);
  * @param is_literal out: true if @p where was the literal itself (the caller warns); may be NULL
  * @param d        filled on failure with the place and the remedy; may be NULL
  * @return FRUN_OK; FRUN_E_NOT_FOUND no such file, credential or variable; FRUN_E_IO; FRUN_E_LIMIT;
- * FRUN_E_NOMEM; FRUN_E_SYNTAX empty Thread: main (reads files). Source: systemd.exec(5)
- * CREDENTIALS_DIRECTORY.
+ * FRUN_E_NOMEM; FRUN_E_SYNTAX empty, or no credential's name; Thread: main (reads files). Source:
+ * systemd.exec(5) CREDENTIALS_DIRECTORY.
  */
 frun_err secret_fetch(const char *where, const char *base_dir, struct secret **out,
                       bool *is_literal, struct diag *d) FRUN_MUST_CHECK;

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/log.h"
+
+#include "frun/base/mono.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#ifdef FRUN_HAVE_SYSTEMD
+#include <systemd/sd-journal.h>
+#endif
+
+/* Two halves of this size: one is filled while the other is written; 1 MiB in all. */
+#define LOG_HALF_BYTES ((size_t)512 << 10)
+
+/* Access lines leave this much of a half to log lines: a flood must not hide its cause. */
+#define LOG_RESERVE_BYTES ((size_t)64 << 10)
+
+#define LOG_LINE_BYTES   ((size_t)4 << 10)
+#define LOG_ACCESS_BYTES ((size_t)16 << 10)
+
+/* A pipe that poll() calls writable takes this much without blocking. */
+#define LOG_PIPE_BYTES ((size_t)4 << 10)
+
+/* How long log_stop() waits for a reader that does not read, and one wait while running. */
+#define LOG_STUCK_MS 1000
+
+/* The one mutable object of the process; everything below lock is shared under it. */
+static struct {
+    atomic_int level;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;     /* the writer waits on it */
+    bool is_running;         /* lines are queued; otherwise they go to stderr at once */
+    bool is_stopping;        /* the writer ends once the queue is empty */
+    bool is_reopen_wanted;   /* the file was rotated away */
+    bool has_prefix;         /* "<N>" instead of a time stamp */
+    bool is_journal_stream;  /* stderr is a stream that journald reads */
+    char *half;              /* being filled, LOG_HALF_BYTES */
+    size_t half_len;         /* octets in it */
+    unsigned long long lost; /* lines refused since the last report */
+    pthread_t writer;
+    struct log_settings settings; /* constant while running */
+    /* The writer's own while running. */
+    char *other;  /* being written */
+    int fd;       /* where to, -1 for none */
+    bool is_slow; /* a pipe or socket: may block */
+    bool is_torn; /* the last line was cut by an error */
+} sink = {
+    .level = LOG_LEVEL_INFO,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .wake = PTHREAD_COND_INITIALIZER,
+    .fd = -1,
+};
+
+static const struct {
+    const char *name;
+    char priority; /* of syslog, as journald reads it */
+} levels[] = {
+    [LOG_LEVEL_ERROR] = {"error", '3'},
+    [LOG_LEVEL_WARNING] = {"warning", '4'},
+    [LOG_LEVEL_INFO] = {"info", '6'},
+    [LOG_LEVEL_DEBUG] = {"debug", '7'},
+};
+
+/* Is standard error the stream that journald gave us? Source: systemd.exec(5) JOURNAL_STREAM. */
+static bool is_stderr_journal(void)
+{
+    const char *where = getenv("JOURNAL_STREAM");
+    char mine[64];
+    struct stat st;
+
+    if (!where || fstat(STDERR_FILENO, &st) != 0) {
+        return false;
+    }
+    (void)snprintf(mine, sizeof(mine), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(where, mine) == 0;
+}
+
+/* write(2) without SIGPIPE, whatever the program does with that signal. */
+static ssize_t write_quietly(int fd, const char *p, size_t n)
+{
+    const struct timespec no_wait = {0};
+    sigset_t pipe_set;
+    sigset_t old;
+
+    (void)sigemptyset(&pipe_set);
+    (void)sigaddset(&pipe_set, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    ssize_t done = write(fd, p, n);
+    if (done < 0 && errno == EPIPE && !sigismember(&old, SIGPIPE)) {
+        (void)sigtimedwait(&pipe_set, NULL, &no_wait);
+        errno = EPIPE;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return done;
+}
+
+/* Writes before log_start() and after log_stop(): best effort, there is nobody to tell. */
+static void write_now(const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write_quietly(STDERR_FILENO, p, n);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return;
+        }
+        p += done;
+        n -= (size_t)done;
+    }
+}
+
+static bool stopping(void)
+{
+    (void)pthread_mutex_lock(&sink.lock);
+    bool is_stopping = sink.is_stopping;
+    (void)pthread_mutex_unlock(&sink.lock);
+    return is_stopping;
+}
+
+/* Wait until the target takes octets; false if log_stop() cannot wait for it. */
+static bool wait_writable(void)
+{
+    struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
+
+    for (;;) {
+        int got = poll(&p, 1, LOG_STUCK_MS);
+        if (got > 0 || (got < 0 && errno != EINTR)) {
+            return true;
+        }
+        if (got == 0 && stopping()) {
+            return false;
+        }
+    }
+}
+
+/* Octets that reached the target; fewer than n after an error. */
+static size_t write_out(const char *p, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n) {
+        size_t part = n - at;
+        if (sink.is_slow) {
+            part = part < LOG_PIPE_BYTES ? part : LOG_PIPE_BYTES;
+            if (!wait_writable()) {
+                break;
+            }
+        }
+        ssize_t done = write_quietly(sink.fd, p + at, part);
+        if (done < 0 && (errno == EINTR || (errno == EAGAIN && sink.is_slow))) {
+            continue;
+        }
+        if (done <= 0) {
+            break;
+        }
+        at += (size_t)done;
+    }
+    return at;
+}
+
+#ifdef FRUN_HAVE_SYSTEMD
+/* Lines are "<N>text"; those that journald refuses are counted. */
+static unsigned long long send_journal(struct span text)
+{
+    unsigned long long lost = 0;
+
+    while (text.n > 0) {
+        struct span line = span_head(text, span_find(text, '\n'));
+        char priority[] = "PRIORITY=6";
+        char message[sizeof("MESSAGE=") + LOG_ACCESS_BYTES];
+
+        text = span_skip(text, line.n < text.n ? line.n + 1 : line.n);
+        if (line.n >= 3 && line.p[0] == '<' && line.p[2] == '>') {
+            priority[sizeof(priority) - 2] = line.p[1];
+            line = span_skip(line, 3);
+        }
+        int n = snprintf(message, sizeof(message), "MESSAGE=%.*s", SPAN_FMT(line));
+        const struct iovec fields[] = {{message, n < 0 ? 0 : (size_t)n},
+                                       {priority, sizeof(priority) - 1}};
+        lost += sd_journal_sendv(fields, 2) < 0;
+    }
+    return lost;
+}
+#endif
+
+static unsigned long long count_lines(struct span text)
+{
+    unsigned long long lines = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        lines += text.p[i] == '\n';
+    }
+    return lines;
+}
+
+/* Hand whole lines to the target; the number of lines that did not arrive. */
+static unsigned long long emit(struct span text)
+{
+#ifdef FRUN_HAVE_SYSTEMD
+    if (sink.settings.target == LOG_TARGET_JOURNAL) {
+        return send_journal(text);
+    }
+#endif
+    if (sink.is_torn && write_out("\n", 1) == 1) {
+        sink.is_torn = false;
+    }
+    size_t done = sink.is_torn ? 0 : write_out(text.p, text.n);
+    struct span rest = span_skip(text, done);
+    sink.is_torn = sink.is_torn || (rest.n > 0 && done > 0 && text.p[done - 1] != '\n');
+    return count_lines(rest);
+}
+
+/* Octets over 0x7f pass: text is UTF-8. At most room octets; a longer text ends in "...". */
+static size_t escape(char *out, size_t room, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t len = 0;
+    size_t last_fit = 0; /* where "..." still fits */
+
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool is_control = c < 0x20 || c == 0x7f;
+        size_t need = is_control ? 4 : 1;
+        last_fit = len + 3 <= room ? len : last_fit;
+        if (len + need > room) {
+            memcpy(out + last_fit, "...", 3);
+            return last_fit + 3;
+        }
+        if (is_control) {
+            memcpy(out + len, "\\x", 2);
+            out[len + 2] = digits[c >> 4];
+            out[len + 3] = digits[c & 15];
+        } else {
+            out[len] = (char)c;
+        }
+        len += need;
+    }
+    return len;
+}
+
+/* "<N>" or time stamp and level, then "scope: text" and a line end; at most LOG_LINE_BYTES. */
+static size_t compose(char out[LOG_LINE_BYTES], bool has_prefix, enum log_level level,
+                      const char *scope, const char *text)
+{
+    char now[MONO_WALL_TEXT_BYTES];
+    int n;
+
+    if (has_prefix) {
+        n = snprintf(out, LOG_LINE_BYTES, "<%c>", levels[level].priority);
+    } else {
+        mono_wall_text(now);
+        n = snprintf(out, LOG_LINE_BYTES, "%s %s ", now, levels[level].name);
+    }
+    size_t len = n < 0 ? 0 : (size_t)n;
+    if (scope) {
+        len += escape(out + len, LOG_LINE_BYTES / 4, scope);
+        memcpy(out + len, ": ", 2);
+        len += 2;
+    }
+    len += escape(out + len, LOG_LINE_BYTES - 1 - len, text);
+    out[len++] = '\n';
+    return len;
+}
+
+/* Tell how many lines are missing; what the report itself cannot deliver stays counted. */
+static void report_lost(unsigned long long lost)
+{
+    char text[128];
+    char line[LOG_LINE_BYTES];
+
+    if (lost > 0) {
+        (void)snprintf(text, sizeof(text),
+                       "%llu lines lost: the queue was full or the log target refused them", lost);
+        size_t n = compose(line, sink.has_prefix, LOG_LEVEL_WARNING, "log", text);
+        lost = emit(span_make(line, n)) ? lost : 0;
+    }
+    if (lost > 0) {
+        (void)pthread_mutex_lock(&sink.lock);
+        sink.lost += lost;
+        (void)pthread_mutex_unlock(&sink.lock);
+    }
+}
+
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+/* The old file stays in use when the new one cannot be opened. */
+static void reopen(void)
+{
+    int fd = open_file(sink.settings.path);
+
+    if (fd < 0) {
+        log_error("log", "cannot open the log file \"%s\" again (errno %d), going on with the old",
+                  sink.settings.path, errno);
+        return;
+    }
+    (void)close(sink.fd);
+    sink.fd = fd;
+}
+
+static void *writer_main(void *unused)
+{
+    bool is_last = false;
+
+    (void)unused;
+    while (!is_last) {
+        (void)pthread_mutex_lock(&sink.lock);
+        while (sink.half_len == 0 && !sink.is_stopping && !sink.is_reopen_wanted) {
+            (void)pthread_cond_wait(&sink.wake, &sink.lock);
+        }
+        char *text = sink.half;
+        size_t len = sink.half_len;
+        unsigned long long lost = sink.lost;
+        bool is_reopen = sink.is_reopen_wanted;
+        is_last = sink.is_stopping && len == 0;
+        sink.half = sink.other;
+        sink.other = text;
+        sink.half_len = 0;
+        sink.lost = 0;
+        sink.is_reopen_wanted = false;
+        (void)pthread_mutex_unlock(&sink.lock);
+        if (is_reopen && sink.settings.target == LOG_TARGET_FILE) {
+            reopen();
+        }
+        report_lost(lost + (len > 0 ? emit(span_make(text, len)) : 0));
+    }
+    return NULL;
+}
+
+static frun_err target_open(const struct log_settings *s, struct diag *d)
+{
+    struct stat st;
+
+    sink.fd = -1;
+    sink.is_journal_stream = s->target == LOG_TARGET_STDERR && is_stderr_journal();
+    sink.has_prefix = sink.is_journal_stream || s->target == LOG_TARGET_JOURNAL;
+    if (s->target == LOG_TARGET_JOURNAL) {
+#ifdef FRUN_HAVE_SYSTEMD
+        return FRUN_OK;
+#else
+        diag_set(d, "this build has no journal; use target = stderr");
+        return FRUN_E_UNSUPPORTED;
+#endif
+    }
+    if (s->target == LOG_TARGET_FILE) {
+        sink.fd = open_file(s->path);
+        if (sink.fd < 0) {
+            char why[128];
+            diag_set(d, "cannot open the log file \"%s\": %s", s->path,
+                     strerror_r(errno, why, sizeof(why)));
+            return FRUN_E_IO;
+        }
+    } else {
+        /* A copy of our own: if stderr is closed later its number may become a client's socket.
+         * Closed already is no reason not to serve; the lines are then lost and counted. */
+        sink.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    }
+    sink.is_slow = sink.fd >= 0 && fstat(sink.fd, &st) == 0 && !S_ISREG(st.st_mode);
+    sink.is_torn = false;
+    return FRUN_OK;
+}
+
+static void target_close(void)
+{
+    free(sink.half);
+    free(sink.other);
+    sink.half = sink.other = NULL;
+    if (sink.fd >= 0) {
+        (void)close(sink.fd);
+        sink.fd = -1;
+    }
+}
+
+/* The writer must not receive signals that the main thread waits for. */
+static int writer_start(void)
+{
+    sigset_t all;
+    sigset_t old;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    int refused = pthread_create(&sink.writer, NULL, writer_main, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return refused;
+}
+
+frun_err log_start(const struct log_settings *s, struct diag *d)
+{
+    (void)pthread_mutex_lock(&sink.lock);
+    frun_err err = target_open(s, d);
+    if (!err) {
+        sink.settings = *s;
+        sink.half = malloc(LOG_HALF_BYTES);
+        sink.other = malloc(LOG_HALF_BYTES);
+        sink.half_len = 0;
+        sink.lost = 0;
+        sink.is_stopping = sink.is_reopen_wanted = false;
+        if (!sink.half || !sink.other || writer_start() != 0) {
+            diag_set(d, "no memory for the log");
+            target_close();
+            err = FRUN_E_NOMEM;
+        }
+    }
+    if (!err) {
+        atomic_store(&sink.level, (int)s->level);
+        sink.is_running = true;
+    }
+    (void)pthread_mutex_unlock(&sink.lock);
+    return err;
+}
+
+void log_stop(void)
+{
+    (void)pthread_mutex_lock(&sink.lock);
+    bool was_running = sink.is_running;
+    sink.is_running = false;
+    sink.is_stopping = true;
+    (void)pthread_cond_signal(&sink.wake);
+    (void)pthread_mutex_unlock(&sink.lock);
+    if (was_running) {
+        (void)pthread_join(sink.writer, NULL);
+        target_close();
+    }
+}
+
+void log_reopen(void)
+{
+    (void)pthread_mutex_lock(&sink.lock);
+    sink.is_reopen_wanted = sink.is_running;
+    (void)pthread_cond_signal(&sink.wake);
+    (void)pthread_mutex_unlock(&sink.lock);
+}
+
+bool log_wants(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&sink.level, memory_order_relaxed);
+}
+
+/* Queue whole lines; the lock is held for one memcpy. */
+static void queue(const char *p, size_t n, size_t reserve)
+{
+    (void)pthread_mutex_lock(&sink.lock);
+    if (!sink.is_running) {
+        write_now(p, n);
+    } else if (n > LOG_HALF_BYTES - reserve || sink.half_len > LOG_HALF_BYTES - reserve - n) {
+        sink.lost++;
+    } else {
+        memcpy(sink.half + sink.half_len, p, n);
+        sink.half_len += n;
+        if (sink.half_len == n) {
+            (void)pthread_cond_signal(&sink.wake);
+        }
+    }
+    (void)pthread_mutex_unlock(&sink.lock);
+}
+
+static bool wants_prefix(void)
+{
+    (void)pthread_mutex_lock(&sink.lock);
+    bool has_prefix = sink.is_running ? sink.has_prefix : is_stderr_journal();
+    (void)pthread_mutex_unlock(&sink.lock);
+    return has_prefix;
+}
+
+void log_line(enum log_level level, const char *scope, const char *fmt, ...)
+{
+    char text[LOG_LINE_BYTES];
+    char line[LOG_LINE_BYTES];
+    int saved_errno = errno;
+    va_list ap;
+
+    if (!log_wants(level)) {
+        return;
+    }
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (n >= 0) {
+        queue(line, compose(line, wants_prefix(), level, scope, text), 0);
+    }
+    errno = saved_errno;
+}
+
+void log_access(struct span line)
+{
+    char whole[LOG_ACCESS_BYTES];
+    int saved_errno = errno;
+    size_t len = 0;
+
+    if (wants_prefix()) {
+        memcpy(whole, "<6>", 3);
+        len = 3;
+    }
+    size_t n = line.n < sizeof(whole) - len - 1 ? line.n : sizeof(whole) - len - 1;
+    if (n > 0) {
+        memcpy(whole + len, line.p, n);
+    }
+    whole[len + n] = '\n';
+    queue(whole, len + n + 1, LOG_RESERVE_BYTES);
+    errno = saved_errno;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/mono.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+uint64_t mono_now_us(void)
+{
+    struct timespec ts = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t mono_now_ms(void)
+{
+    return mono_now_us() / 1000;
+}
+
+void mono_wall_text(char out[MONO_WALL_TEXT_BYTES])
+{
+    struct timespec ts = {0};
+    struct tm parts = {0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    (void)gmtime_r(&ts.tv_sec, &parts);
+    size_t n = strftime(out, MONO_WALL_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
+    (void)snprintf(out + n, MONO_WALL_TEXT_BYTES - n, ".%03uZ",
+                   (unsigned)(ts.tv_nsec / 1000000) % 1000U);
+}
+
+void mono_entropy(void *p, size_t n)
+{
+    char *at = p;
+
+    while (n > 0) {
+        ssize_t got = getrandom(at, n, 0);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            /* Going on with guessable identifiers and back-off would be worse than stopping. */
+            abort();
+        }
+        at += got;
+        n -= (size_t)got;
+    }
+}
+
+uint64_t mono_entropy_below(uint64_t limit)
+{
+    /* Values under this one would make small results likelier; they are drawn again. */
+    uint64_t first_fair = limit > 1 ? (0 - limit) % limit : 0;
+    uint64_t v;
+
+    if (limit <= 1) {
+        return 0;
+    }
+    do {
+        mono_entropy(&v, sizeof(v));
+    } while (v < first_fair);
+    return v % limit;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/text.h"
+
+#include <openssl/evp.h>
+
+/* EVP_EncodeBlock() counts in int; a multiple of three keeps padding out of the middle. */
+#define TEXT_CHUNK_BYTES ((size_t)3 << 20)
+
+size_t text_base64(struct span s, char *out)
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    while (s.n > 0) {
+        size_t n = s.n < TEXT_CHUNK_BYTES ? s.n : TEXT_CHUNK_BYTES;
+        len +=
+            (size_t)EVP_EncodeBlock((unsigned char *)out + len, (const unsigned char *)s.p, (int)n);
+        s = span_skip(s, n);
+    }
+    return len;
+}
+
+/* 0..63, or -1 for an octet outside the alphabet. */
+static int sextet(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    if (c == '+') {
+        return 62;
+    }
+    return c == '/' ? 63 : -1;
+}
+
+/* One group of four; used is how many of them are not padding. */
+static frun_err decode_group(const char *p, size_t used, char *out)
+{
+    uint32_t bits = 0;
+
+    for (size_t i = 0; i < used; i++) {
+        int v = sextet(p[i]);
+        if (v < 0) {
+            return FRUN_E_SYNTAX;
+        }
+        bits |= (uint32_t)v << (18 - 6 * i);
+    }
+    /* Set bits below the last octet would give one text two spellings. */
+    if ((used == 2 && (bits & 0xffffU)) || (used == 3 && (bits & 0xffU))) {
+        return FRUN_E_SYNTAX;
+    }
+    for (size_t i = 0; i + 1 < used; i++) {
+        out[i] = (char)(unsigned char)(bits >> (16 - 8 * i) & 0xffU);
+    }
+    return FRUN_OK;
+}
+
+frun_err text_base64_decode(struct span s, char *out, size_t *out_len)
+{
+    size_t len = 0;
+    size_t pad = 0;
+
+    if (s.n % 4 != 0) {
+        return FRUN_E_SYNTAX;
+    }
+    while (pad < 2 && pad < s.n && s.p[s.n - 1 - pad] == '=') {
+        pad++;
+    }
+    for (size_t i = 0; i < s.n; i += 4) {
+        size_t used = i + 4 == s.n ? 4 - pad : 4;
+        frun_err err = decode_group(s.p + i, used, out + len);
+        if (err) {
+            return err;
+        }
+        len += used - 1;
+    }
+    *out_len = len;
+    return FRUN_OK;
+}
+
+void text_hex(struct span s, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        out[2 * i] = digits[c >> 4];
+        out[2 * i + 1] = digits[c & 15];
+    }
+    out[2 * s.n] = '\0';
+}
