@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Install what the tests need (Debian), build with ASan and UBSan, run everything with ctest.
+#
+#   sh tests/run.sh [ctest argument]...
+#
+# BUILD names the build folder (build-test); CC picks the compiler.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-$top/build-test}
+
+packages="gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev libssl-dev
+libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev
+libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest pmccabe"
+
+missing=
+for package in $packages; do
+    if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
+        missing="$missing $package"
+    fi
+done
+if [ -n "$missing" ]; then
+    root=
+    if [ "$(id -u)" -ne 0 ]; then
+        root=sudo
+    fi
+    echo "installing:$missing"
+    $root apt-get update -q >/dev/null
+    # shellcheck disable=SC2086 # a list of words
+    $root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends $missing >/dev/null
+fi
+
+jobs=$(nproc 2>/dev/null || echo 2)
+cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DFRUN_SANITIZE=address,undefined \
+    -DFRUN_WERROR="${FRUN_WERROR:-ON}" >/dev/null
+cmake --build "$build" -j "$jobs" -- --no-print-directory --quiet
+
+# ctest ends with its summary, and with a code that says whether all passed.
+exec ctest --test-dir "$build" --output-on-failure -j "$jobs" "$@"
