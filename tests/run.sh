@@ -12,7 +12,7 @@ build=${BUILD:-$top/build-test}
 
 packages="gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev libssl-dev
 libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev
-libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest pmccabe"
+libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest"
 
 missing=
 for package in $packages; do

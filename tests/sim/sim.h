@@ -210,6 +210,9 @@ void store_add(struct sim *s, const struct receipt *r);
 /** All kept requests as JSON text. @param s frunsim @return text to free, or NULL. */
 char *store_text(struct sim *s);
 
+/** All kept requests for a person. @param s frunsim @return text to free, or NULL. */
+char *store_plain_text(struct sim *s);
+
 /** Forget all. @param s frunsim. */
 void store_clear(struct sim *s);
 

@@ -321,7 +321,9 @@ static bool serve_control(struct sim *s, struct wire *w, const struct request *r
     if (strcmp(r->path, "/_sim/received") != 0) {
         answer_refusal(&a, 404, "no such resource");
     } else if (strcmp(r->method, "GET") == 0) {
-        a.text = store_text(s);
+        bool is_plain = strcmp(r->query, "form=text") == 0;
+        a.type = is_plain ? "text/plain; charset=utf-8" : a.type;
+        a.text = is_plain ? store_plain_text(s) : store_text(s);
         a.n = a.text ? strlen(a.text) : 0;
     } else if (strcmp(r->method, "DELETE") == 0) {
         store_clear(s);

@@ -107,6 +107,46 @@ char *store_text(struct sim *s)
     return text;
 }
 
+static void print_receipt(FILE *to, json_t *j)
+{
+    const char *query = json_string_value(json_object_get(j, "query"));
+    (void)fprintf(to, "%s %s%s%s\n", json_string_value(json_object_get(j, "method")),
+                  json_string_value(json_object_get(j, "path")), query && *query ? "?" : "",
+                  query ? query : "");
+    size_t i;
+    json_t *pair;
+    json_array_foreach(json_object_get(j, "fields"), i, pair)
+    {
+        (void)fprintf(to, "%s: %s\n", json_string_value(json_array_get(pair, 0)),
+                      json_string_value(json_array_get(pair, 1)));
+    }
+    (void)fprintf(to, "\n(%lld octets, SHA-256 %s)\n",
+                  (long long)json_integer_value(json_object_get(j, "body_bytes")),
+                  json_string_value(json_object_get(j, "body_sha256")));
+    const char *body = json_string_value(json_object_get(j, "body"));
+    (void)fprintf(to, "%s\n\n", body ? body : "(not text)");
+}
+
+char *store_plain_text(struct sim *s)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    if (!to) {
+        return NULL;
+    }
+    size_t i;
+    json_t *j;
+    (void)pthread_mutex_lock(&s->lock);
+    json_array_foreach(s->received, i, j)
+    {
+        print_receipt(to, j);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    (void)fclose(to);
+    return text;
+}
+
 void store_clear(struct sim *s)
 {
     (void)pthread_mutex_lock(&s->lock);
