@@ -140,6 +140,10 @@ static bool wait_writable(void)
             return true;
         }
         if (got == 0 && stopping()) {
+            /* One wait is enough: all that is still queued fails at once. */
+            (void)close(sink.fd);
+            sink.fd = -1;
+            sink.is_slow = false;
             return false;
         }
     }
