@@ -68,7 +68,7 @@ frun_err buf_reserve(struct buf *b, size_t n, char **at)
         b->head = 0;
         b->tail = len;
     }
-    *at = b->data ? b->data + b->tail : NULL;
+    *at = b->tail > 0 ? b->data + b->tail : b->data;
     return FRUN_OK;
 }
 

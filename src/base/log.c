@@ -75,6 +75,7 @@ static const struct {
 /* Is standard error the stream that journald gave us? Source: systemd.exec(5) JOURNAL_STREAM. */
 static bool is_stderr_journal(void)
 {
+    /* Nothing in this program changes the environment. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     const char *where = getenv("JOURNAL_STREAM");
     char mine[64];
     struct stat st;

@@ -72,7 +72,7 @@ static inline size_t span_find(struct span s, char c)
  * Thread: any. */
 static inline struct span span_skip(struct span s, size_t n)
 {
-    return (struct span){s.p ? s.p + n : NULL, s.n - n};
+    return (struct span){n > 0 ? s.p + n : s.p, s.n - n};
 }
 
 /** The first @p n octets. @param s text @param n octets, <= s.n @return them. Thread: any. */
