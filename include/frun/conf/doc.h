@@ -58,18 +58,19 @@ struct conf_row {
     uint64_t max;         /**< highest number, or longest text; 0: no limit */
     const char *fallback; /**< default as it would stand in a file; NULL: none, field stays zero */
     bool is_required;     /**< must be given */
-    const char
-        *choices; /**< CONF_CHOICE: names separated by '|'; else a check by pattern name or NULL */
+    const char *choices;  /**< CONF_CHOICE: names separated by '|'; else name of a check in check.h
+                             or NULL */
     enum conf_reload reload; /**< when a change takes effect */
     const char *help;        /**< one or two sentences for manual and sample */
 };
 
 /** One kind of section. */
 struct conf_kind {
-    const char *word; /**< first word in the brackets */
-    bool is_named;    /**< a name follows: [endpoint ACME_PROD] */
-    bool is_required; /**< at least one must be there */
-    size_t size;      /**< of the section's structure; its first member is struct conf_place */
+    const char *word;       /**< first word in the brackets */
+    const char *name_check; /**< check of the name, as conf_row.choices; NULL: any text */
+    bool is_named;          /**< a name follows: [endpoint ACME_PROD] */
+    bool is_required;       /**< at least one must be there */
+    size_t size; /**< of the section's structure; its first member is struct conf_place */
     const struct conf_row *rows; /**< keys */
     size_t n_rows;               /**< their number */
     const char *help;            /**< what the section is for */
@@ -94,6 +95,16 @@ struct conf_issue {
 /** What a file set was read into. Opaque, immutable once loaded. */
 struct conf_doc;
 
+/** Ceilings of one document; what is above is refused with an issue. */
+enum {
+    CONF_MAX_FILE_BYTES = 4 * 1024 * 1024, /**< of one file */
+    CONF_MAX_FILES = 4096,                 /**< main file and included ones */
+    CONF_MAX_SECTIONS = 65536,             /**< of all kinds */
+    CONF_MAX_ISSUES = 1000,                /**< then one line says that there are more */
+    CONF_MAX_LIST = 4096,                  /**< items of one list */
+    CONF_MAX_DOC_BYTES = 128 * 1024 * 1024 /**< memory of a document */
+};
+
 /**
  * Read a file and what it includes ("include = PATTERN" in the first unnamed section kind), check
  * rows and fill structures.
@@ -107,6 +118,12 @@ struct conf_doc;
  */
 frun_err conf_load(const char *path, const struct conf_kind *kinds, size_t n_kinds,
                    struct conf_doc **out) FRUN_MUST_CHECK;
+
+/** As conf_load(), from memory; "include" is not followed. @param text content @param name stands
+ * for the file in messages; relative names start from its folder @param kinds schema @param n_kinds
+ * its length @param out as in conf_load() @return as conf_load(). Thread: main. */
+frun_err conf_load_text(struct span text, const char *name, const struct conf_kind *kinds,
+                        size_t n_kinds, struct conf_doc **out) FRUN_MUST_CHECK;
 
 /** Free a document and every structure and text in it; secrets are wiped. @param d document or
  * NULL. Thread: main. */
@@ -122,10 +139,26 @@ void *const *conf_sections(const struct conf_doc *d, const char *word, size_t *n
 const char *conf_key_place(const struct conf_doc *d, const void *section, const char *key,
                            unsigned *line);
 
+/** Was the key written in the file, even if empty? @param d document @param section structure
+ * @param key name @return true if so. Thread: any. */
+bool conf_key_given(const struct conf_doc *d, const void *section, const char *key);
+
+/** The unnamed section of a kind, made of defaults if the file has none. @param d document @param
+ * word kind @return structure, or NULL: memory was refused. Thread: main. */
+void *conf_section_or_default(struct conf_doc *d, const char *word);
+
+/** Was memory refused while the document was filled? Then it must not be used. @param d document
+ * @return true if so. Thread: main. */
+bool conf_is_starved(const struct conf_doc *d);
+
 /** Add an error or warning found by a cross-check. @param d document @param is_error else warning
  * @param section structure @param key key or NULL @param fmt printf format. Thread: main. */
 void conf_issue_add(struct conf_doc *d, bool is_error, const void *section, const char *key,
                     const char *fmt, ...) FRUN_PRINTF(5, 6);
+
+/** Text in the document's memory. @param d document @param fmt printf format @return text; "" and a
+ * starved document if memory was refused. Thread: main. */
+const char *conf_text(struct conf_doc *d, const char *fmt, ...) FRUN_PRINTF(2, 3);
 
 /** Everything found, in order of file and line. @param d document @param n out: count @return
  * array. Thread: any. */

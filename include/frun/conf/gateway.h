@@ -29,6 +29,7 @@ enum conf_route {
 /** [gateway] */
 struct conf_gateway {
     struct conf_place place;       /**< where it stands */
+    struct conf_list include;      /**< patterns of further files; followed by conf_load() */
     const char *public_url;        /**< "https://push.example.com", no path, no final '/' */
     struct conf_list listen;       /**< addresses of the front door, at least one */
     const char *certificate;       /**< PEM chain */

@@ -1,0 +1,44 @@
+/**
+ * Named checks of values: what a row's "choices" column may name, and grammars the cross-checks
+ * share.
+ *
+ * Each check is a pure function from text to a reason for a person. Pure, no state.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_CONF_CHECK_H
+#define FRUN_CONF_CHECK_H
+
+#include "frun/base/span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * Apply a check by its name: address, authority, carrier, client, customer_network, digits, fence,
+ * host, hash, method, name, path, proxy, public_url, sid, subject, target, url, user.
+ *
+ * @param check    name of the check, one of the above
+ * @param value    text
+ * @return NULL it fits; else a constant text: what is wrong and what would be right
+ * Thread: any.
+ */
+const char *conf_check(const char *check, struct span value);
+
+/** Is it host[:port] (reg-name with '_', IPv4 or [IPv6]; port 1..65535)? @param s text @param host
+ * out: host without port, may be NULL @param port out: number, 0 if left out, may be NULL @return
+ * true if so. Thread: any. */
+bool conf_check_authority(struct span s, struct span *host, unsigned *port);
+
+/** Is it a token of RFC 9110? @param s text @return true if so. Thread: any. */
+bool conf_check_token(struct span s);
+
+/** Take "header NAME", "query NAME", "both HEADER QUERY" or "none" apart. @param s text @param
+ * header out: field name, absent without @param query out: parameter name, absent without @return
+ * NULL, or a constant text: what is wrong. Thread: any. */
+const char *conf_check_carrier(struct span s, struct span *header, struct span *query);
+
+/** The known word closest to a misspelt one. @param word as written @param known candidates @param
+ * n their number @return the closest, or NULL: none is close. Thread: any. */
+const char *conf_check_nearest(const char *word, const char *const *known, size_t n);
+
+#endif

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/conf/check.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+static bool is_alnum(char c)
+{
+    return is_digit(c) || is_upper(c) || (c >= 'a' && c <= 'z');
+}
+
+/* All octets alphanumeric or in extra? */
+static bool is_all(struct span s, const char *extra)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_alnum(s.p[i]) && (s.p[i] == '\0' || !strchr(extra, s.p[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_digits(struct span s, size_t min, size_t max)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_digit(s.p[i])) {
+            return false;
+        }
+    }
+    return s.n >= min && s.n <= max;
+}
+
+bool conf_check_token(struct span s)
+{
+    return s.n > 0 && is_all(s, "!#$%&'*+-.^_`|~");
+}
+
+static bool is_host(struct span s)
+{
+    if (s.n > 2 && s.p[0] == '[') {
+        struct span inner = span_make(s.p + 1, s.n - 2);
+        if (s.p[s.n - 1] != ']' || span_find(inner, ':') == inner.n || inner.n > 45) {
+            return false;
+        }
+        for (size_t i = 0; i < inner.n; i++) {
+            char c = inner.p[i];
+            bool is_hex = is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+            if (!is_hex && c != ':' && c != '.') {
+                return false;
+            }
+        }
+        return true;
+    }
+    /* every label begins and ends with a letter, digit or '_', and none is empty */
+    if (s.n == 0 || s.n > 253 || !is_all(s, "-._")) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        bool is_edge = i == 0 || i + 1 == s.n || s.p[i - 1] == '.' || s.p[i + 1] == '.';
+        if (s.p[i] == '.' ? i == 0 || i + 1 == s.n || s.p[i - 1] == '.'
+                          : is_edge && s.p[i] == '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool conf_check_authority(struct span s, struct span *host, unsigned *port)
+{
+    size_t from = s.n && s.p[0] == '[' ? span_find(s, ']') : 0;
+    size_t colon = from + span_find(span_skip(s, from), ':');
+    struct span name = span_head(s, colon);
+    uint64_t number = 0;
+    if (colon < s.n) {
+        struct span digits = span_skip(s, colon + 1);
+        if (!is_digits(digits, 1, 5) || span_to_u64(digits, &number) || number == 0 ||
+            number > 65535) {
+            return false;
+        }
+    }
+    if (!is_host(name)) {
+        return false;
+    }
+    if (host) {
+        *host = name;
+    }
+    if (port) {
+        *port = (unsigned)number;
+    }
+    return true;
+}
+
+static const char *check_authority(struct span s)
+{
+    return conf_check_authority(s, NULL, NULL) ? NULL : "must be host or host:port, port 1..65535";
+}
+
+static const char *check_address(struct span s)
+{
+    unsigned port = 0;
+    return conf_check_authority(s, NULL, &port) && port
+               ? NULL
+               : "must be host:port, IP:port or [IPv6]:port, port 1..65535";
+}
+
+static const char *check_host(struct span s)
+{
+    return is_host(s) ? NULL : "must be a host name or address without port";
+}
+
+static const char *check_name(struct span s)
+{
+    return s.n >= 1 && s.n <= 64 && is_all(s, "._-")
+               ? NULL
+               : "a name has 1..64 letters, digits, '.', '_' or '-'";
+}
+
+static const char *check_sid(struct span s)
+{
+    bool is_good = s.n == 3 && is_upper(s.p[0]);
+    for (size_t i = 1; is_good && i < s.n; i++) {
+        is_good = is_upper(s.p[i]) || is_digit(s.p[i]);
+    }
+    return is_good ? NULL : "must be an SAP system ID: 3 capital letters or digits, a letter first";
+}
+
+static const char *check_client(struct span s)
+{
+    return is_digits(s, 3, 3) ? NULL : "must be an SAP client: 3 digits, like 100";
+}
+
+static const char *check_digits(struct span s)
+{
+    return is_digits(s, 1, 20) ? NULL : "must be 1..20 digits";
+}
+
+static const char *check_customer_network(struct span s)
+{
+    return s.n >= 1 && s.n <= 40 && is_all(s, "_ -")
+               ? NULL
+               : "must be 1..40 letters, digits, blanks, '_' or '-'; write it as in Focused Run";
+}
+
+static const char *check_fence(struct span s)
+{
+    return s.n >= 1 && s.n <= 255 && is_all(s, "._-")
+               ? NULL
+               : "must be 1..255 letters, digits, '.', '_' or '-'; copy it from Focused Run's "
+                 "Network Administration";
+}
+
+static const char *check_user(struct span s)
+{
+    return s.n >= 1 && s.n <= 255 && span_find(s, ':') == s.n
+               ? NULL
+               : "must be 1..255 characters without ':' (Basic credentials cannot carry it)";
+}
+
+static const char *check_method(struct span s)
+{
+    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (span_eq(s, span_of(known[i]))) {
+            return NULL;
+        }
+    }
+    return "methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, in capitals";
+}
+
+/* scheme://authority[/] for one of two schemes */
+static bool is_base_url(struct span s, bool is_https_allowed)
+{
+    bool is_https = span_starts(s, SPAN_LIT("https://"));
+    if (!(is_https && is_https_allowed) && !span_starts(s, SPAN_LIT("http://"))) {
+        return false;
+    }
+    return conf_check_authority(span_skip(s, is_https ? 8 : 7), NULL, NULL);
+}
+
+static const char *check_public_url(struct span s)
+{
+    return is_base_url(s, true) ? NULL
+                                : "must be https://host[:port] without path and final '/', as the "
+                                  "managed services will call it";
+}
+
+static const char *check_proxy(struct span s)
+{
+    unsigned port = 0;
+    return span_starts(s, SPAN_LIT("http://")) &&
+                   conf_check_authority(span_skip(s, 7), NULL, &port) && port
+               ? NULL
+               : "must be http://host:port of an HTTP CONNECT proxy; user and password have keys "
+                 "of their own";
+}
+
+static const char *check_url(struct span s)
+{
+    bool is_good = span_starts(s, SPAN_LIT("https://")) || span_starts(s, SPAN_LIT("http://"));
+    for (size_t i = 0; i < s.n; i++) {
+        is_good = is_good && (unsigned char)s.p[i] > 0x20 && (unsigned char)s.p[i] < 0x7f;
+    }
+    return is_good ? NULL : "must be a URL that begins with https:// or http://";
+}
+
+static const char *check_subject(struct span s)
+{
+    size_t eq = span_find(s, '=');
+    return eq > 0 && eq + 1 < s.n
+               ? NULL
+               : "must be a subject like CN=dc1-a; 'openssl x509 -noout -subject -nameopt RFC2253 "
+                 "-in FILE' prints it";
+}
+
+static const char *check_target(struct span s)
+{
+    bool is_file = span_starts(s, SPAN_LIT("file:")) && s.n > 5;
+    return is_file || span_eq(s, SPAN_LIT("stderr")) || span_eq(s, SPAN_LIT("journal"))
+               ? NULL
+               : "must be stderr, journal or file:PATH";
+}
+
+/* A dot segment at s? Its end is at '/', or at the end. */
+static bool is_dot_segment(struct span segment)
+{
+    return span_eq(segment, SPAN_LIT(".")) || span_eq(segment, SPAN_LIT(".."));
+}
+
+static const char *check_path(struct span s)
+{
+    if (s.n == 0 || s.p[0] != '/') {
+        return "a path begins with '/'";
+    }
+    if (span_find(s, '*') < s.n) {
+        return "wildcards are not used; set policy = path-and-all-sub-paths";
+    }
+    if (span_find(s, '?') < s.n || span_find(s, '#') < s.n) {
+        return "a path without query and fragment is wanted";
+    }
+    if (!is_all(s, "/-._~!$&'()+,=:@")) {
+        return "letters, digits and -._~!$&'()+,=:@ only, nothing percent-encoded";
+    }
+    if (s.n == 1) {
+        return NULL;
+    }
+    struct span rest = span_skip(s, 1);
+    struct span segment;
+    while (span_split(&rest, '/', &segment)) {
+        if (segment.n == 0) {
+            return "no final '/' and no '//'; sub-paths are a matter of policy";
+        }
+        if (is_dot_segment(segment)) {
+            return "no '.' and '..' segments";
+        }
+    }
+    return NULL;
+}
+
+/* Parts behind the "$id$" of a hash: count, and octets of the last one. */
+static const char *check_hash(struct span s)
+{
+    static const struct {
+        const char *prefix; /* crypt(5) identifier */
+        size_t last;        /* octets of the last part */
+        size_t min_parts;   /* parts behind the identifier */
+        size_t max_parts;
+    } forms[] = {{"$y$", 43, 3, 3}, {"$6$", 86, 2, 3}, {"$5$", 43, 2, 3}, {"$2b$", 53, 2, 2}};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (!span_starts(s, span_of(forms[i].prefix))) {
+            continue;
+        }
+        struct span rest = span_skip(s, strlen(forms[i].prefix));
+        struct span part = {NULL, 0};
+        size_t parts = 0;
+        while (span_split(&rest, '$', &part)) {
+            parts++;
+            if (part.n == 0 || !is_all(part, "./=")) {
+                return "damaged password hash; make one with 'frunctl passwd'";
+            }
+        }
+        return parts >= forms[i].min_parts && parts <= forms[i].max_parts && part.n == forms[i].last
+                   ? NULL
+                   : "incomplete password hash; make one with 'frunctl passwd'";
+    }
+    return "must be a crypt(5) hash ($y$, $6$, $5$ or $2b$), never a password; make one with "
+           "'frunctl passwd'";
+}
+
+/* Fields that the proxy sets, drops or frames a message with: no place for a fence. */
+static bool is_own_field(struct span name)
+{
+    static const char *const own[] = {"Accept-Encoding",
+                                      "Authorization",
+                                      "Clientprotocol",
+                                      "Connection",
+                                      "Content-Encoding",
+                                      "Content-Length",
+                                      "Content-Type",
+                                      "Cookie",
+                                      "Date",
+                                      "Expect",
+                                      "Forwarded",
+                                      "Host",
+                                      "Keep-Alive",
+                                      "MYSAPSSO2",
+                                      "SAP-R3AUTH",
+                                      "TE",
+                                      "Trailer",
+                                      "Transfer-Encoding",
+                                      "Traceparent",
+                                      "Tracestate",
+                                      "Upgrade",
+                                      "Via",
+                                      "X-CSRF-Token",
+                                      "X-Request-ID",
+                                      "X-zid",
+                                      "sap-client",
+                                      "sap-language",
+                                      "sap-passport",
+                                      "sap-password",
+                                      "sap-user"};
+    static const char *const families[] = {
+        "Proxy-",      "X-Forwarded-", "SAP-Connectivity-", "SAP-CP-",        "SSL-CLIENT-",
+        "SSL_CLIENT_", "SSL-CIPHER-",  "SSL_CIPHER_",       "x-sap-webdisp-", "Frun-"};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (span_eq_nocase(name, span_of(own[i]))) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        if (span_starts_nocase(name, span_of(families[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *carrier_field(struct span name)
+{
+    if (!conf_check_token(name) || name.n > 64) {
+        return "the field's name must be a token of 1..64 characters";
+    }
+    return is_own_field(name) ? "this field belongs to HTTP or to the proxy itself; take another, "
+                                "like X-Admin-Request-Parameter"
+                              : NULL;
+}
+
+static const char *carrier_query(struct span name)
+{
+    static const char *const own[] = {"sap-client", "sap-user", "sap-password", "sap-language"};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (span_eq_nocase(name, span_of(own[i]))) {
+            return "this query parameter belongs to SAP's logon; take another";
+        }
+    }
+    return name.n >= 1 && name.n <= 64 && is_all(name, "._-")
+               ? NULL
+               : "the query parameter's name must be 1..64 letters, digits, '.', '_' or '-'";
+}
+
+const char *conf_check_carrier(struct span s, struct span *header, struct span *query)
+{
+    static const char grammar[] = "must be 'header NAME', 'query NAME', 'both HEADER QUERY' or "
+                                  "'none'";
+    struct span words[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    size_t n = 0;
+    struct span rest = span_trim(s);
+    while (rest.n) {
+        if (n == 3) {
+            return grammar;
+        }
+        size_t end = 0;
+        while (end < rest.n && rest.p[end] != ' ' && rest.p[end] != '\t') {
+            end++;
+        }
+        words[n++] = span_head(rest, end);
+        rest = span_trim(span_skip(rest, end));
+    }
+    struct span none = {NULL, 0};
+    bool is_header = span_eq(words[0], SPAN_LIT("header"));
+    bool is_query = span_eq(words[0], SPAN_LIT("query"));
+    bool is_both = span_eq(words[0], SPAN_LIT("both"));
+    bool is_none = span_eq(words[0], SPAN_LIT("none"));
+    if (n != (is_both ? 3U : is_none ? 1U : 2U) || !(is_header || is_query || is_both || is_none)) {
+        return grammar;
+    }
+    const char *why = is_header || is_both ? carrier_field(words[1]) : NULL;
+    if (!why && (is_query || is_both)) {
+        why = carrier_query(words[is_both ? 2 : 1]);
+    }
+    if (!why) {
+        *header = is_header || is_both ? words[1] : none;
+        *query = is_query ? words[1] : is_both ? words[2] : none;
+    }
+    return why;
+}
+
+static const char *check_carrier(struct span s)
+{
+    struct span header;
+    struct span query;
+    return conf_check_carrier(s, &header, &query);
+}
+
+const char *conf_check(const char *check, struct span value)
+{
+    static const struct {
+        const char *name;
+        const char *(*fn)(struct span s);
+    } checks[] = {{"address", check_address},
+                  {"authority", check_authority},
+                  {"carrier", check_carrier},
+                  {"client", check_client},
+                  {"customer_network", check_customer_network},
+                  {"digits", check_digits},
+                  {"fence", check_fence},
+                  {"hash", check_hash},
+                  {"host", check_host},
+                  {"method", check_method},
+                  {"name", check_name},
+                  {"path", check_path},
+                  {"proxy", check_proxy},
+                  {"public_url", check_public_url},
+                  {"sid", check_sid},
+                  {"subject", check_subject},
+                  {"target", check_target},
+                  {"url", check_url},
+                  {"user", check_user}};
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (strcmp(check, checks[i].name) == 0) {
+            return checks[i].fn(value);
+        }
+    }
+    return "no such check: an error in the schema";
+}
+
+/* Longest word that is compared; longer ones have no neighbour. */
+#define NEAR_MAX 64
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Edit distance of two short words, row by row (Levenshtein). */
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(b);
+    size_t row[NEAR_MAX + 1];
+    for (size_t j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t above = row[j];
+            size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            row[j] = least(change, least(above, row[j - 1]) + 1);
+            diagonal = above;
+        }
+    }
+    return row[n];
+}
+
+const char *conf_check_nearest(const char *word, const char *const *known, size_t n)
+{
+    const char *best = NULL;
+    size_t len = strlen(word);
+    size_t best_distance = len / 3 + 2;
+    for (size_t i = 0; i < n && len <= NEAR_MAX; i++) {
+        if (strlen(known[i]) > NEAR_MAX) {
+            continue;
+        }
+        size_t d = distance(word, known[i]);
+        if (d < best_distance) {
+            best_distance = d;
+            best = known[i];
+        }
+    }
+    return best;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/conf/connector.h"
+
+#include "frun/conf/check.h"
+#include "schema_int.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The load under way: sections are still writable. */
+struct work {
+    struct conf_doc *d;
+    struct conf_connector *connector;
+    struct conf_subaccount **subaccounts;
+    size_t n_subaccounts;
+    struct conf_mapping **mappings;
+    size_t n_mappings;
+    struct conf_resource **resources;
+    size_t n_resources;
+    bool is_starved;
+};
+
+/* Sections of a kind, for filling in. */
+static void *sections(struct conf_doc *d, const char *word, size_t *n)
+{
+    void *const *all = conf_sections(d, word, n);
+    void *writable;
+    memcpy(&writable, &all, sizeof(writable));
+    return writable;
+}
+
+static void check_connector(const struct work *w)
+{
+    const struct conf_connector *c = w->connector;
+    conf_order_check(w->d, c, "retry_min", "retry_max", c->retry_min_ms > c->retry_max_ms);
+}
+
+static void check_subaccounts(const struct work *w)
+{
+    for (size_t i = 0; i < w->n_subaccounts; i++) {
+        struct conf_subaccount *s = w->subaccounts[i];
+        conf_pair_check(w->d, s, "certificate", "private_key");
+        conf_pair_check(w->d, s, "proxy_user", "proxy_password");
+        if (conf_key_given(w->d, s, "proxy_user") && !conf_key_given(w->d, s, "proxy")) {
+            conf_issue_add(w->d, true, s, "proxy_user", "needs proxy too");
+        }
+        if (w->connector && !s->certificate) {
+            s->certificate = w->connector->certificate;
+            s->private_key = w->connector->private_key;
+        }
+    }
+}
+
+/* The name behind "system" taken apart; the check of the name complained already if it is bad. */
+static void name_mapping(const struct work *w, struct conf_mapping *m)
+{
+    struct span host;
+    unsigned port;
+    if (!conf_check_authority(span_of(m->place.name), &host, &port)) {
+        m->virtual_host = "";
+        return;
+    }
+    char lower[256];
+    for (size_t i = 0; i < host.n && i < sizeof(lower); i++) {
+        lower[i] = (char)tolower((unsigned char)host.p[i]);
+    }
+    m->virtual_host = conf_text(w->d, "%.*s", (int)host.n, lower);
+    m->virtual_port = port ? port : 443;
+}
+
+static void check_mapping(const struct work *w, struct conf_mapping *m)
+{
+    conf_pair_check(w->d, m, "system_certificate", "system_private_key");
+    if (m->protocol == 0 && !conf_key_given(w->d, m, "backend_ca")) {
+        conf_issue_add(w->d, true, m, "backend_ca",
+                       "is missing: protocol HTTPS trusts no certificate without it");
+    }
+    if (m->system_certificate_for_logon && !conf_key_given(w->d, m, "system_certificate")) {
+        conf_issue_add(w->d, true, m, "system_certificate_for_logon",
+                       "needs system_certificate and system_private_key");
+    }
+    if (m->system_certificate_for_logon && m->protocol != 0) {
+        conf_issue_add(w->d, true, m, "system_certificate_for_logon",
+                       "needs protocol = HTTPS: plain HTTP shows no certificate");
+    }
+}
+
+static bool is_same_place(const struct conf_mapping *a, const struct conf_mapping *b)
+{
+    return a->virtual_port == b->virtual_port && a->virtual_host[0] &&
+           strcmp(a->virtual_host, b->virtual_host) == 0;
+}
+
+static void check_mappings(const struct work *w)
+{
+    for (size_t i = 0; i < w->n_mappings; i++) {
+        struct conf_mapping *m = w->mappings[i];
+        name_mapping(w, m);
+        check_mapping(w, m);
+        for (size_t j = 0; j < i; j++) {
+            if (is_same_place(m, w->mappings[j])) {
+                conf_issue_add(w->d, true, m, NULL,
+                               "is the same virtual host and port as [system %s]; remove one",
+                               w->mappings[j]->place.name);
+            }
+        }
+    }
+    if (w->n_mappings == 0) {
+        conf_issue_add(w->d, false, w->connector, NULL,
+                       "no [system VHOST:PORT] section: every request is denied");
+    }
+}
+
+/* Does the resource belong to the mapping? */
+static bool is_of(const struct conf_resource *r, const struct conf_mapping *m)
+{
+    struct span host;
+    unsigned port;
+    return r->system && conf_check_authority(span_of(r->system), &host, &port) &&
+           m->virtual_port == (port ? port : 443) && span_eq_nocase(host, span_of(m->virtual_host));
+}
+
+static void add_resources(struct work *w, struct conf_mapping *m, bool *is_owned)
+{
+    const struct conf_resource **list =
+        arena_alloc(conf_arena(w->d), (w->n_resources + 1) * sizeof(*list));
+    size_t active = 0;
+    if (!list) {
+        w->is_starved = true;
+        return;
+    }
+    for (size_t i = 0; i < w->n_resources; i++) {
+        const struct conf_resource *r = w->resources[i];
+        if (!is_of(r, m)) {
+            continue;
+        }
+        is_owned[i] = true;
+        active += r->active ? 1 : 0;
+        for (size_t j = 0; r->path && j < m->n_resources; j++) {
+            if (list[j]->path && strcmp(list[j]->path, r->path) == 0) {
+                conf_issue_add(w->d, true, r, "path", "is that of [resource %s] too; join the two",
+                               list[j]->place.name);
+            }
+        }
+        list[m->n_resources++] = r;
+    }
+    m->resources = list;
+    if (active == 0) {
+        conf_issue_add(w->d, false, m, NULL,
+                       "has no active [resource NAME]: every request to it is denied");
+    }
+}
+
+static void resolve_resources(struct work *w)
+{
+    bool *is_owned = calloc(w->n_resources + 1, sizeof(*is_owned));
+    if (!is_owned) {
+        w->is_starved = true;
+        return;
+    }
+    for (size_t i = 0; i < w->n_mappings && !w->is_starved; i++) {
+        add_resources(w, w->mappings[i], is_owned);
+    }
+    for (size_t i = 0; i < w->n_resources && !w->is_starved; i++) {
+        if (!is_owned[i] && w->resources[i]->system) {
+            conf_issue_add(w->d, true, w->resources[i], "system", "there is no [system %s]",
+                           w->resources[i]->system);
+        }
+    }
+    free(is_owned);
+}
+
+/* Everything that no single row can see. */
+static void cross_check(struct work *w)
+{
+    size_t n;
+    void **one = sections(w->d, "connector", &n);
+    w->connector = n ? one[0] : NULL;
+    w->subaccounts = sections(w->d, "subaccount", &w->n_subaccounts);
+    w->mappings = sections(w->d, "system", &w->n_mappings);
+    w->resources = sections(w->d, "resource", &w->n_resources);
+    if (w->connector) {
+        check_connector(w);
+    }
+    check_subaccounts(w);
+    check_mappings(w);
+    resolve_resources(w);
+}
+
+frun_err conf_cn_load(const char *path, FILE *report, struct conf_cn **out)
+{
+    size_t n_kinds;
+    const struct conf_kind *kinds = conf_cn_kinds(&n_kinds);
+    struct work w = {0};
+    struct conf_cn *c = NULL;
+    frun_err err = conf_load(path, kinds, n_kinds, &w.d);
+    if (err == FRUN_E_NOMEM) {
+        return err;
+    }
+    cross_check(&w);
+    const struct conf_log *log = conf_log_resolve(w.d);
+    c = calloc(1, sizeof(*c));
+    if (w.is_starved || conf_is_starved(w.d) || !log || !c) {
+        err = FRUN_E_NOMEM;
+        goto out;
+    }
+    if (conf_issues_print(w.d, report)) {
+        err = FRUN_E_SYNTAX;
+        goto out;
+    }
+    c->doc = w.d;
+    c->connector = w.connector;
+    c->log = log;
+    c->subaccounts = (const struct conf_subaccount *const *)w.subaccounts;
+    c->n_subaccounts = w.n_subaccounts;
+    c->mappings = (const struct conf_mapping *const *)w.mappings;
+    c->n_mappings = w.n_mappings;
+    c->refs = 1;
+    *out = c;
+    return FRUN_OK;
+out:
+    free(c);
+    conf_free(w.d);
+    return err;
+}
+
+struct conf_cn *conf_cn_ref(struct conf_cn *c)
+{
+    (void)__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+void conf_cn_unref(struct conf_cn **c)
+{
+    struct conf_cn *gone = *c;
+    *c = NULL;
+    if (gone && __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        conf_free(gone->doc);
+        free(gone);
+    }
+}

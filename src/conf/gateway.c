@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/conf/gateway.h"
+
+#include "frun/base/map.h"
+#include "frun/conf/check.h"
+#include "schema_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The load under way: sections are still writable. */
+struct work {
+    struct conf_doc *d;
+    struct conf_gateway *gateway;
+    struct conf_tunnel *tunnel;
+    struct conf_gw_connector **connectors;
+    size_t n_connectors;
+    struct conf_system **systems;
+    size_t n_systems;
+    struct conf_endpoint **endpoints;
+    size_t n_endpoints;
+    struct conf_pusher **pushers;
+    size_t n_pushers;
+    bool is_starved;
+};
+
+/* Sections of a kind, for filling in. */
+static void *sections(struct conf_doc *d, const char *word, size_t *n)
+{
+    void *const *all = conf_sections(d, word, n);
+    void *writable;
+    memcpy(&writable, &all, sizeof(writable));
+    return writable;
+}
+
+static void check_gateway(const struct work *w)
+{
+    const struct conf_gateway *g = w->gateway;
+    if (g->public_url && strncmp(g->public_url, "http://", 7) == 0) {
+        conf_issue_add(w->d, false, g, "public_url",
+                       "http:// sends passwords in the clear; only right behind a TLS terminator");
+    }
+    conf_order_check(w->d, g, "max_target", "max_head", g->max_target > g->max_head);
+}
+
+static void check_tunnel(const struct work *w)
+{
+    struct conf_tunnel *t = w->tunnel;
+    if (!t) {
+        return;
+    }
+    conf_pair_check(w->d, t, "certificate", "private_key");
+    if (w->gateway && !t->certificate) {
+        t->certificate = w->gateway->certificate;
+        t->private_key = w->gateway->private_key;
+    }
+    if (t->listen.n == 0 && !t->server_name && !conf_key_given(w->d, t, "listen")) {
+        conf_issue_add(w->d, true, t, "listen",
+                       "connectors have no way in; give listen, server_name or both");
+    }
+    if (!w->gateway) {
+        return;
+    }
+    for (size_t i = 0; i < t->listen.n; i++) {
+        for (size_t j = 0; j < w->gateway->listen.n; j++) {
+            if (strcmp(t->listen.items[i], w->gateway->listen.items[j]) == 0) {
+                conf_issue_add(w->d, true, t, "listen",
+                               "%s is the gateway's own address; take another port, or use "
+                               "server_name instead",
+                               t->listen.items[i]);
+            }
+        }
+    }
+    struct span host = {NULL, 0};
+    const char *url = w->gateway->public_url;
+    const char *at = url ? strstr(url, "://") : NULL;
+    if (at && t->server_name && conf_check_authority(span_of(at + 3), &host, NULL) &&
+        span_eq_nocase(host, span_of(t->server_name))) {
+        conf_issue_add(w->d, true, t, "server_name",
+                       "is the host of public_url; connectors need a name of their own");
+    }
+}
+
+static void check_connectors(const struct work *w)
+{
+    for (size_t i = 0; i < w->n_connectors; i++) {
+        const struct conf_gw_connector *c = w->connectors[i];
+        for (size_t j = 0; c->certificate_subject && j < i; j++) {
+            const struct conf_gw_connector *o = w->connectors[j];
+            if (o->certificate_subject &&
+                strcmp(c->certificate_subject, o->certificate_subject) == 0) {
+                conf_issue_add(w->d, true, c, "certificate_subject",
+                               "is that of [connector %s] too; each connector needs a certificate "
+                               "of its own",
+                               o->place.name);
+            }
+        }
+    }
+    if (w->n_connectors && !w->tunnel) {
+        conf_issue_add(w->d, false, w->connectors[0], NULL,
+                       "without a [tunnel] section no connector can dial in");
+    }
+}
+
+/* Is the location id served by any connector? */
+static bool is_served(const struct work *w, const char *location_id)
+{
+    for (size_t i = 0; i < w->n_connectors; i++) {
+        const struct conf_list *l = &w->connectors[i]->location_id;
+        if (l->n == 0 && location_id[0] == '\0') {
+            return true;
+        }
+        for (size_t j = 0; j < l->n; j++) {
+            if (strcmp(l->items[j], location_id) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void check_systems(const struct work *w)
+{
+    for (size_t i = 0; i < w->n_systems; i++) {
+        conf_pair_check(w->d, w->systems[i], "proxy_user", "proxy_password");
+        if (w->systems[i]->proxy_user && !w->systems[i]->proxy) {
+            conf_issue_add(w->d, true, w->systems[i], "proxy_user", "needs proxy too");
+        }
+    }
+}
+
+/* What an endpoint does not say, its system says. */
+static void inherit(const struct work *w, struct conf_endpoint *e)
+{
+    const struct conf_system *s = e->system;
+    e->virtual_host = e->virtual_host ? e->virtual_host : s->virtual_host;
+    e->location_id = e->location_id ? e->location_id : s->location_id;
+    e->address = e->address ? e->address : s->address;
+    e->backend_ca = e->backend_ca ? e->backend_ca : s->backend_ca;
+    e->server_name = e->server_name ? e->server_name : s->server_name;
+    if (!conf_key_given(w->d, e, "route")) {
+        e->route = s->route;
+    }
+    if (!conf_key_given(w->d, e, "protocol")) {
+        e->protocol = s->protocol;
+    }
+    if (!e->proxy) {
+        e->proxy = s->proxy;
+        e->proxy_user = s->proxy_user;
+        e->proxy_password = s->proxy_password;
+    }
+    if (!e->logical_system && s->system_id && s->client) {
+        e->logical_system = conf_text(w->d, "%sCLNT%s", s->system_id, s->client);
+    }
+}
+
+static void resolve_system(const struct work *w, struct conf_endpoint *e)
+{
+    for (size_t i = 0; e->system_name && i < w->n_systems; i++) {
+        if (strcmp(e->system_name, w->systems[i]->place.name) == 0) {
+            e->system = w->systems[i];
+            inherit(w, e);
+            return;
+        }
+    }
+    if (e->system_name) {
+        conf_issue_add(w->d, true, e, "system", "there is no [system %s]", e->system_name);
+    }
+}
+
+/* Root path and URL; blanks become '_' as in SAP Cloud ALM. */
+static void make_root(const struct work *w, struct conf_endpoint *e)
+{
+    char path[64] = "/";
+    size_t n = strlen(e->customer_network);
+    if (n > 40) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        path[i + 1] = e->customer_network[i];
+        if (path[i + 1] == ' ') {
+            path[i + 1] = '_';
+        }
+    }
+    path[n + 1] = '\0';
+    if (strchr(path, '-')) {
+        conf_issue_add(w->d, false, e, "customer_network",
+                       "'-' is not usual in customer networks; is it '_' in Focused Run?");
+    }
+    e->root_path = conf_text(w->d, "%s", path);
+    if (w->gateway && w->gateway->public_url) {
+        e->root_url = conf_text(w->d, "%s%s", w->gateway->public_url, path);
+    }
+}
+
+static void check_fence(const struct work *w, struct conf_endpoint *e)
+{
+    struct span header;
+    struct span query;
+    struct span carrier = span_of(e->admin_request_carrier);
+    if (!carrier.p || conf_check_carrier(carrier, &header, &query)) {
+        return;
+    }
+    bool is_none = !header.p && !query.p;
+    if (is_none) {
+        conf_issue_add(w->d, false, e, "admin_request_carrier",
+                       "none: Focused Run cannot tell this customer network's data from others'");
+    } else if (!conf_key_given(w->d, e, "admin_request_parameter")) {
+        conf_issue_add(w->d, true, e, "admin_request_parameter",
+                       "is missing: copy it from Focused Run's Network Administration, or set "
+                       "admin_request_carrier = none");
+    }
+    if (is_none && e->admin_request_parameter) {
+        conf_issue_add(w->d, true, e, "admin_request_parameter",
+                       "is given but admin_request_carrier = none does not send it; remove one");
+    }
+    e->carrier.header = header.p ? conf_text(w->d, "%.*s", SPAN_FMT(header)) : NULL;
+    e->carrier.query = query.p ? conf_text(w->d, "%.*s", SPAN_FMT(query)) : NULL;
+}
+
+static void check_route(const struct work *w, const struct conf_endpoint *e)
+{
+    bool is_own_route = conf_key_given(w->d, e, "route");
+    const char *key = is_own_route ? "route" : "system";
+    if (!e->virtual_host) {
+        conf_issue_add(w->d, true, e, key,
+                       "needs virtual_host, the Host that Focused Run sees; give it in the system "
+                       "or here");
+    }
+    if (e->route == CONF_ROUTE_DIRECT) {
+        if (!e->address) {
+            conf_issue_add(w->d, true, e, key,
+                           "route direct needs address = host:port in the system or here");
+        }
+        if (e->protocol == 0 && !e->backend_ca && !conf_key_given(w->d, e, "backend_ca") &&
+            !conf_key_given(w->d, e->system, "backend_ca")) {
+            conf_issue_add(w->d, true, e, key,
+                           "route direct with HTTPS needs backend_ca: without it no certificate is "
+                           "trusted");
+        }
+        return;
+    }
+    if (!w->tunnel) {
+        conf_issue_add(w->d, true, e, key,
+                       "route tunnel needs a [tunnel] section with listen and client_ca");
+    }
+    if (e->location_id && !is_served(w, e->location_id)) {
+        conf_issue_add(
+            w->d, false, e, conf_key_given(w->d, e, "location_id") ? "location_id" : "system",
+            "no [connector NAME] serves location id '%s'; requests would get 503", e->location_id);
+    }
+}
+
+/* Two endpoints that share what must be theirs alone. */
+static void check_unique(struct work *w, struct map *roots, struct map *fences,
+                         struct conf_endpoint *e)
+{
+    struct conf_endpoint *other = e->root_path ? map_get(roots, span_of(e->root_path)) : NULL;
+    if (other) {
+        conf_issue_add(w->d, true, e, "customer_network",
+                       "root path %s is that of [endpoint %s] too; one endpoint for each customer "
+                       "network",
+                       e->root_path, other->place.name);
+    } else if (e->root_path && map_put(roots, span_of(e->root_path), e)) {
+        w->is_starved = true;
+    }
+    if (!e->admin_request_parameter || !e->system) {
+        return;
+    }
+    const char *fence = conf_text(w->d, "%s %s", e->system_name, e->admin_request_parameter);
+    other = map_get(fences, span_of(fence));
+    if (other) {
+        conf_issue_add(w->d, false, e, "admin_request_parameter",
+                       "is that of [endpoint %s] too; Focused Run would mix the two customer "
+                       "networks",
+                       other->place.name);
+    } else if (map_put(fences, span_of(fence), e)) {
+        w->is_starved = true;
+    }
+}
+
+static void check_endpoints(struct work *w)
+{
+    struct map *roots = NULL;
+    struct map *fences = NULL;
+    if (map_new(false, &roots) || map_new(false, &fences)) {
+        w->is_starved = true;
+        goto out;
+    }
+    for (size_t i = 0; i < w->n_endpoints && !w->is_starved; i++) {
+        struct conf_endpoint *e = w->endpoints[i];
+        resolve_system(w, e);
+        if (e->customer_network) {
+            make_root(w, e);
+        }
+        check_fence(w, e);
+        conf_pair_check(w->d, e, "user", "password");
+        conf_pair_check(w->d, e, "proxy_user", "proxy_password");
+        if (conf_key_given(w->d, e, "proxy_user") && !conf_key_given(w->d, e, "proxy")) {
+            conf_issue_add(w->d, true, e, "proxy_user", "needs proxy in this section too");
+        }
+        if (e->system) {
+            check_route(w, e);
+        }
+        check_unique(w, roots, fences, e);
+    }
+out:
+    map_free(roots);
+    map_free(fences);
+}
+
+/* A user name at an endpoint belongs to one pusher. */
+static void check_user(struct work *w, struct map *users, struct conf_pusher *p,
+                       const struct conf_endpoint *e)
+{
+    if (!p->user) {
+        return;
+    }
+    const char *key = conf_text(w->d, "%s %s", e->place.name, p->user);
+    const struct conf_pusher *other = map_get(users, span_of(key));
+    if (other) {
+        conf_issue_add(w->d, true, p, "user",
+                       "is that of [pusher %s] at endpoint %s too; users are unique at an endpoint",
+                       other->place.name, e->place.name);
+    } else if (map_put(users, span_of(key), p)) {
+        w->is_starved = true;
+    }
+}
+
+static void resolve_pusher(struct work *w, struct map *names, struct map *users,
+                           struct conf_pusher *p)
+{
+    p->endpoints =
+        arena_alloc(conf_arena(w->d), (p->endpoint.n + 1) * sizeof(struct conf_endpoint *));
+    if (!p->endpoints) {
+        w->is_starved = true;
+        return;
+    }
+    for (size_t i = 0; i < p->endpoint.n; i++) {
+        p->endpoints[i] = map_get(names, span_of(p->endpoint.items[i]));
+        if (p->endpoints[i]) {
+            check_user(w, users, p, p->endpoints[i]);
+        } else {
+            conf_issue_add(w->d, true, p, "endpoint", "there is no [endpoint %s]",
+                           p->endpoint.items[i]);
+        }
+    }
+}
+
+/* Endpoints nobody may push to: most likely a forgotten section. */
+static void check_unused(const struct work *w)
+{
+    for (size_t i = 0; i < w->n_endpoints; i++) {
+        bool is_used = false;
+        for (size_t j = 0; j < w->n_pushers && !is_used; j++) {
+            for (size_t k = 0; k < w->pushers[j]->endpoint.n && !is_used; k++) {
+                is_used = w->pushers[j]->endpoints[k] == w->endpoints[i];
+            }
+        }
+        if (!is_used) {
+            conf_issue_add(w->d, false, w->endpoints[i], NULL,
+                           "no [pusher NAME] may use it, so every push is answered 401");
+        }
+    }
+}
+
+static void check_pushers(struct work *w)
+{
+    struct map *names = NULL;
+    struct map *users = NULL;
+    if (map_new(false, &names) || map_new(false, &users)) {
+        w->is_starved = true;
+        goto out;
+    }
+    for (size_t i = 0; i < w->n_endpoints && !w->is_starved; i++) {
+        w->is_starved = map_put(names, span_of(w->endpoints[i]->place.name), w->endpoints[i]) != 0;
+    }
+    for (size_t i = 0; i < w->n_pushers && !w->is_starved; i++) {
+        resolve_pusher(w, names, users, w->pushers[i]);
+    }
+    if (!w->is_starved) {
+        check_unused(w);
+    }
+out:
+    map_free(names);
+    map_free(users);
+}
+
+/* Everything that no single row can see. */
+static void cross_check(struct work *w)
+{
+    size_t n;
+    void **one = sections(w->d, "gateway", &n);
+    w->gateway = n ? one[0] : NULL;
+    one = sections(w->d, "tunnel", &n);
+    w->tunnel = n ? one[0] : NULL;
+    w->connectors = sections(w->d, "connector", &w->n_connectors);
+    w->systems = sections(w->d, "system", &w->n_systems);
+    w->endpoints = sections(w->d, "endpoint", &w->n_endpoints);
+    w->pushers = sections(w->d, "pusher", &w->n_pushers);
+    if (w->gateway) {
+        check_gateway(w);
+    }
+    check_tunnel(w);
+    check_connectors(w);
+    check_systems(w);
+    check_endpoints(w);
+    if (!w->is_starved) {
+        check_pushers(w);
+    }
+}
+
+frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
+{
+    size_t n_kinds;
+    const struct conf_kind *kinds = conf_gw_kinds(&n_kinds);
+    struct work w = {0};
+    struct conf_gw *c = NULL;
+    frun_err err = conf_load(path, kinds, n_kinds, &w.d);
+    if (err == FRUN_E_NOMEM) {
+        return err;
+    }
+    cross_check(&w);
+    const struct conf_log *log = conf_log_resolve(w.d);
+    c = calloc(1, sizeof(*c));
+    if (w.is_starved || conf_is_starved(w.d) || !log || !c) {
+        err = FRUN_E_NOMEM;
+        goto out;
+    }
+    if (conf_issues_print(w.d, report)) {
+        err = FRUN_E_SYNTAX;
+        goto out;
+    }
+    c->doc = w.d;
+    c->gateway = w.gateway;
+    c->tunnel = w.tunnel;
+    c->log = log;
+    c->connectors = (const struct conf_gw_connector *const *)w.connectors;
+    c->n_connectors = w.n_connectors;
+    c->systems = (const struct conf_system *const *)w.systems;
+    c->n_systems = w.n_systems;
+    c->endpoints = (const struct conf_endpoint *const *)w.endpoints;
+    c->n_endpoints = w.n_endpoints;
+    c->pushers = (const struct conf_pusher *const *)w.pushers;
+    c->n_pushers = w.n_pushers;
+    c->refs = 1;
+    *out = c;
+    return FRUN_OK;
+out:
+    free(c);
+    conf_free(w.d);
+    return err;
+}
+
+struct conf_gw *conf_gw_ref(struct conf_gw *c)
+{
+    (void)__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+void conf_gw_unref(struct conf_gw **c)
+{
+    struct conf_gw *gone = *c;
+    *c = NULL;
+    if (gone && __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        conf_free(gone->doc);
+        free(gone);
+    }
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/conf/gateway.h"
+
+#include "schema_int.h"
+
+#define LIVE        CONF_RELOAD_LIVE
+#define RESTART     CONF_RELOAD_RESTART
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+#define AT(member) offsetof(struct conf_gateway, member)
+
+static const struct conf_row gateway_rows[] = {
+    {"include", CONF_LIST, AT(include), 1, 1000, NULL, false, NULL, LIVE,
+     "Further files, as patterns like endpoints.d/*.ini; names start from the folder of this file. "
+     "Read in the order of their names; they may hold every section but [gateway]."},
+    {"public_url", CONF_TEXT, AT(public_url), 1, 300, NULL, true, "public_url", LIVE,
+     "What managed cloud services call: scheme, host and port without a path. A root URL is this "
+     "and the customer network."},
+    {"listen", CONF_LIST, AT(listen), 1, 300, NULL, true, "address", RESTART,
+     "Addresses of the front door, IP:port or [IPv6]:port; comma separated or one a line."},
+    {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, true, NULL, LIVE,
+     "PEM file: certificate of the front door, then its intermediate certificates."},
+    {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, true, NULL, LIVE,
+     "PEM file: key of the certificate."},
+    {"workers", CONF_WORKERS, AT(workers), 1, 64, "auto", false, NULL, RESTART,
+     "Threads that carry requests; auto: one for each CPU."},
+    {"max_connections", CONF_UINT, AT(max_connections), 10, 1000000, "20000", false, NULL, RESTART,
+     "Open front-door connections of all workers; above it new ones wait."},
+    {"max_head", CONF_SIZE, AT(max_head), 4096, 1048576, "32K", false, NULL, LIVE,
+     "Octets of a request head; above it the answer is 431."},
+    {"max_target", CONF_SIZE, AT(max_target), 256, 65536, "8K", false, NULL, LIVE,
+     "Octets of a request target (path and query); above it the answer is 414."},
+    {"max_fields", CONF_UINT, AT(max_fields), 20, 1000, "100", false, NULL, LIVE,
+     "Header fields of a request; above it the answer is 431."},
+    {"max_body", CONF_SIZE, AT(max_body), 1024, 17179869184, "16M", false, NULL, LIVE,
+     "Octets of a request body; above it the answer is 413. Bodies are streamed, so a large value "
+     "does not cost memory."},
+    {"max_waiting", CONF_UINT, AT(max_waiting), 0, 100000, "1000", false, NULL, LIVE,
+     "Requests of one worker that may wait for a tunnel; above it the answer is 503 at once."},
+    {"handshake_timeout", CONF_TIME, AT(handshake_timeout_ms), 1000, 120000, "10 s", false, NULL,
+     LIVE, "A TLS handshake must be done within this time."},
+    {"head_timeout", CONF_TIME, AT(head_timeout_ms), 1000, 120000, "10 s", false, NULL, LIVE,
+     "First to last octet of a request head."},
+    {"body_timeout", CONF_TIME, AT(body_timeout_ms), 1000, 600000, "30 s", false, NULL, LIVE,
+     "Between two reads of a request body, and between two writes of an answer."},
+    {"keepalive_timeout", CONF_TIME, AT(keepalive_timeout_ms), 1000, 3600000, "60 s", false, NULL,
+     LIVE, "An idle front-door connection is closed after this time."},
+    {"connect_timeout", CONF_TIME, AT(connect_timeout_ms), 100, 120000, "5 s", false, NULL, LIVE,
+     "Connecting to Focused Run, TLS included; route direct."},
+    {"response_timeout", CONF_TIME, AT(response_timeout_ms), 1000, 3600000, "60 s", false, NULL,
+     LIVE, "From the end of a request to the head of its answer; then the answer is 504."},
+    {"upstream_keepalive", CONF_TIME, AT(upstream_keepalive_ms), 0, 600000, "20 s", false, NULL,
+     LIVE,
+     "An idle connection to Focused Run is closed after this time; stay below the 30 s of SAP's "
+     "ICM."},
+    {"hold", CONF_TIME, AT(hold_ms), 0, 60000, "8 s", false, NULL, LIVE,
+     "How long a request waits for a tunnel that is away before it gets 503."},
+    {"drain_timeout", CONF_TIME, AT(drain_timeout_ms), 0, 3600000, "30 s", false, NULL, LIVE,
+     "After SIGTERM requests in flight get this time to end."},
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_tunnel, member)
+
+static const struct conf_row tunnel_rows[] = {
+    {"listen", CONF_LIST, AT(listen), 1, 300, NULL, false, "address", RESTART,
+     "Addresses for connectors alone, IP:port or [IPv6]:port. Either this, or server_name, or "
+     "both."},
+    {"server_name", CONF_TEXT, AT(server_name), 1, 253, NULL, false, "host", LIVE,
+     "TLS server name (SNI) by which connectors reach the gateway's own port, like "
+     "tunnel.example.com; another name than that of public_url."},
+    {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: certificate shown to connectors; that of [gateway] unless given."},
+    {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: key of the certificate; that of [gateway] unless given."},
+    {"client_ca", CONF_PATH, AT(client_ca), 0, 0, NULL, true, NULL, LIVE,
+     "PEM file: the CA that signs the connectors' certificates."},
+    {"ping_interval", CONF_TIME, AT(ping_interval_ms), 1000, 300000, "15 s", false, NULL, LIVE,
+     "A tunnel that is silent for this time is asked by a PING."},
+    {"ping_timeout", CONF_TIME, AT(ping_timeout_ms), 500, 120000, "10 s", false, NULL, LIVE,
+     "A tunnel that does not answer a PING within this time is given up."},
+    {"max_streams", CONF_UINT, AT(max_streams), 1, 10000, "256", false, NULL, LIVE,
+     "Requests in flight in one tunnel."},
+    {"stream_window", CONF_SIZE, AT(stream_window), 16384, 16777216, "64K", false, NULL, LIVE,
+     "Octets of one request, and of one answer, that may be under way in a tunnel unread."},
+    {"max_tunnels", CONF_UINT, AT(max_tunnels), 1, 10000, "128", false, NULL, LIVE,
+     "Tunnels one connector may hold."},
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_gw_connector, member)
+
+static const struct conf_row connector_rows[] = {
+    {"certificate_subject", CONF_TEXT, AT(certificate_subject), 3, 1000, NULL, true, "subject",
+     LIVE,
+     "Subject of its client certificate as RFC 2253 text, like CN=dc1-a. 'frunctl pki connector' "
+     "prints the line."},
+    {"location_id", CONF_LIST, AT(location_id), 0, 64, NULL, false, "name", LIVE,
+     "Location IDs it may serve, case-sensitive; the empty one ('location_id =') unless given."},
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_system, member)
+
+static const struct conf_row system_rows[] = {
+    {"system_id", CONF_TEXT, AT(system_id), 3, 3, NULL, true, "sid", LIVE,
+     "SAP system ID of Focused Run, like FR1."},
+    {"client", CONF_TEXT, AT(client), 3, 3, NULL, true, "client", LIVE,
+     "SAP client of Focused Run, like 100."},
+    {"role", CONF_CHOICE, AT(role), 0, 0, "production", false,
+     "production|quality|development|test|demo|training", LIVE, "What the system is for."},
+    {"logon_url", CONF_TEXT, AT(logon_url), 1, 1000, NULL, false, "url", LIVE,
+     "Where people log on; for lists and notes only."},
+    {"system_number", CONF_TEXT, AT(system_number), 1, 20, NULL, false, "digits", LIVE,
+     "SAP system number; for lists and notes only."},
+    {"installation_number", CONF_TEXT, AT(installation_number), 1, 20, NULL, false, "digits", LIVE,
+     "SAP installation number; for lists and notes only."},
+    {"virtual_host", CONF_TEXT, AT(virtual_host), 1, 300, NULL, false, "authority", LIVE,
+     "Virtual host[:port] under which the connector knows the system, and the Host that Focused "
+     "Run sees; port 443 if left out. Route tunnel needs it."},
+    {"location_id", CONF_TEXT, AT(location_id), 0, 64, "", false, "name", LIVE,
+     "Location ID of the connectors that reach the system; may be empty; case-sensitive."},
+    {"route", CONF_CHOICE, AT(route), 0, 0, "tunnel", false, "tunnel|direct", LIVE,
+     "The way to Focused Run: tunnel through a connector, or direct to address."},
+    {"address", CONF_ADDRESS, AT(address), 1, 300, NULL, false, NULL, LIVE,
+     "Route direct: host:port of Focused Run or its Web Dispatcher."},
+    {"protocol", CONF_CHOICE, AT(protocol), 0, 0, "HTTPS", false, "HTTPS|HTTP", LIVE,
+     "Route direct: HTTPS, or HTTP in a protected network."},
+    {"backend_ca", CONF_PATH, AT(backend_ca), 0, 0, NULL, false, NULL, LIVE,
+     "Route direct with HTTPS: PEM file of the CA that signs Focused Run's certificate."},
+    {"server_name", CONF_TEXT, AT(server_name), 1, 253, NULL, false, "host", LIVE,
+     "Route direct with HTTPS: name in Focused Run's certificate; the host of address unless "
+     "given."},
+    {"proxy", CONF_TEXT, AT(proxy), 1, 300, NULL, false, "proxy", LIVE,
+     "Route direct: an HTTP CONNECT proxy, http://host:port."},
+    {"proxy_user", CONF_TEXT, AT(proxy_user), 1, 255, NULL, false, "user", LIVE,
+     "User at the proxy, if it asks for one."},
+    {"proxy_password", CONF_SECRET, AT(proxy_password), 0, 0, NULL, false, NULL, LIVE,
+     "Its password."},
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_endpoint, member)
+
+static const struct conf_row endpoint_rows[] = {
+    {"system", CONF_TEXT, AT(system_name), 1, 64, NULL, true, "name", LIVE,
+     "Name of its [system NAME]."},
+    {"customer_network", CONF_TEXT, AT(customer_network), 1, 40, NULL, true, "customer_network",
+     LIVE,
+     "Customer network as in Focused Run; blanks become '_' in the root URL. One endpoint for each "
+     "customer network."},
+    {"logical_system", CONF_TEXT, AT(logical_system), 1, 10, NULL, false, "name", LIVE,
+     "Logical system; <SID>CLNT<client> unless given."},
+    {"admin_request_parameter", CONF_TEXT, AT(admin_request_parameter), 1, 255, NULL, false,
+     "fence", LIVE,
+     "The customer network's admin request parameter (Network Administration of Focused Run); "
+     "added "
+     "to each request, and only by this proxy. Required unless the carrier is none."},
+    {"admin_request_carrier", CONF_TEXT, AT(admin_request_carrier), 1, 200,
+     "header X-Admin-Request-Parameter", false, "carrier", LIVE,
+     "How the parameter travels: header NAME, query NAME, both HEADER QUERY, or none."},
+    {"user", CONF_TEXT, AT(user), 1, 255, NULL, false, "user", LIVE,
+     "Technical user in Focused Run; its Basic credentials replace the pusher's."},
+    {"password", CONF_SECRET, AT(password), 0, 0, NULL, false, NULL, LIVE, "Its password."},
+    {"description", CONF_TEXT, AT(description), 0, 500, "", false, NULL, LIVE, "For people."},
+    {"landscape_sync", CONF_BOOL, AT(landscape_sync), 0, 0, "off", false, NULL, LIVE,
+     "Landscape synchronisation; needs Focused Run 3.0 FP03 or later. Kept, without effect yet."},
+    {"methods", CONF_LIST, AT(methods), 1, 10, "GET, HEAD, POST, PUT", false, "method", LIVE,
+     "Methods a pusher may use; others get 405."},
+    {"repeat_requests", CONF_BOOL, AT(repeat_requests), 0, 0, "no", false, NULL, LIVE,
+     "A POST may be sent twice after a broken connection: only if Focused Run removes duplicates."},
+    {"virtual_host", CONF_TEXT, AT(virtual_host), 1, 300, NULL, false, "authority", LIVE,
+     "Instead of the system's."},
+    {"location_id", CONF_TEXT, AT(location_id), 0, 64, NULL, false, "name", LIVE,
+     "Instead of the system's."},
+    {"route", CONF_CHOICE, AT(route), 0, 0, NULL, false, "tunnel|direct", LIVE,
+     "Instead of the system's."},
+    {"address", CONF_ADDRESS, AT(address), 1, 300, NULL, false, NULL, LIVE,
+     "Instead of the system's."},
+    {"protocol", CONF_CHOICE, AT(protocol), 0, 0, NULL, false, "HTTPS|HTTP", LIVE,
+     "Instead of the system's."},
+    {"backend_ca", CONF_PATH, AT(backend_ca), 0, 0, NULL, false, NULL, LIVE,
+     "Instead of the system's."},
+    {"server_name", CONF_TEXT, AT(server_name), 1, 253, NULL, false, "host", LIVE,
+     "Instead of the system's."},
+    {"proxy", CONF_TEXT, AT(proxy), 1, 300, NULL, false, "proxy", LIVE,
+     "Instead of the system's, with its user and password."},
+    {"proxy_user", CONF_TEXT, AT(proxy_user), 1, 255, NULL, false, "user", LIVE,
+     "User at this endpoint's own proxy."},
+    {"proxy_password", CONF_SECRET, AT(proxy_password), 0, 0, NULL, false, NULL, LIVE,
+     "Its password."},
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_pusher, member)
+
+static const struct conf_row pusher_rows[] = {
+    {"endpoint", CONF_LIST, AT(endpoint), 1, 64, NULL, true, "name", LIVE,
+     "Names of the endpoints it may use."},
+    {"auth", CONF_CHOICE, AT(auth), 0, 0, "basic", false, "basic", LIVE, "How it proves itself."},
+    {"user", CONF_TEXT, AT(user), 1, 255, NULL, true, "user", LIVE,
+     "User name it sends; unique among the pushers of an endpoint."},
+    {"password_hash", CONF_TEXT, AT(password_hash), 1, 300, NULL, true, "hash", LIVE,
+     "crypt(5) hash of its password ($y$, $6$, $5$, $2b$); 'frunctl passwd' makes one."},
+};
+
+const struct conf_kind *conf_gw_kinds(size_t *n)
+{
+    static const struct conf_kind kinds[] = {
+        {"gateway", NULL, false, true, sizeof(struct conf_gateway), gateway_rows,
+         COUNT(gateway_rows), "The front door that managed cloud services call."},
+        {"tunnel", NULL, false, false, sizeof(struct conf_tunnel), tunnel_rows, COUNT(tunnel_rows),
+         "Where connectors dial in. Needed as soon as an endpoint takes route tunnel."},
+        CONF_LOG_KIND,
+        {"connector", "name", true, false, sizeof(struct conf_gw_connector), connector_rows,
+         COUNT(connector_rows), "A connector that may dial in; the name is for the log."},
+        {"system", "name", true, true, sizeof(struct conf_system), system_rows, COUNT(system_rows),
+         "A Focused Run system; endpoints refer to it by its name."},
+        {"endpoint", "name", true, true, sizeof(struct conf_endpoint), endpoint_rows,
+         COUNT(endpoint_rows),
+         "One customer network of a system: what a managed cloud service is given as root URL."},
+        {"pusher", "name", true, false, sizeof(struct conf_pusher), pusher_rows, COUNT(pusher_rows),
+         "A client: the credentials of a managed cloud service toward us."},
+    };
+    *n = COUNT(kinds);
+    return kinds;
+}

@@ -1,0 +1,40 @@
+/**
+ * What the two schemas share: the kind of [log], and small cross-checks.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_CONF_SCHEMA_INT_H
+#define FRUN_CONF_SCHEMA_INT_H
+
+#include "frun/conf/doc.h"
+#include "frun/conf/log.h"
+
+/** Keys of [log]. */
+#define CONF_LOG_ROWS 3
+
+/** The rows of [log]. */
+extern const struct conf_row conf_log_rows[CONF_LOG_ROWS];
+
+/** The schema of [log], an element of a table of kinds. */
+#define CONF_LOG_KIND                                                                              \
+    {                                                                                              \
+        "log", NULL, false, false, sizeof(struct conf_log), conf_log_rows, CONF_LOG_ROWS,          \
+            "What is logged, and where to."                                                        \
+    }
+
+/** Fill conf_log.settings. @param d document @return section, or NULL: starved. */
+const struct conf_log *conf_log_resolve(struct conf_doc *d);
+
+/** File name as seen from the file of a section. @param d document @param section structure @param
+ * name as written @return absolute name, or NULL: starved. */
+const char *conf_path_of(struct conf_doc *d, const void *section, const char *name);
+
+/** Two keys that make sense together only. @param d document @param section structure @param a key
+ * @param b the other. */
+void conf_pair_check(struct conf_doc *d, const void *section, const char *a, const char *b);
+
+/** A minimum above its maximum is an error. @param d document @param section structure @param low
+ * key of the minimum @param high key of the maximum @param is_wrong it is so. */
+void conf_order_check(struct conf_doc *d, const void *section, const char *low, const char *high,
+                      bool is_wrong);
+
+#endif
