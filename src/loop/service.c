@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/loop/service.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef FRUN_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+struct loop_thread {
+    pthread_t thread;
+    struct loop *loop;
+    char name[16];
+};
+
+static void *run_loop(void *arg)
+{
+    const struct loop_thread *t = arg;
+    (void)pthread_setname_np(pthread_self(), t->name);
+    loop_run(t->loop);
+    return NULL;
+}
+
+frun_err loop_thread_start(struct loop *l, const char *name, struct loop_thread **out)
+{
+    struct loop_thread *t = calloc(1, sizeof(*t));
+    if (!t) {
+        return FRUN_E_NOMEM;
+    }
+    t->loop = l;
+    (void)snprintf(t->name, sizeof(t->name), "%s", name);
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&t->thread, NULL, run_loop, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        free(t);
+        return FRUN_E_IO;
+    }
+    *out = t;
+    return FRUN_OK;
+}
+
+void loop_thread_join(struct loop_thread *t)
+{
+    if (t) {
+        pthread_join(t->thread, NULL);
+        free(t);
+    }
+}
+
+#ifdef FRUN_HAVE_SYSTEMD
+
+/* The one watchdog of the process; main thread only. It cannot live with a caller, because systemd
+ * knows one watchdog per process. */
+static struct {
+    struct deadline again;
+    struct loop *loop; /* NULL: not running */
+    uint64_t every_ms;
+} watchdog;
+
+static void notify(const char *state, const char *status)
+{
+    (void)sd_notifyf(0, "%s%sSTATUS=%s", state, *state ? "\n" : "", status);
+}
+
+void service_ready(const char *status)
+{
+    notify("READY=1", status);
+}
+
+void service_status(const char *status)
+{
+    notify("", status);
+}
+
+void service_stopping(void)
+{
+    notify("STOPPING=1", "stopping");
+}
+
+static void pat(struct deadline *d)
+{
+    (void)sd_notify(0, "WATCHDOG=1");
+    deadline_set(watchdog.loop, d, watchdog.every_ms);
+}
+
+frun_err service_watchdog_start(struct loop *l)
+{
+    uint64_t usec = 0;
+    service_watchdog_stop();
+    if (sd_watchdog_enabled(0, &usec) <= 0 || usec == 0) {
+        return FRUN_OK;
+    }
+    /* A third: one late turn of the loop must not kill the service. */
+    watchdog.every_ms = usec / 3000 ? usec / 3000 : 1;
+    watchdog.loop = l;
+    deadline_init(&watchdog.again, pat);
+    pat(&watchdog.again);
+    return FRUN_OK;
+}
+
+void service_watchdog_stop(void)
+{
+    if (watchdog.loop) {
+        deadline_clear(&watchdog.again);
+        watchdog.loop = NULL;
+    }
+}
+
+size_t service_sockets(const char *name, int *out, size_t max)
+{
+    char **names = NULL;
+    size_t n = 0;
+    int count = sd_listen_fds_with_names(0, &names);
+    for (int i = 0; i < count; i++) {
+        int fd = SD_LISTEN_FDS_START + i;
+        if (n < max && (!name || strcmp(names[i], name) == 0)) {
+            int flags = fcntl(fd, F_GETFL);
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+            (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+            out[n++] = fd;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        free(names[i]);
+    }
+    free(names);
+    return n;
+}
+
+#else
+
+void service_ready(const char *status)
+{
+    (void)status;
+}
+
+void service_status(const char *status)
+{
+    (void)status;
+}
+
+void service_stopping(void)
+{
+}
+
+frun_err service_watchdog_start(struct loop *l)
+{
+    (void)l;
+    return FRUN_OK;
+}
+
+void service_watchdog_stop(void)
+{
+}
+
+size_t service_sockets(const char *name, int *out, size_t max)
+{
+    (void)name;
+    (void)out;
+    (void)max;
+    return 0;
+}
+
+#endif
