@@ -53,4 +53,8 @@ void exchange_start(struct exchange *x, struct served *s, struct span peer);
 void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
                      const struct head_fault *fault);
 
+/** Free the exchanges kept for the next requests. @param w worker whose loop has been freed.
+ * Thread: main. */
+void exchange_drop_spare(struct worker *w);
+
 #endif

@@ -6,6 +6,7 @@
 #ifndef FRUN_GATEWAY_WORKER_H
 #define FRUN_GATEWAY_WORKER_H
 
+#include "frun/base/buf.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/gateway/auth.h"
@@ -43,8 +44,11 @@ struct gateway_shared {
     atomic_bool is_draining;     /**< SIGTERM came */
     atomic_size_t n_tunnels;     /**< open tunnels of all workers */
     atomic_size_t n_connections; /**< front-door connections of all workers */
-    atomic_uint *census; /**< tunnels open or being opened: [connector * n_workers + worker] */
-    bool has_direct;     /**< some endpoint needs no tunnel */
+    atomic_uint *census;    /**< tunnels open or being opened: [connector * n_workers + worker] */
+    struct loop *main_loop; /**< main's */
+    loop_job_fn on_stopped; /**< posted to main_loop when a worker has drained */
+    void *on_stopped_arg;   /**< for it */
+    bool has_direct;        /**< some endpoint needs no tunnel */
 };
 
 /** A worker. Fields are the worker thread's unless said otherwise. */
@@ -68,7 +72,11 @@ struct worker {
     size_t n_doors;                    /**< their number */
     struct list spare;                 /**< exchanges kept for the next requests */
     size_t n_spare;                    /**< their number */
+    struct buf scratch;                /**< heads are written here; empty between calls */
+    struct deadline accept_deadline;   /**< looks again whether connections may be accepted */
     size_t n_waiting;                  /**< requests that wait for a tunnel */
+    bool is_stopped;                   /**< said so to main */
+    bool is_saying_goodbye;            /**< the tunnels have been told to close */
     bool is_draining;               /**< no new connections; stops when the last front has gone */
     struct deadline drain_deadline; /**< forces the end of draining */
 };

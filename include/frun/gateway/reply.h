@@ -1,0 +1,35 @@
+/**
+ * The gateway's own answers: errors as problem+json, health as plain text.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_REPLY_H
+#define FRUN_GATEWAY_REPLY_H
+
+#include "frun/base/arena.h"
+#include "frun/base/err.h"
+#include "frun/base/span.h"
+#include "frun/http/head.h"
+
+#include <stdbool.h>
+
+/** An answer of our own. */
+struct reply {
+    unsigned status;        /**< HTTP status */
+    const char *error;      /**< RFC 9209 error type, or NULL */
+    const char *detail;     /**< what is wrong and what to do, one sentence */
+    unsigned retry_after_s; /**< Retry-After, 0: none */
+    struct span allow;      /**< Allow for 405, or absent */
+    struct span challenge;  /**< WWW-Authenticate for 401, or absent */
+    bool is_plain;          /**< text/plain without Proxy-Status: health */
+};
+
+/** Make head and body. @param r what it says @param request_id id, may be absent @param a memory
+ * @param head out: head @param body out: body @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+frun_err reply_build(const struct reply *r, struct span request_id, struct arena *a,
+                     struct head *head, struct span *body) FRUN_MUST_CHECK;
+
+/** The RFC 9209 error type that fits a failed call. @param err its code @return constant text.
+ * Thread: any. Source: RFC 9209 2.3. */
+const char *reply_error_type(frun_err err);
+
+#endif

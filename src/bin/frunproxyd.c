@@ -1,0 +1,122 @@
+/**
+ * frunproxyd: the internet side. Parses its arguments, calls the gateway room, returns.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/log.h"
+#include "frun/conf/gateway.h"
+#include "frun/gateway/gateway.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+static const char usage[] =
+    "frunproxyd - takes monitoring pushes of SAP cloud services and forwards them to SAP Focused "
+    "Run\n"
+    "\n"
+    "usage: frunproxyd --config FILE [--check]\n"
+    "\n"
+    "  -c, --config FILE  configuration (frunproxy.ini)\n"
+    "  -t, --check        check the configuration with its certificates and secrets, then exit: 0 "
+    "good, 78 not\n"
+    "  -V, --version      print the version\n"
+    "  -h, --help         print this\n"
+    "\n"
+    "signals: SIGTERM and SIGINT stop it in good order, a second one at once\n";
+
+/* No secret reaches a core dump or another process of the same user; a closed connection is no
+ * reason to die. */
+static void protect(void)
+{
+    struct rlimit none = {0, 0};
+    struct rlimit files;
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)umask(077);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static int run(struct conf_gw *conf, const char *path, bool is_check)
+{
+    struct diag d = {.text = ""};
+    if (!is_check && log_start(&conf->log->settings, &d) != FRUN_OK) {
+        (void)fprintf(stderr, "%s: log.target: %s\n", path, d.text);
+        return EX_CONFIG;
+    }
+    struct gateway *g = NULL;
+    frun_err err = gateway_new(conf, is_check, &g, &d);
+    int status = EXIT_SUCCESS;
+    if (err) {
+        if (is_check) {
+            (void)fprintf(stderr, "%s: %s\n", path, d.text);
+        } else {
+            log_error(NULL, "%s: %s", path, d.text);
+        }
+        status = err == FRUN_E_NOMEM ? EXIT_FAILURE : EX_CONFIG;
+    } else if (is_check) {
+        (void)printf("%s: good: %zu endpoint(s), %zu pusher(s), %zu system(s)\n", path,
+                     conf->n_endpoints, conf->n_pushers, conf->n_systems);
+    } else {
+        err = gateway_run(g);
+        if (err) {
+            log_error(NULL, "cannot run: %s", err_text(err));
+            status = EXIT_FAILURE;
+        }
+    }
+    gateway_free(g);
+    log_stop();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 't'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *path = NULL;
+    bool is_check = false;
+    for (int c; (c = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
+        switch (c) {
+        case 'c':
+            path = optarg;
+            break;
+        case 't':
+            is_check = true;
+            break;
+        case 'V':
+            (void)printf("frunproxyd %s\n", FRUN_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            (void)fputs("try frunproxyd --help\n", stderr);
+            return EX_USAGE;
+        }
+    }
+    if (!path || optind != argc) {
+        (void)fputs(usage, stderr);
+        return EX_USAGE;
+    }
+    protect();
+    struct conf_gw *conf = NULL;
+    frun_err err = conf_gw_load(path, stderr, &conf);
+    if (err) {
+        return err == FRUN_E_NOMEM ? EXIT_FAILURE : EX_CONFIG;
+    }
+    int status = run(conf, path, is_check);
+    conf_gw_unref(&conf);
+    return status;
+}

@@ -1,0 +1,433 @@
+/**
+ * The tunnel's door.
+ *
+ *     shaking hands --> greeting --> handed over (to the hub of the worker with the fewest tunnels
+ * of this connector)
+ *                           \-----> refused: an ordinary HTTP answer, then the end
+ *
+ * The stream moves between threads before its 101 is sent, so that every worker gets a tunnel
+ * however the kernel spread the connections.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/door.h"
+
+#include "frun/base/arena.h"
+#include "frun/base/buf.h"
+#include "frun/base/log.h"
+#include "frun/gateway/reply.h"
+#include "frun/http/head.h"
+#include "frun/http/problem.h"
+#include "frun/tunnel/ptth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Octets of a hello at most. */
+#define DOOR_HELLO_BYTES 16384
+
+/** Octets of a certificate's subject at most. */
+#define DOOR_SUBJECT_BYTES 512
+
+/** Retry-After for connectors that come while we cannot take them, seconds. */
+#define DOOR_RETRY_S 5
+
+struct door {
+    struct list node; /* in worker.doors */
+    struct worker *w;
+    struct stream *stream; /* NULL once given away */
+    struct buf in;
+    size_t scanned;
+    struct deadline deadline;
+    bool is_refused; /* the refusal is on its way out */
+    char peer[ADDR_TEXT_BYTES];
+    char subject[DOOR_SUBJECT_BYTES];
+};
+
+/* A stream on its way to another worker. */
+struct handover {
+    struct worker *to;
+    struct stream *stream;
+    struct hub_member member;
+    size_t n_first;
+    char first[];
+};
+
+static void destroy(struct door *d)
+{
+    list_remove(&d->node);
+    deadline_clear(&d->deadline);
+    buf_done(&d->in);
+    stream_free(d->stream);
+    d->stream = NULL;
+    d->w->n_doors--;
+    loop_free_later(d->w->loop, free, d);
+}
+
+/* -- census: how many tunnels of a connector each worker has
+ * ----------------------------------------------------- */
+
+static atomic_uint *census_of(struct gateway_shared *g, unsigned connector, size_t worker)
+{
+    return &g->census[connector * g->n_workers + worker];
+}
+
+/* Count the tunnel in at the worker with the fewest. */
+static size_t census_enter(struct gateway_shared *g, unsigned connector)
+{
+    for (;;) {
+        size_t best = 0;
+        unsigned least = atomic_load(census_of(g, connector, 0));
+        for (size_t i = 1; i < g->n_workers; i++) {
+            unsigned n = atomic_load(census_of(g, connector, i));
+            if (n < least) {
+                least = n;
+                best = i;
+            }
+        }
+        if (atomic_compare_exchange_strong(census_of(g, connector, best), &least, least + 1)) {
+            return best;
+        }
+    }
+}
+
+static unsigned census_sum(struct gateway_shared *g, unsigned connector)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < g->n_workers; i++) {
+        sum += atomic_load(census_of(g, connector, i));
+    }
+    return sum;
+}
+
+/* -- refusal
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void refuse(struct door *d, unsigned status, unsigned retry_after_s, const char *why)
+{
+    log_warning("tunnel", "connector from %s (%s) refused with %u: %s", d->peer,
+                d->subject[0] ? d->subject : "no certificate", status, why);
+    struct arena a;
+    arena_init(&a, DOOR_HELLO_BYTES);
+    struct head *h = arena_alloc(&a, sizeof(*h));
+    struct span body = {0};
+    struct reply r = {.status = status,
+                      .error = "http_request_denied",
+                      .detail = why,
+                      .retry_after_s = retry_after_s};
+    struct buf out;
+    buf_init(&out, DOOR_HELLO_BYTES);
+    bool is_chunked = false;
+    frun_err err = h ? reply_build(&r, (struct span){0}, &a, h, &body) : FRUN_E_NOMEM;
+    if (!err) {
+        h->is_keep_alive = false;
+        err = head_write_answer(h, SPAN_LIT("GET"), 1, &out, &is_chunked);
+    }
+    if (!err) {
+        err = buf_put(&out, body);
+    }
+    if (!err) {
+        err = stream_put(d->stream, buf_span(&out));
+    }
+    buf_done(&out);
+    arena_done(&a);
+    if (err) {
+        destroy(d);
+        return;
+    }
+    d->is_refused = true;
+    stream_finish(d->stream);
+}
+
+/* -- hand-over
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* On the worker that shall have the tunnel. */
+static void arrive(void *arg)
+{
+    struct handover *m = arg;
+    struct worker *w = m->to;
+    struct buf out;
+    buf_init(&out, DOOR_HELLO_BYTES);
+    frun_err err = w->is_draining ? FRUN_E_CLOSED : stream_attach(m->stream, w->loop);
+    if (!err) {
+        err = ptth_write_welcome((unsigned)w->shared->n_workers, &out);
+    }
+    if (!err) {
+        err = stream_put(m->stream, buf_span(&out));
+    }
+    if (!err) {
+        err = hub_join(w->hub, &m->stream, span_make(m->first, m->n_first), &m->member);
+    }
+    buf_done(&out);
+    if (err) {
+        if (!w->is_draining) {
+            log_error("tunnel", "connector %s from %s could not be taken on: %s",
+                      m->member.connector, m->member.address, err_text(err));
+        }
+        atomic_fetch_sub(census_of(w->shared, m->member.connector_index, w->index), 1);
+        stream_free(m->stream);
+    } else {
+        atomic_fetch_add(&w->shared->n_tunnels, 1);
+    }
+    free(m);
+}
+
+static void hand_over(struct door *d, const struct hub_member *member, struct span first)
+{
+    struct gateway_shared *g = d->w->shared;
+    struct handover *m = calloc(1, sizeof(*m) + first.n);
+    if (!m) {
+        destroy(d);
+        return;
+    }
+    size_t target = census_enter(g, member->connector_index);
+    m->to = g->workers[target];
+    m->member = *member;
+    m->n_first = first.n;
+    if (first.n) {
+        memcpy(m->first, first.p, first.n);
+    }
+    m->stream = d->stream;
+    d->stream = NULL;
+    stream_detach(m->stream);
+    if (loop_post(m->to->loop, arrive, m) != FRUN_OK) {
+        atomic_fetch_sub(census_of(g, member->connector_index, target), 1);
+        stream_free(m->stream);
+        free(m);
+    }
+    destroy(d);
+}
+
+/* -- who is it
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static const struct conf_gw_connector *find_connector(const struct conf_gw *c, const char *subject,
+                                                      unsigned *index)
+{
+    for (size_t i = 0; i < c->n_connectors; i++) {
+        if (strcmp(c->connectors[i]->certificate_subject, subject) == 0) {
+            *index = (unsigned)i;
+            return c->connectors[i];
+        }
+    }
+    return NULL;
+}
+
+static bool may_serve(const struct conf_gw_connector *c, struct span location)
+{
+    if (c->location_id.n == 0) {
+        return location.n == 0;
+    }
+    for (size_t i = 0; i < c->location_id.n; i++) {
+        if (span_eq(span_of(c->location_id.items[i]), location)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_text(char *to, size_t size, struct span s)
+{
+    size_t n = s.n < size - 1 ? s.n : size - 1;
+    if (n) {
+        memcpy(to, s.p, n);
+    }
+    to[n] = 0;
+}
+
+static void greet(struct door *d, const struct head *h, struct span first)
+{
+    struct ptth_hello hello;
+    unsigned status = 400;
+    const char *why = "malformed";
+    if (ptth_read_hello(h, &hello, &status, &why) != FRUN_OK) {
+        refuse(d, status, 0, why);
+        return;
+    }
+    unsigned index = 0;
+    const struct conf_gw_connector *c = find_connector(d->w->conf, d->subject, &index);
+    if (!c) {
+        refuse(d, 403, 0, "no [connector] section of this gateway has this certificate_subject");
+        return;
+    }
+    if (!may_serve(c, hello.location_id)) {
+        char text[320];
+        (void)snprintf(text, sizeof(text),
+                       "connector %s may not serve location ID \"%.*s\"; compare location_id in "
+                       "its [connector] section "
+                       "with frunconnector.ini",
+                       c->place.name, SPAN_FMT(hello.location_id));
+        refuse(d, 403, 0, text);
+        return;
+    }
+    if (d->w->is_draining) {
+        refuse(d, 503, DOOR_RETRY_S, "the gateway is stopping");
+        return;
+    }
+    if (census_sum(d->w->shared, index) >= d->w->conf->tunnel->max_tunnels) {
+        refuse(d, 429, DOOR_RETRY_S, "this connector has max_tunnels tunnels already");
+        return;
+    }
+    struct hub_member m = {.connector = c->place.name, .connector_index = index};
+    copy_text(m.location_id, sizeof(m.location_id), hello.location_id);
+    copy_text(m.instance, sizeof(m.instance), hello.instance);
+    copy_text(m.version, sizeof(m.version), hello.version);
+    copy_text(m.address, sizeof(m.address), span_of(d->peer));
+    hand_over(d, &m, first);
+}
+
+/* -- events
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void on_readable(void *ctx)
+{
+    struct door *d = ctx;
+    char *at = NULL;
+    size_t n = 0;
+    size_t want = buf_room(&d->in);
+    if (d->is_refused || want == 0 || buf_reserve(&d->in, want, &at) != FRUN_OK) {
+        stream_read_on(d->stream, false);
+        return;
+    }
+    frun_err err = stream_read(d->stream, at, want, &n);
+    if (err == FRUN_E_AGAIN) {
+        return;
+    }
+    if (err) {
+        destroy(d);
+        return;
+    }
+    buf_commit(&d->in, n);
+    struct head_limits lim = {
+        .max_head_bytes = DOOR_HELLO_BYTES - 1, .max_target_bytes = 4096, .max_fields = 64};
+    struct head_fault fault = {.status = 400, .why = "malformed"};
+    size_t len = 0;
+    err = head_cut(buf_span(&d->in), &lim, &d->scanned, &len, &fault);
+    if (err == FRUN_E_AGAIN) {
+        return;
+    }
+    struct head *h = err ? NULL : malloc(sizeof(*h));
+    if (!err && !h) {
+        destroy(d);
+        return;
+    }
+    if (!err) {
+        err = head_parse_request(span_head(buf_span(&d->in), len), &lim, h, &fault);
+    }
+    stream_read_on(d->stream, false);
+    if (err) {
+        refuse(d, fault.status, 0, fault.why);
+    } else {
+        greet(d, h, span_skip(buf_span(&d->in), len));
+    }
+    free(h);
+}
+
+static void on_ready(void *ctx)
+{
+    struct door *d = ctx;
+    if (stream_peer_subject(d->stream, d->subject, sizeof(d->subject)) != FRUN_OK) {
+        refuse(d, 401, 0, "a client certificate is needed");
+        return;
+    }
+    deadline_set(d->w->loop, &d->deadline, DOOR_HELLO_MS);
+    stream_read_on(d->stream, true);
+}
+
+static void on_closed(void *ctx, frun_err err)
+{
+    struct door *d = ctx;
+    if (!d->is_refused) {
+        const char *why = stream_why(d->stream);
+        log_warning("tunnel", "connection from %s failed before it became a tunnel: %s", d->peer,
+                    *why ? why : err_text(err));
+    }
+    destroy(d);
+}
+
+static const struct stream_events events = {
+    .on_ready = on_ready,
+    .on_readable = on_readable,
+    .on_closed = on_closed,
+};
+
+static void on_deadline(struct deadline *x)
+{
+    struct door *d = list_entry(x, struct door, deadline);
+    log_warning("tunnel", "connection from %s (%s) sent no complete tunnel request in time; closed",
+                d->peer, d->subject);
+    destroy(d);
+}
+
+/* -- life
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static frun_err make(struct worker *w, const struct addr *peer, struct door **out)
+{
+    if (w->n_doors >= DOOR_MAX_CALLERS) {
+        return FRUN_E_LIMIT;
+    }
+    struct door *d = calloc(1, sizeof(*d));
+    if (!d) {
+        return FRUN_E_NOMEM;
+    }
+    d->w = w;
+    list_init(&d->node);
+    buf_init(&d->in, DOOR_HELLO_BYTES);
+    deadline_init(&d->deadline, on_deadline);
+    addr_text(peer, d->peer);
+    *out = d;
+    return FRUN_OK;
+}
+
+static void enter(struct door *d)
+{
+    list_append(&d->w->doors, &d->node);
+    d->w->n_doors++;
+}
+
+frun_err door_new(struct worker *w, int *fd, const struct addr *peer)
+{
+    struct door *d = NULL;
+    frun_err err = make(w, peer, &d);
+    if (err) {
+        return err;
+    }
+    struct stream_settings s = {.tls = w->shared->tunnel_tls,
+                                .handshake_ms = w->conf->gateway->handshake_timeout_ms,
+                                .user_timeout_ms =
+                                    (unsigned)(w->conf->tunnel->ping_timeout_ms * 2)};
+    err = stream_new(w->loop, fd, &s, &events, d, &d->stream);
+    if (err) {
+        free(d);
+        return err;
+    }
+    enter(d);
+    return FRUN_OK;
+}
+
+frun_err door_take(struct worker *w, struct stream **s)
+{
+    struct door *d = NULL;
+    frun_err err = make(w, stream_peer(*s), &d);
+    if (err) {
+        return err;
+    }
+    d->stream = *s;
+    *s = NULL;
+    stream_set_events(d->stream, &events, d);
+    enter(d);
+    on_ready(d);
+    return FRUN_OK;
+}
+
+void door_kill(struct door *d)
+{
+    destroy(d);
+}

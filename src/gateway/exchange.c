@@ -1,0 +1,772 @@
+/**
+ * One push from its head to its access line.
+ *
+ * The steps of DESIGN section 4 stand in this order in begin(): canonical URI, endpoint, pusher,
+ * resource, method, size, head, route. What fails first answers. From open() on the relay moves the
+ * bodies; this file only reacts to its ends.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/exchange.h"
+
+#include "frun/base/log.h"
+#include "frun/base/mono.h"
+#include "frun/gateway/accesslog.h"
+#include "frun/gateway/reply.h"
+#include "frun/http/policy.h"
+#include "frun/http/problem.h"
+#include "frun/http/relay.h"
+#include "frun/http/uri.h"
+#include "frun/tunnel/ptth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Exchanges a worker keeps for the next requests. */
+#define EXCHANGE_MAX_SPARE 256
+
+/** The route's own time-outs come first, because they can say more; ours follows this much later,
+ * milliseconds. */
+#define EXCHANGE_SLACK_MS 3000
+
+/** Retry-After when nothing better is known, seconds. */
+#define EXCHANGE_RETRY_S 5
+
+/** Where an exchange stands. */
+enum state {
+    STATE_NEW,       /* taken from stock; the head is being read */
+    STATE_VERIFYING, /* the credential is being verified */
+    STATE_WAITING,   /* no usable tunnel yet; the deadline is the hold time */
+    STATE_OPEN,      /* a call is open, no head of the answer yet */
+    STATE_ANSWERING, /* the answer's head has been passed on */
+    STATE_REPLYING,  /* our own answer is being sent */
+    STATE_ENDED      /* logged, back in stock after this pass */
+};
+
+struct exchange {
+    struct list node; /* in worker.spare */
+    struct worker *w;
+    enum state state;
+    struct arena arena;
+    struct head in;  /* as the pusher sent it */
+    struct head out; /* as Focused Run gets it; kept for sending again */
+    struct served *served;
+    struct relay relay;
+    struct registry *registry; /* pinned */
+    const struct endpoint *e;
+    const struct pusher *who;
+    struct route *route;
+    const char *via;
+    struct uri uri;
+    struct policy_facts facts;
+    char id_made[POLICY_ID_BYTES];
+    char trace_made[POLICY_ID_BYTES];
+    struct auth_waiter auth_waiter;
+    struct hub_waiter hub_waiter;
+    struct deadline deadline;
+    uint64_t hold_until_ms;
+    unsigned repeats;
+    bool is_client_slow; /* the answer waits for the pusher */
+    bool is_route_slow;  /* the request waits for the route */
+    struct span rest;    /* of our own answer's body, not sent yet */
+    struct accesslog_entry log;
+    uint64_t begun_us;
+    uint64_t opened_us;
+};
+
+static void on_verdict(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who);
+static void on_tunnel(struct hub_waiter *w);
+static void on_deadline(struct deadline *d);
+static void open_route(struct exchange *x);
+
+/* -- stock
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+struct exchange *exchange_new(struct worker *w)
+{
+    struct list *it = list_first(&w->spare);
+    struct exchange *x = NULL;
+    if (it) {
+        x = list_entry(it, struct exchange, node);
+        list_remove(it);
+        w->n_spare--;
+    } else {
+        x = calloc(1, sizeof(*x));
+        if (!x) {
+            return NULL;
+        }
+        x->w = w;
+        list_init(&x->node);
+        list_init(&x->auth_waiter.node);
+        list_init(&x->hub_waiter.node);
+        x->auth_waiter.fn = on_verdict;
+        x->hub_waiter.fn = on_tunnel;
+        deadline_init(&x->deadline, on_deadline);
+        arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    }
+    x->state = STATE_NEW;
+    return x;
+}
+
+static void recycle(void *obj)
+{
+    struct exchange *x = obj;
+    struct worker *w = x->w;
+    arena_done(&x->arena);
+    registry_unref(&x->registry);
+    if (w->n_spare >= EXCHANGE_MAX_SPARE) {
+        free(x);
+        return;
+    }
+    x->served = NULL;
+    x->e = NULL;
+    x->who = NULL;
+    x->route = NULL;
+    x->via = NULL;
+    x->repeats = 0;
+    x->is_client_slow = x->is_route_slow = false;
+    x->rest = (struct span){0};
+    x->log = (struct accesslog_entry){0};
+    x->facts = (struct policy_facts){0};
+    x->begun_us = x->opened_us = 0;
+    list_prepend(&w->spare, &x->node);
+    w->n_spare++;
+}
+
+void exchange_free(struct exchange *x)
+{
+    if (x) {
+        loop_free_later(x->w->loop, recycle, x);
+    }
+}
+
+void exchange_drop_spare(struct worker *w)
+{
+    for (struct list *it; (it = list_first(&w->spare)) != NULL;) {
+        list_remove(it);
+        free(list_entry(it, struct exchange, node));
+    }
+}
+
+struct arena *exchange_arena(struct exchange *x)
+{
+    return &x->arena;
+}
+
+struct head *exchange_head(struct exchange *x)
+{
+    return &x->in;
+}
+
+/* -- the end
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void stop_waiting(struct exchange *x)
+{
+    auth_forget(&x->auth_waiter);
+    hub_forget(&x->hub_waiter);
+    deadline_clear(&x->deadline);
+    if (x->state == STATE_WAITING) {
+        x->w->n_waiting--;
+    }
+}
+
+/* The served side is gone, the call side too: write the line, go back to stock. */
+static void finish(struct exchange *x)
+{
+    if (x->state == STATE_ENDED) {
+        return;
+    }
+    stop_waiting(x);
+    x->state = STATE_ENDED;
+    const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
+    x->log.method = x->in.method;
+    x->log.minor = x->in.minor;
+    x->log.path =
+        x->uri.path.p ? x->uri.path : span_head(x->in.target, span_find(x->in.target, '?'));
+    x->log.user_agent = agent ? agent->value : (struct span){0};
+    x->log.request_id = x->facts.request_id;
+    x->log.endpoint = x->e ? x->e->name : (struct span){0};
+    x->log.pusher = x->who ? x->who->name : (struct span){0};
+    x->log.route = x->route ? x->route->ops->name : NULL;
+    x->log.connector = x->via;
+    x->log.repeats = x->repeats;
+    x->log.bytes_in = x->relay.request_bytes;
+    x->log.bytes_out += x->relay.answer_bytes;
+    x->log.total_us = mono_now_us() - x->begun_us;
+    accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
+    relay_done(&x->relay);
+    loop_free_later(x->w->loop, recycle, x);
+}
+
+static void cancel_call(struct exchange *x)
+{
+    struct call *c = x->relay.out;
+    if (c) {
+        x->relay.out = NULL;
+        c->ops->cancel(c);
+    }
+}
+
+/* Nothing good can be said any more: the pusher must see that the answer is not complete. */
+static void abandon(struct exchange *x, const char *error)
+{
+    cancel_call(x);
+    struct served *s = x->served;
+    x->relay.in = NULL;
+    x->log.error = x->log.error ? x->log.error : error;
+    if (s) {
+        x->served = NULL;
+        s->ops->abandon(s);
+    }
+    finish(x);
+}
+
+/* -- our own answers
+ * ------------------------------------------------------------------------------------------- */
+
+/* Send what is left of our own body; the exchange ends with its last octet. */
+static void reply_more(struct exchange *x)
+{
+    size_t n = x->served->ops->send_body(x->served, x->rest, true);
+    bool is_all = n == x->rest.n;
+    x->log.bytes_out += n;
+    x->rest = span_skip(x->rest, n);
+    if (is_all) {
+        x->served = NULL;
+        x->relay.in = NULL;
+        finish(x);
+    }
+}
+
+static void reply(struct exchange *x, const struct reply *r)
+{
+    stop_waiting(x);
+    cancel_call(x);
+    x->state = STATE_REPLYING;
+    x->log.status = r->status;
+    x->log.by = "gateway";
+    x->log.error = r->error;
+    struct head *h = arena_alloc(&x->arena, sizeof(*h));
+    struct span detail = span_of(r->detail);
+    if (!h || arena_copy(&x->arena, detail, &x->log.note) != FRUN_OK ||
+        reply_build(r, x->facts.request_id, &x->arena, h, &x->rest) != FRUN_OK ||
+        x->served->ops->send_head(x->served, h) != FRUN_OK) {
+        abandon(x, "proxy_internal_error");
+        return;
+    }
+    if (span_eq(x->in.method, SPAN_LIT("HEAD"))) {
+        x->rest.n = 0;
+    }
+    reply_more(x);
+}
+
+/* -- time
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* Who is owed something? While the pusher is slow its connection's own time-outs run, not ours. */
+static void rearm(struct exchange *x)
+{
+    const struct conf_gateway *g = x->w->conf->gateway;
+    uint64_t in_ms = 0;
+    if (x->state == STATE_OPEN) {
+        if (x->relay.is_end_sent) {
+            in_ms = g->response_timeout_ms;
+        } else if (x->is_route_slow) {
+            in_ms = g->body_timeout_ms;
+        }
+    } else if (x->state == STATE_ANSWERING && !x->is_client_slow) {
+        in_ms = g->body_timeout_ms;
+    }
+    if (in_ms) {
+        deadline_set(x->w->loop, &x->deadline, in_ms + EXCHANGE_SLACK_MS);
+    } else {
+        deadline_clear(&x->deadline);
+    }
+}
+
+static void on_deadline(struct deadline *d)
+{
+    struct exchange *x = list_entry(d, struct exchange, deadline);
+    char detail[256];
+    if (x->state == STATE_WAITING) {
+        const char *location = x->e->conf->location_id;
+        (void)snprintf(detail, sizeof(detail),
+                       "no connector for location ID \"%s\" is connected; check that frunconnector "
+                       "runs and can "
+                       "reach this gateway",
+                       location ? location : "");
+        reply(x, &(struct reply){.status = 503,
+                                 .error = "destination_unavailable",
+                                 .detail = detail,
+                                 .retry_after_s = EXCHANGE_RETRY_S});
+        return;
+    }
+    if (x->state == STATE_ANSWERING) {
+        log_warning(NULL,
+                    "request %.*s: the answer of endpoint %.*s stopped in the middle; cut off",
+                    SPAN_FMT(x->facts.request_id), SPAN_FMT(x->e->name));
+        abandon(x, "http_response_timeout");
+        return;
+    }
+    reply(x,
+          &(struct reply){.status = 504,
+                          .error = x->relay.is_end_sent ? "http_response_timeout"
+                                                        : "connection_write_timeout",
+                          .detail = x->relay.is_end_sent
+                                        ? "Focused Run did not answer in time (response_timeout)"
+                                        : "Focused Run stopped taking the request (body_timeout)"});
+}
+
+/* -- events of the call
+ * ---------------------------------------------------------------------------------------- */
+
+static void call_on_head(void *owner, const struct head *h)
+{
+    struct exchange *x = owner;
+    const struct field *origin = head_find(h, SPAN_LIT(PTTH_ORIGIN_FIELD));
+    bool is_connector = x->via && origin && span_eq(origin->value, SPAN_LIT("connector"));
+    x->log.status = h->status;
+    x->log.by = is_connector ? "connector" : "focused-run";
+    x->log.upstream_us = mono_now_us() - x->opened_us;
+    struct head *out = arena_alloc(&x->arena, sizeof(*out));
+    if (!out || policy_answer(&x->e->policy, x->facts.request_id, h, &x->arena, out) != FRUN_OK ||
+        x->served->ops->send_head(x->served, out) != FRUN_OK) {
+        reply(x, &(struct reply){.status = 502,
+                                 .error = "http_response_header_section_size",
+                                 .detail = "the answer's head is too large to be passed on"});
+        return;
+    }
+    relay_answer(&x->relay);
+    x->state = STATE_ANSWERING;
+    rearm(x);
+}
+
+static size_t call_on_body(void *owner, struct span data)
+{
+    struct exchange *x = owner;
+    size_t n = relay_on_answer_body(&x->relay, data);
+    x->is_client_slow = n < data.n;
+    rearm(x);
+    return n;
+}
+
+static void call_on_room(void *owner)
+{
+    struct exchange *x = owner;
+    x->is_route_slow = false;
+    relay_on_request_room(&x->relay);
+    if (x->state == STATE_OPEN) {
+        rearm(x);
+    }
+}
+
+static void call_on_end(void *owner)
+{
+    struct exchange *x = owner;
+    deadline_clear(&x->deadline);
+    if (relay_on_answer_end(&x->relay)) {
+        x->served = NULL;
+        finish(x);
+    }
+}
+
+static bool is_idempotent(struct span method)
+{
+    static const char *const names[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (span_eq(method, span_of(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Only what provably was not processed, or may be processed twice, and was read so far that it can
+ * be sent from its beginning. */
+static bool may_repeat(const struct exchange *x, const struct call_failure *f)
+{
+    bool is_lost = f->err == FRUN_E_CLOSED || f->err == FRUN_E_EOF || f->is_stale;
+    bool is_harmless = is_idempotent(x->in.method) || x->e->conf->repeat_requests;
+    return is_lost && (f->is_unprocessed || is_harmless) && x->repeats < EXCHANGE_MAX_REPEATS &&
+           relay_can_repeat(&x->relay);
+}
+
+static void call_on_fail(void *owner, const struct call_failure *f)
+{
+    struct exchange *x = owner;
+    x->relay.out = NULL;
+    if (x->state == STATE_ANSWERING) {
+        abandon(x, reply_error_type(f->err));
+        return;
+    }
+    if (may_repeat(x, f)) {
+        x->repeats++;
+        x->is_route_slow = false;
+        open_route(x);
+        return;
+    }
+    char detail[256];
+    bool is_unclear = f->err == FRUN_E_CLOSED && !f->is_unprocessed;
+    (void)snprintf(detail, sizeof(detail), "%s%s", f->text[0] ? f->text : err_text(f->err),
+                   is_unclear ? "; it may have been processed, so it was not sent again" : "");
+    reply(x, &(struct reply){.status = f->err == FRUN_E_TIMEOUT ? 504 : 502,
+                             .error = reply_error_type(f->err),
+                             .detail = detail});
+}
+
+static const struct call_events call_events = {
+    .on_head = call_on_head,
+    .on_body = call_on_body,
+    .on_room = call_on_room,
+    .on_end = call_on_end,
+    .on_fail = call_on_fail,
+};
+
+/* -- events of the served side
+ * --------------------------------------------------------------------------------- */
+
+static size_t served_on_body(void *owner, struct span data)
+{
+    struct exchange *x = owner;
+    if (x->state == STATE_REPLYING) {
+        return data.n; /* our answer says all there is to say: the rest of the request is dropped */
+    }
+    size_t n = relay_on_request_body(&x->relay, data);
+    if (x->relay.is_too_long) {
+        char detail[128];
+        (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
+                       (unsigned long long)x->relay.max_body_bytes);
+        if (x->state == STATE_OPEN) {
+            reply(x,
+                  &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
+        } else if (x->state == STATE_ANSWERING) {
+            abandon(x, "http_request_error");
+        }
+        return 0;
+    }
+    x->is_route_slow = n < data.n;
+    if (x->state == STATE_OPEN) {
+        rearm(x);
+    }
+    return n;
+}
+
+static void served_on_body_end(void *owner)
+{
+    struct exchange *x = owner;
+    if (x->state == STATE_REPLYING) {
+        return;
+    }
+    relay_on_request_end(&x->relay);
+    if (x->state == STATE_OPEN) {
+        rearm(x);
+    }
+}
+
+static void served_on_room(void *owner)
+{
+    struct exchange *x = owner;
+    if (x->state == STATE_REPLYING) {
+        reply_more(x);
+        return;
+    }
+    x->is_client_slow = false;
+    if (relay_on_answer_room(&x->relay)) {
+        x->served = NULL;
+        finish(x);
+    } else if (x->state == STATE_ANSWERING) {
+        rearm(x);
+    }
+}
+
+static void served_on_gone(void *owner, frun_err err, const char *why)
+{
+    struct exchange *x = owner;
+    x->served = NULL;
+    x->relay.in = NULL;
+    cancel_call(x);
+    x->log.error = "connection_terminated";
+    x->log.note = span_of(why && *why ? why : err_text(err));
+    finish(x);
+}
+
+static const struct served_events served_events = {
+    .on_body = served_on_body,
+    .on_body_end = served_on_body_end,
+    .on_room = served_on_room,
+    .on_gone = served_on_gone,
+};
+
+/* -- the steps
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void wait_for_tunnel(struct exchange *x)
+{
+    uint64_t now_ms = loop_now_ms(x->w->loop);
+    uint64_t hold_ms = x->w->conf->gateway->hold_ms;
+    if (!x->hold_until_ms) {
+        x->hold_until_ms = now_ms + hold_ms;
+    }
+    bool is_full = x->w->n_waiting >= x->w->conf->gateway->max_waiting;
+    if (is_full || x->route->ops->wait(x->route, &x->hub_waiter) != FRUN_OK) {
+        reply(x,
+              &(struct reply){
+                  .status = 503,
+                  .error = "destination_unavailable",
+                  .detail =
+                      "no connector is connected and too many requests wait for one (max_waiting)",
+                  .retry_after_s = EXCHANGE_RETRY_S});
+        return;
+    }
+    x->state = STATE_WAITING;
+    x->w->n_waiting++;
+    deadline_set(x->w->loop, &x->deadline,
+                 x->hold_until_ms > now_ms ? x->hold_until_ms - now_ms : 1);
+}
+
+/* Also the way back after a failure: opens the call (again) and lets the bodies flow. */
+static void open_route(struct exchange *x)
+{
+    struct call *c = NULL;
+    frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &x->via);
+    if (err == FRUN_E_AGAIN) {
+        wait_for_tunnel(x);
+        return;
+    }
+    if (err) {
+        reply(x, &(struct reply){.status = 503,
+                                 .error = err == FRUN_E_LIMIT ? "connection_limit_reached"
+                                                              : "proxy_internal_error",
+                                 .detail = err_text(err),
+                                 .retry_after_s = EXCHANGE_RETRY_S});
+        return;
+    }
+    x->state = STATE_OPEN;
+    x->opened_us = mono_now_us();
+    x->log.wait_us = x->opened_us - x->begun_us;
+    bool is_first = x->repeats == 0;
+    relay_attach(&x->relay, c);
+    rearm(x);
+    if (is_first) {
+        x->served->ops->accept_body(x->served);
+    }
+}
+
+static void on_tunnel(struct hub_waiter *w)
+{
+    struct exchange *x = list_entry(w, struct exchange, hub_waiter);
+    stop_waiting(x);
+    open_route(x);
+}
+
+/* Everything about the request is in order: make its new head and send it on. */
+static void forward(struct exchange *x)
+{
+    frun_err err = policy_request(&x->e->policy, &x->facts, &x->in, &x->arena, &x->out);
+    if (err) {
+        reply(x, &(struct reply){
+                     .status = err == FRUN_E_LIMIT ? 431 : 503,
+                     .error = err == FRUN_E_LIMIT ? "http_request_error" : "proxy_internal_error",
+                     .detail = err == FRUN_E_LIMIT ? "too many fields in the request's head"
+                                                   : "out of memory"});
+        return;
+    }
+    x->route = x->w->routes[x->e->index];
+    open_route(x);
+}
+
+static bool is_method_allowed(const struct endpoint *e, struct span method)
+{
+    for (size_t i = 0; i < e->conf->methods.n; i++) {
+        if (span_eq(method, span_of(e->conf->methods.items[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The pusher is known and may use the endpoint; may it do THIS? */
+static void authorize(struct exchange *x)
+{
+    struct span path = x->facts.path;
+    char detail[384];
+    if (path.n == 0 || span_eq(path, SPAN_LIT("/"))) {
+        (void)snprintf(detail, sizeof(detail),
+                       "this is the root URL of endpoint %.*s and the credentials are right; "
+                       "requests go to paths "
+                       "below it, such as %.*s/sap/frun",
+                       SPAN_FMT(x->e->name), SPAN_FMT(x->e->policy.root_path));
+        reply(x, &(struct reply){.status = 400, .detail = detail});
+        return;
+    }
+    if (!uri_is_under(path, SPAN_LIT("/sap/frun")) && !span_eq(path, SPAN_LIT("/sap/bc/ping"))) {
+        reply(x, &(struct reply){.status = 403,
+                                 .error = "http_request_denied",
+                                 .detail = "only /sap/frun, paths below it and /sap/bc/ping are "
+                                           "open behind the root URL"});
+        return;
+    }
+    if (!is_method_allowed(x->e, x->in.method)) {
+        reply(x, &(struct reply){.status = 405,
+                                 .error = "http_request_denied",
+                                 .detail = "the endpoint does not allow this method (methods)",
+                                 .allow = x->e->allow});
+        return;
+    }
+    if (x->in.body == HEAD_BODY_LENGTH && x->in.body_len_bytes > x->w->conf->gateway->max_body) {
+        (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
+                       (unsigned long long)x->w->conf->gateway->max_body);
+        reply(x, &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
+        return;
+    }
+    forward(x);
+}
+
+static void judge(struct exchange *x, enum auth_verdict verdict)
+{
+    char detail[256];
+    switch (verdict) {
+    case AUTH_GRANTED:
+        authorize(x);
+        return;
+    case AUTH_FOREIGN:
+        (void)snprintf(detail, sizeof(detail),
+                       "the credentials are right, but this pusher may not use endpoint %.*s; add "
+                       "it to the pusher's "
+                       "endpoint list",
+                       SPAN_FMT(x->e->name));
+        reply(x, &(struct reply){.status = 403, .error = "http_request_denied", .detail = detail});
+        return;
+    case AUTH_BUSY:
+        reply(x, &(struct reply){.status = 503,
+                                 .error = "proxy_internal_error",
+                                 .detail = "too many new credentials are being verified; try again",
+                                 .retry_after_s = 1});
+        return;
+    case AUTH_MISSING:
+    case AUTH_REFUSED:
+    case AUTH_PENDING:
+        break;
+    }
+    reply(x,
+          &(struct reply){.status = 401,
+                          .error = "http_request_denied",
+                          .detail = verdict == AUTH_MISSING ? "HTTP Basic credentials are needed"
+                                                            : "user or password is wrong",
+                          .challenge = SPAN_LIT("Basic realm=\"frunproxy\", charset=\"UTF-8\"")});
+}
+
+static void on_verdict(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who)
+{
+    struct exchange *x = list_entry(w, struct exchange, auth_waiter);
+    x->who = who;
+    judge(x, verdict);
+}
+
+static void authenticate(struct exchange *x)
+{
+    const struct field *f = NULL;
+    for (size_t i = 0; i < x->in.n_fields; i++) {
+        if (!span_eq_nocase(x->in.fields[i].name, SPAN_LIT("Authorization"))) {
+            continue;
+        }
+        if (f) {
+            reply(x, &(struct reply){.status = 400,
+                                     .error = "http_request_error",
+                                     .detail = "more than one Authorization field"});
+            return;
+        }
+        f = &x->in.fields[i];
+    }
+    enum auth_verdict v = AUTH_MISSING;
+    if (f) {
+        v = auth_check(x->w->auth, x->registry, x->e, f->value, &x->auth_waiter, &x->who);
+    }
+    if (v == AUTH_PENDING) {
+        x->state = STATE_VERIFYING;
+        return;
+    }
+    judge(x, v);
+}
+
+/* GET /sap/bc/ping on the gateway's own root: the daemon itself. */
+static void health(struct exchange *x)
+{
+    if (!span_eq(x->in.method, SPAN_LIT("GET")) && !span_eq(x->in.method, SPAN_LIT("HEAD"))) {
+        reply(x, &(struct reply){.status = 405,
+                                 .detail = "ask with GET or HEAD",
+                                 .allow = SPAN_LIT("GET, HEAD")});
+        return;
+    }
+    const char *why = worker_unhealthy(x->w);
+    reply(x, &(struct reply){.status = why ? 503 : 200,
+                             .detail = why ? why : "frunproxyd is serving",
+                             .retry_after_s = why ? EXCHANGE_RETRY_S : 0,
+                             .is_plain = true});
+}
+
+static void begin(struct exchange *x)
+{
+    const char *why = NULL;
+    if (uri_parse(x->in.target, x->in.authority, &x->uri, &why) != FRUN_OK) {
+        reply(x, &(struct reply){.status = 400, .error = "http_request_error", .detail = why});
+        return;
+    }
+    if (span_eq(x->uri.path, SPAN_LIT("/sap/bc/ping"))) {
+        health(x);
+        return;
+    }
+    x->facts.query = x->uri.query;
+    x->e = registry_find(x->registry, x->uri.path, &x->facts.path);
+    if (!x->e) {
+        reply(x, &(struct reply){
+                     .status = 404,
+                     .error = "destination_not_found",
+                     .detail =
+                         "no endpoint has this root URL; compare the first part of the path with "
+                         "\"frunctl endpoint list\""});
+        return;
+    }
+    authenticate(x);
+}
+
+static void take_on(struct exchange *x, struct served *s, struct span peer)
+{
+    x->begun_us = mono_now_us();
+    x->hold_until_ms = 0;
+    x->uri = (struct uri){0};
+    x->registry = registry_ref(x->w->registry);
+    x->served = s;
+    s->ev = &served_events;
+    s->owner = x;
+    relay_begin(&x->relay, s, x->w->conf->gateway->max_body);
+    if (arena_copy(&x->arena, peer, &x->facts.client_address) != FRUN_OK) {
+        x->facts.client_address = (struct span){0};
+    }
+    x->log.client = x->facts.client_address;
+}
+
+void exchange_start(struct exchange *x, struct served *s, struct span peer)
+{
+    take_on(x, s, peer);
+    x->facts.host = x->in.authority;
+    x->facts.request_id = policy_request_id(&x->in, x->id_made);
+    x->facts.traceparent = policy_traceparent(&x->in, x->trace_made);
+    begin(x);
+}
+
+void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
+                     const struct head_fault *fault)
+{
+    /* What was parsed before the fault is not to be relied on: the line shows the fault alone. */
+    x->in = (struct head){.minor = 1};
+    take_on(x, s, peer);
+    x->facts.request_id = policy_request_id(&x->in, x->id_made);
+    reply(x, &(struct reply){
+                 .status = fault->status, .error = "http_request_error", .detail = fault->why});
+}

@@ -1,0 +1,297 @@
+/**
+ * frunproxyd as a whole.
+ *
+ * Everything that can fail for a reason an administrator can mend is done in gateway_new(), before
+ * anything is served; gateway_run() starts the workers and waits for signals.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/gateway.h"
+
+#include "frun/base/log.h"
+#include "frun/gateway/worker.h"
+#include "frun/net/addr.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/** Threads for password hashes: verifying is rare, and must leave CPUs for the data path. */
+#define GATEWAY_HASHERS 2
+
+/** Threads for names. */
+#define GATEWAY_RESOLVERS 2
+
+/** Jobs that may wait for either. */
+#define GATEWAY_MAX_QUEUED 1024
+
+struct gateway {
+    struct conf_gw *conf;
+    struct gateway_shared shared;
+    struct loop *loop;
+    size_t n_running; /* workers that have not stopped */
+    int n_signals;
+};
+
+/* -- preparing
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static frun_err make_tls(struct gateway *g, struct diag *d)
+{
+    const struct conf_gateway *c = g->conf->gateway;
+    const struct conf_tunnel *t = g->conf->tunnel;
+    struct gateway_shared *sh = &g->shared;
+    struct tls_settings front = {
+        .certificate = c->certificate, .private_key = c->private_key, .alpn = "http/1.1"};
+    frun_err err = tls_server_new(&front, &sh->front_tls, d);
+    if (err || !t) {
+        return err;
+    }
+    struct tls_settings tunnel = {.certificate = t->certificate,
+                                  .private_key = t->private_key,
+                                  .ca_file = t->client_ca,
+                                  .alpn = "http/1.1",
+                                  .is_mutual = true};
+    err = tls_server_new(&tunnel, &sh->tunnel_tls, d);
+    if (!err && t->server_name) {
+        err = tls_server_add_name(sh->front_tls, t->server_name, sh->tunnel_tls);
+    }
+    return err;
+}
+
+static size_t count_workers(const struct conf_gateway *c)
+{
+    long n = c->workers ? (long)c->workers : sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > WORKER_MAX ? WORKER_MAX : (size_t)n;
+}
+
+static frun_err make_workers(struct gateway *g)
+{
+    struct gateway_shared *sh = &g->shared;
+    size_t n = count_workers(g->conf->gateway);
+    sh->census = calloc(g->conf->n_connectors * n + 1, sizeof(*sh->census));
+    sh->workers = calloc(n, sizeof(struct worker *));
+    if (!sh->census || !sh->workers) {
+        return FRUN_E_NOMEM;
+    }
+    frun_err err = offload_new(GATEWAY_HASHERS, GATEWAY_MAX_QUEUED, &sh->hashers);
+    if (!err) {
+        err = offload_new(GATEWAY_RESOLVERS, GATEWAY_MAX_QUEUED, &sh->resolvers);
+    }
+    sh->n_workers = n;
+    for (size_t i = 0; !err && i < n; i++) {
+        err = worker_new(sh, (unsigned)i, &sh->workers[i]);
+    }
+    return err;
+}
+
+/* -- sockets
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+/* One socket for each worker: its own by SO_REUSEPORT. */
+static frun_err open_address(struct gateway *g, const char *text, bool is_tunnel, struct diag *d)
+{
+    struct addr a;
+    struct addr bound;
+    frun_err err = addr_parse(text, &a);
+    if (err) {
+        diag_set(d, "%s.listen: \"%s\" is not IP:port or [IPv6]:port",
+                 is_tunnel ? "tunnel" : "gateway", text);
+        return FRUN_E_SYNTAX;
+    }
+    for (size_t i = 0; i < g->shared.n_workers; i++) {
+        int fd = -1;
+        err = listener_socket(&a, &bound, &fd, d);
+        if (err) {
+            return err;
+        }
+        err = worker_listen(g->shared.workers[i], fd, is_tunnel);
+        if (err) {
+            (void)close(fd);
+            diag_set(d, "more than %d listening addresses", WORKER_MAX_LISTEN);
+            return err;
+        }
+        a = bound; /* port 0 became a number: the others share it */
+    }
+    char shown[ADDR_TEXT_BYTES];
+    addr_text(&bound, shown);
+    log_info(NULL, "%s listens on %s", is_tunnel ? "tunnel" : "gateway", shown);
+    return FRUN_OK;
+}
+
+/* Sockets that systemd holds: every worker accepts from the same one. */
+static frun_err adopt(struct gateway *g, const int *fds, size_t n, bool is_tunnel, struct diag *d)
+{
+    for (size_t k = 0; k < n; k++) {
+        for (size_t i = 0; i < g->shared.n_workers; i++) {
+            int fd = i == 0 ? fds[k] : fcntl(fds[k], F_DUPFD_CLOEXEC, 3);
+            if (fd < 0 || worker_listen(g->shared.workers[i], fd, is_tunnel) != FRUN_OK) {
+                diag_set(d, "a socket handed over by systemd cannot be used: %s", strerror(errno));
+                return FRUN_E_IO;
+            }
+        }
+    }
+    if (n) {
+        log_info(NULL, "%s uses %zu socket(s) handed over by systemd",
+                 is_tunnel ? "tunnel" : "gateway", n);
+    }
+    return FRUN_OK;
+}
+
+static frun_err open_sockets(struct gateway *g, struct diag *d)
+{
+    const struct conf_gateway *c = g->conf->gateway;
+    const struct conf_tunnel *t = g->conf->tunnel;
+    int tunnel_fds[WORKER_MAX_LISTEN];
+    int front_fds[WORKER_MAX_LISTEN];
+    size_t n_tunnel = t ? service_sockets("tunnel", tunnel_fds, WORKER_MAX_LISTEN) : 0;
+    size_t n_front = service_sockets("gateway", front_fds, WORKER_MAX_LISTEN);
+    frun_err err = adopt(g, front_fds, n_front, false, d);
+    for (size_t i = 0; !err && !n_front && i < c->listen.n; i++) {
+        err = open_address(g, c->listen.items[i], false, d);
+    }
+    if (!err) {
+        err = adopt(g, tunnel_fds, n_tunnel, true, d);
+    }
+    for (size_t i = 0; !err && t && !n_tunnel && i < t->listen.n; i++) {
+        err = open_address(g, t->listen.items[i], true, d);
+    }
+    return err;
+}
+
+frun_err gateway_new(struct conf_gw *conf, bool is_check, struct gateway **out, struct diag *d)
+{
+    struct gateway *g = calloc(1, sizeof(*g));
+    if (!g) {
+        diag_set(d, "out of memory");
+        return FRUN_E_NOMEM;
+    }
+    g->conf = conf_gw_ref(conf);
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        g->shared.has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
+    }
+    frun_err err = registry_new(conf, &g->shared.registry, d);
+    if (!err) {
+        err = make_tls(g, d);
+    }
+    if (!err && !is_check) {
+        err = loop_new(&g->loop);
+        g->shared.main_loop = g->loop;
+        if (!err) {
+            err = make_workers(g);
+        }
+        if (err) {
+            diag_set(d, "workers cannot be made: %s", err_text(err));
+        } else {
+            err = open_sockets(g, d);
+        }
+    }
+    if (err) {
+        gateway_free(g);
+        return err;
+    }
+    *out = g;
+    return FRUN_OK;
+}
+
+/* -- running
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void on_worker_stopped(void *arg)
+{
+    struct gateway *g = arg;
+    if (--g->n_running == 0) {
+        loop_stop(g->loop);
+    }
+}
+
+static void on_signal(void *arg)
+{
+    struct gateway *g = arg;
+    if (g->n_signals++ == 0) {
+        log_info(NULL,
+                 "stopping: no new connections, requests under way are finished (at most %llu s)",
+                 (unsigned long long)(g->conf->gateway->drain_timeout_ms / 1000));
+        service_stopping();
+        atomic_store(&g->shared.is_draining, true);
+        for (size_t i = 0; i < g->shared.n_workers; i++) {
+            worker_drain(g->shared.workers[i]);
+        }
+        return;
+    }
+    log_warning(NULL, "second signal: stopping at once");
+    for (size_t i = 0; i < g->shared.n_workers; i++) {
+        worker_stop(g->shared.workers[i]);
+    }
+    loop_stop(g->loop);
+}
+
+static frun_err start(struct gateway *g)
+{
+    g->shared.on_stopped = on_worker_stopped;
+    g->shared.on_stopped_arg = g;
+    frun_err err = loop_on_signal(g->loop, SIGTERM, on_signal, g);
+    if (!err) {
+        err = loop_on_signal(g->loop, SIGINT, on_signal, g);
+    }
+    if (!err) {
+        err = service_watchdog_start(g->loop);
+    }
+    for (size_t i = 0; !err && i < g->shared.n_workers; i++) {
+        err = worker_start(g->shared.workers[i]);
+        g->n_running += err ? 0 : 1;
+    }
+    return err;
+}
+
+frun_err gateway_run(struct gateway *g)
+{
+    frun_err err = start(g);
+    if (!err) {
+        atomic_store(&g->shared.is_ready, true);
+        char status[128];
+        (void)snprintf(status, sizeof(status), "serving %zu endpoint(s) with %zu worker(s)",
+                       g->conf->n_endpoints, g->shared.n_workers);
+        log_info(NULL, "frunproxyd %s: %s", FRUN_VERSION, status);
+        service_ready(status);
+        loop_run(g->loop);
+    } else {
+        for (size_t i = 0; i < g->n_running; i++) {
+            worker_stop(g->shared.workers[i]);
+        }
+    }
+    for (size_t i = 0; i < g->shared.n_workers; i++) {
+        worker_join(g->shared.workers[i]);
+    }
+    service_watchdog_stop();
+    log_info(NULL, "stopped");
+    return err;
+}
+
+void gateway_free(struct gateway *g)
+{
+    if (!g) {
+        return;
+    }
+    struct gateway_shared *sh = &g->shared;
+    /* Helper threads first: what they finish is posted to loops that still exist. */
+    offload_free(sh->hashers);
+    offload_free(sh->resolvers);
+    for (size_t i = 0; i < sh->n_workers; i++) {
+        worker_free(sh->workers[i]);
+    }
+    free(sh->workers);
+    free(sh->census);
+    loop_free(g->loop);
+    registry_unref(&sh->registry);
+    tls_unref(&sh->front_tls);
+    tls_unref(&sh->tunnel_tls);
+    conf_gw_unref(&g->conf);
+    free(g);
+}

@@ -1,0 +1,324 @@
+/**
+ * The tunnels of one worker.
+ *
+ * A location is made when it is first asked for or joined and stays: their number is bounded by the
+ * configuration, because both the endpoints' and the connectors' location IDs come from there.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/hub.h"
+
+#include "frun/base/log.h"
+#include "frun/base/mono.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Waiters that are woken in one go; the others follow when these have been served. */
+#define HUB_WAKE_AT_ONCE 64
+
+struct location {
+    struct list node; /* in hub.locations */
+    struct hub *hub;  /* owner */
+    char id[PTTH_MAX_LOCATION + 1];
+    size_t id_len;
+    struct list tunnels; /* open ones that take new calls */
+    struct list waiters; /* oldest first */
+    struct later wake;   /* a tunnel came or has room: try the waiters */
+};
+
+struct tunnel {
+    struct list node; /* in location.tunnels, or in hub.draining */
+    struct hub *hub;
+    struct location *location;
+    struct h2 *h2;
+    struct hub_member member;
+    bool is_suspect; /* of an earlier instance of its connector */
+    uint64_t since_ms;
+    char scope[64];
+};
+
+struct hub {
+    struct loop *loop;
+    struct h2_settings settings;
+    hub_gone_fn gone;
+    void *ctx;
+    struct list locations;
+    struct list draining; /* tunnels that only finish what they have */
+    size_t n_tunnels;
+    bool is_draining;
+};
+
+static struct location *find(const struct hub *h, struct span id)
+{
+    struct list *it;
+    list_foreach (it, &h->locations) {
+        struct location *loc = list_entry(it, struct location, node);
+        if (span_eq(span_make(loc->id, loc->id_len), id)) {
+            return loc;
+        }
+    }
+    return NULL;
+}
+
+static struct tunnel *pick(const struct location *loc);
+
+/* Oldest first, as long as there is a tunnel with room; each takes its place or goes away. */
+static void wake_waiters(struct later *l)
+{
+    struct location *loc = list_entry(l, struct location, wake);
+    for (int i = 0; i < HUB_WAKE_AT_ONCE; i++) {
+        struct list *it = list_first(&loc->waiters);
+        if (!it || !pick(loc)) {
+            return;
+        }
+        list_remove(it);
+        struct hub_waiter *w = list_entry(it, struct hub_waiter, node);
+        w->fn(w);
+    }
+    later_arm(loc->hub->loop, &loc->wake);
+}
+
+static frun_err find_or_make(struct hub *h, struct span id, struct location **out)
+{
+    struct location *loc = find(h, id);
+    if (!loc) {
+        if (id.n > PTTH_MAX_LOCATION) {
+            return FRUN_E_LIMIT;
+        }
+        loc = calloc(1, sizeof(*loc));
+        if (!loc) {
+            return FRUN_E_NOMEM;
+        }
+        loc->hub = h;
+        loc->id_len = id.n;
+        if (id.n) {
+            memcpy(loc->id, id.p, id.n);
+        }
+        list_init(&loc->tunnels);
+        list_init(&loc->waiters);
+        later_init(&loc->wake, wake_waiters);
+        list_append(&h->locations, &loc->node);
+    }
+    *out = loc;
+    return FRUN_OK;
+}
+
+frun_err hub_new(struct loop *l, const struct h2_settings *set, hub_gone_fn gone, void *ctx,
+                 struct hub **out)
+{
+    struct hub *h = calloc(1, sizeof(*h));
+    if (!h) {
+        return FRUN_E_NOMEM;
+    }
+    h->loop = l;
+    h->settings = *set;
+    h->settings.is_client = true;
+    h->gone = gone;
+    h->ctx = ctx;
+    list_init(&h->locations);
+    list_init(&h->draining);
+    *out = h;
+    return FRUN_OK;
+}
+
+static void tunnel_unlink(struct tunnel *t)
+{
+    list_remove(&t->node);
+    t->hub->n_tunnels--;
+    if (t->hub->gone) {
+        t->hub->gone(t->hub->ctx, &t->member);
+    }
+}
+
+static void free_tunnels(struct list *tunnels)
+{
+    for (struct list *it; (it = list_first(tunnels)) != NULL;) {
+        struct tunnel *t = list_entry(it, struct tunnel, node);
+        struct hub *h = t->hub;
+        tunnel_unlink(t);
+        h2_free(t->h2);
+        loop_free_later(h->loop, free, t);
+    }
+}
+
+void hub_free(struct hub *h)
+{
+    if (!h) {
+        return;
+    }
+    free_tunnels(&h->draining);
+    for (struct list *it; (it = list_first(&h->locations)) != NULL;) {
+        struct location *loc = list_entry(it, struct location, node);
+        free_tunnels(&loc->tunnels);
+        while (list_first(&loc->waiters)) {
+            list_remove(list_first(&loc->waiters));
+        }
+        later_cancel(&loc->wake);
+        list_remove(&loc->node);
+        free(loc);
+    }
+    free(h);
+}
+
+static void on_drain(void *ctx)
+{
+    struct tunnel *t = ctx;
+    if (!t->hub->is_draining) {
+        log_info(t->scope, "connector says it is closing this tunnel; %zu request(s) finish on it",
+                 h2_in_flight(t->h2));
+    }
+    list_remove(&t->node);
+    list_append(&t->hub->draining, &t->node);
+}
+
+static void on_capacity(void *ctx)
+{
+    struct tunnel *t = ctx;
+    if (!list_is_empty(&t->location->waiters)) {
+        later_arm(t->hub->loop, &t->location->wake);
+    }
+}
+
+static void on_closed(void *ctx, frun_err err, const char *why)
+{
+    struct tunnel *t = ctx;
+    struct hub *h = t->hub;
+    uint64_t age_s = (loop_now_ms(h->loop) - t->since_ms) / 1000;
+    tunnel_unlink(t);
+    log_line(err == FRUN_E_EOF || h->is_draining ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, t->scope,
+             "tunnel from %s (location \"%s\") ended after %llu s: %s", t->member.address,
+             t->location->id, (unsigned long long)age_s, why && *why ? why : err_text(err));
+    h2_free(t->h2);
+    loop_free_later(h->loop, free, t);
+}
+
+static const struct h2_events tunnel_events = {
+    .on_drain = on_drain,
+    .on_capacity = on_capacity,
+    .on_closed = on_closed,
+};
+
+/* A connector came back as a new instance: its former tunnels may be ghosts, so they must prove
+ * themselves. */
+static void suspect_former(struct location *loc, const struct hub_member *m)
+{
+    struct list *it;
+    list_foreach (it, &loc->tunnels) {
+        struct tunnel *t = list_entry(it, struct tunnel, node);
+        if (t->member.connector_index == m->connector_index && !t->is_suspect &&
+            strcmp(t->member.instance, m->instance) != 0) {
+            t->is_suspect = true;
+            h2_probe(t->h2, HUB_PROBE_MS);
+            log_info(t->scope,
+                     "connector %s was started anew; probing the tunnel of its former start",
+                     m->connector);
+        }
+    }
+}
+
+frun_err hub_join(struct hub *h, struct stream **s, struct span first, const struct hub_member *m)
+{
+    struct location *loc = NULL;
+    frun_err err = find_or_make(h, span_of(m->location_id), &loc);
+    struct tunnel *t = err ? NULL : calloc(1, sizeof(*t));
+    if (!t) {
+        return err ? err : FRUN_E_NOMEM;
+    }
+    t->hub = h;
+    t->location = loc;
+    t->member = *m;
+    t->since_ms = loop_now_ms(h->loop);
+    (void)snprintf(t->scope, sizeof(t->scope), "tunnel %s/%.8s", m->connector, m->instance);
+    err = h2_new(h->loop, s, first, &h->settings, &tunnel_events, t, &t->h2);
+    if (err) {
+        free(t);
+        return err;
+    }
+    suspect_former(loc, m);
+    h->n_tunnels++;
+    list_append(&loc->tunnels, &t->node);
+    log_info(t->scope, "tunnel from %s open: connector %s (version %s), location \"%s\"",
+             m->address, m->connector, m->version, loc->id);
+    if (!list_is_empty(&loc->waiters)) {
+        later_arm(h->loop, &loc->wake);
+    }
+    return FRUN_OK;
+}
+
+/* Least in flight among those that may take a call; suspects only if nothing else is there. */
+static struct tunnel *pick(const struct location *loc)
+{
+    struct tunnel *best = NULL;
+    struct list *it;
+    list_foreach (it, &loc->tunnels) {
+        struct tunnel *t = list_entry(it, struct tunnel, node);
+        if (!h2_may_call(t->h2)) {
+            continue;
+        }
+        if (!best || best->is_suspect > t->is_suspect ||
+            (best->is_suspect == t->is_suspect && h2_in_flight(t->h2) < h2_in_flight(best->h2))) {
+            best = t;
+        }
+    }
+    return best;
+}
+
+frun_err hub_call(struct hub *h, struct span location, const struct head *req,
+                  const struct call_events *ev, void *owner, struct call **out,
+                  const char **connector)
+{
+    struct location *loc = find(h, location);
+    struct tunnel *t = loc ? pick(loc) : NULL;
+    if (!t) {
+        return FRUN_E_AGAIN;
+    }
+    frun_err err = h2_call(t->h2, req, ev, owner, out);
+    if (err == FRUN_E_LIMIT || err == FRUN_E_CLOSED) {
+        return FRUN_E_AGAIN;
+    }
+    if (!err) {
+        *connector = t->member.connector;
+    }
+    return err;
+}
+
+frun_err hub_wait(struct hub *h, struct span location, struct hub_waiter *w)
+{
+    struct location *loc = NULL;
+    frun_err err = find_or_make(h, location, &loc);
+    if (!err) {
+        list_append(&loc->waiters, &w->node);
+    }
+    return err;
+}
+
+void hub_forget(struct hub_waiter *w)
+{
+    list_remove(&w->node);
+}
+
+bool hub_has(const struct hub *h, struct span location)
+{
+    const struct location *loc = find(h, location);
+    return loc && !list_is_empty(&loc->tunnels);
+}
+
+size_t hub_count(const struct hub *h)
+{
+    return h->n_tunnels;
+}
+
+void hub_drain(struct hub *h)
+{
+    h->is_draining = true;
+    struct list *loc_it;
+    list_foreach (loc_it, &h->locations) {
+        struct location *loc = list_entry(loc_it, struct location, node);
+        struct list *it;
+        struct list *next;
+        list_foreach_safe (it, next, &loc->tunnels) {
+            h2_drain(list_entry(it, struct tunnel, node)->h2);
+        }
+    }
+}

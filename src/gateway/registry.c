@@ -1,0 +1,276 @@
+/**
+ * Endpoints and pushers prepared for the data path.
+ *
+ * Everything is allocated from one arena; the credentials in it are wiped when the last reference
+ * goes.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/registry.h"
+
+#include "frun/base/arena.h"
+#include "frun/base/map.h"
+#include "frun/base/secret.h"
+#include "frun/base/text.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Ceiling of what all endpoints and pushers take, octets. */
+#define REGISTRY_MAX_BYTES (256U * 1024 * 1024)
+
+struct registry {
+    atomic_int refs;
+    struct conf_gw *conf;
+    struct arena arena;
+    struct endpoint *endpoints;
+    size_t n_endpoints;
+    struct pusher *pushers;
+    size_t n_pushers;
+    struct map *by_root; /* first path segment without '/' -> endpoint */
+    struct map *by_user; /* user name -> first pusher of that name */
+};
+
+/* "GET, HEAD, POST, PUT" of a list. */
+static frun_err join_methods(struct arena *a, const struct conf_list *methods, struct span *out)
+{
+    struct span joined = SPAN_LIT("");
+    for (size_t i = 0; i < methods->n; i++) {
+        frun_err err = arena_printf(a, &joined, "%.*s%s%s", SPAN_FMT(joined), i ? ", " : "",
+                                    methods->items[i]);
+        if (err) {
+            return err;
+        }
+    }
+    *out = joined;
+    return FRUN_OK;
+}
+
+/* The endpoint's own logon, "Basic ...", made once instead of per request. */
+static frun_err prepare_logon(struct registry *r, const struct conf_endpoint *c, struct span *out)
+{
+    if (!c->user) {
+        *out = (struct span){NULL, 0};
+        return FRUN_OK;
+    }
+    struct span password = secret_span(c->password);
+    size_t user_len = strlen(c->user);
+    size_t plain_len = user_len + 1 + password.n;
+    char *plain = malloc(plain_len);
+    char *coded = arena_alloc(&r->arena, 6 + TEXT_BASE64_BYTES(plain_len));
+    if (!plain || !coded) {
+        free(plain);
+        return FRUN_E_NOMEM;
+    }
+    memcpy(plain, c->user, user_len);
+    plain[user_len] = ':';
+    if (password.n) {
+        memcpy(plain + user_len + 1, password.p, password.n);
+    }
+    memcpy(coded, "Basic ", 6);
+    size_t n = text_base64(span_make(plain, plain_len), coded + 6);
+    secret_wipe(plain, plain_len);
+    free(plain);
+    *out = span_make(coded, 6 + n);
+    return FRUN_OK;
+}
+
+/* Virtual host as it stands in Host: the default port is left out. */
+static struct span virtual_host(const char *text)
+{
+    struct span s = span_of(text);
+    if (s.n > 4 && memcmp(s.p + s.n - 4, ":443", 4) == 0) {
+        s.n -= 4;
+    }
+    return s;
+}
+
+static struct span after_scheme(const char *url, struct span *scheme)
+{
+    struct span s = span_of(url);
+    struct span https = SPAN_LIT("https://");
+    *scheme = span_starts_nocase(s, https) ? SPAN_LIT("https") : SPAN_LIT("http");
+    return span_skip(s, scheme->n + 3);
+}
+
+static frun_err prepare_tls(struct registry *r, struct endpoint *e, struct diag *d)
+{
+    const struct conf_endpoint *c = e->conf;
+    if (c->route != CONF_ROUTE_DIRECT || c->protocol != 0) {
+        return FRUN_OK;
+    }
+    for (size_t i = 0; i < e->index; i++) {
+        const struct endpoint *other = &r->endpoints[i];
+        if (other->backend_tls && strcmp(other->conf->backend_ca ? other->conf->backend_ca : "",
+                                         c->backend_ca ? c->backend_ca : "") == 0) {
+            e->backend_tls = tls_ref(other->backend_tls);
+            return FRUN_OK;
+        }
+    }
+    struct tls_settings s = {.ca_file = c->backend_ca, .alpn = "http/1.1"};
+    return tls_client_new(&s, &e->backend_tls, d);
+}
+
+static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint *c,
+                                 struct endpoint *e, struct diag *d)
+{
+    e->conf = c;
+    e->name = span_of(c->place.name);
+    struct policy *p = &e->policy;
+    p->virtual_host = virtual_host(c->virtual_host ? c->virtual_host : c->address);
+    p->fence_value = span_of(c->admin_request_parameter);
+    p->fence_header = span_of(c->carrier.header);
+    p->fence_query = span_of(c->carrier.query);
+    p->public_host = after_scheme(r->conf->gateway->public_url, &p->public_scheme);
+    p->root_path = span_of(c->root_path);
+    p->via_name = SPAN_LIT("frunproxyd");
+    frun_err err = prepare_logon(r, c, &p->authorization);
+    if (!err) {
+        err = join_methods(&r->arena, &c->methods, &e->allow);
+    }
+    if (!err) {
+        err = map_put(r->by_root, span_skip(p->root_path, 1), e);
+    }
+    if (!err && span_eq_nocase(p->root_path, SPAN_LIT("/sap"))) {
+        diag_set(
+            d,
+            "endpoint %s.customer_network: \"sap\" is taken by the gateway's own /sap/bc/ping; "
+            "choose another name",
+            c->place.name);
+        return FRUN_E_SYNTAX;
+    }
+    return err ? err : prepare_tls(r, e, d);
+}
+
+static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
+{
+    p->conf = c;
+    p->name = span_of(c->place.name);
+    struct pusher *first = map_get(r->by_user, span_of(c->user));
+    if (first) {
+        p->next_same_user = first->next_same_user;
+        first->next_same_user = p;
+        return FRUN_OK;
+    }
+    return map_put(r->by_user, span_of(c->user), p);
+}
+
+static frun_err fill(struct registry *r, struct diag *d)
+{
+    const struct conf_gw *c = r->conf;
+    r->endpoints = calloc(c->n_endpoints + 1, sizeof(*r->endpoints));
+    r->pushers = calloc(c->n_pushers + 1, sizeof(*r->pushers));
+    if (!r->endpoints || !r->pushers) {
+        return FRUN_E_NOMEM;
+    }
+    frun_err err = map_new(false, &r->by_root);
+    if (!err) {
+        err = map_new(false, &r->by_user);
+    }
+    for (size_t i = 0; !err && i < c->n_endpoints; i++) {
+        r->endpoints[i].index = i;
+        r->n_endpoints = i + 1;
+        err = prepare_endpoint(r, c->endpoints[i], &r->endpoints[i], d);
+    }
+    for (size_t i = 0; !err && i < c->n_pushers; i++) {
+        r->pushers[i].index = i;
+        r->n_pushers = i + 1;
+        err = prepare_pusher(r, c->pushers[i], &r->pushers[i]);
+    }
+    return err;
+}
+
+static void destroy(struct registry *r)
+{
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        struct endpoint *e = &r->endpoints[i];
+        if (e->policy.authorization.p) {
+            /* The span lends it as const to everyone else; its memory is this registry's. */
+            char *logon = (char *)(uintptr_t)e->policy.authorization.p;
+            secret_wipe(logon, e->policy.authorization.n);
+        }
+        tls_unref(&e->backend_tls);
+    }
+    map_free(r->by_root);
+    map_free(r->by_user);
+    free(r->endpoints);
+    free(r->pushers);
+    arena_done(&r->arena);
+    conf_gw_unref(&r->conf);
+    free(r);
+}
+
+frun_err registry_new(struct conf_gw *conf, struct registry **out, struct diag *d)
+{
+    struct registry *r = calloc(1, sizeof(*r));
+    if (!r) {
+        diag_set(d, "out of memory");
+        return FRUN_E_NOMEM;
+    }
+    atomic_init(&r->refs, 1);
+    r->conf = conf_gw_ref(conf);
+    arena_init(&r->arena, REGISTRY_MAX_BYTES);
+    frun_err err = fill(r, d);
+    if (err) {
+        if (err == FRUN_E_NOMEM) {
+            diag_set(d, "out of memory");
+        }
+        destroy(r);
+        return err;
+    }
+    *out = r;
+    return FRUN_OK;
+}
+
+struct registry *registry_ref(struct registry *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+void registry_unref(struct registry **r)
+{
+    struct registry *x = *r;
+    *r = NULL;
+    if (x && atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) == 1) {
+        destroy(x);
+    }
+}
+
+const struct conf_gw *registry_conf(const struct registry *r)
+{
+    return r->conf;
+}
+
+const struct endpoint *registry_endpoints(const struct registry *r, size_t *n)
+{
+    *n = r->n_endpoints;
+    return r->endpoints;
+}
+
+const struct endpoint *registry_find(const struct registry *r, struct span path, struct span *rest)
+{
+    struct span tail = span_skip(path, 1);
+    struct span segment = span_head(tail, span_find(tail, '/'));
+    const struct endpoint *e = map_get(r->by_root, segment);
+    if (e) {
+        *rest = span_skip(tail, segment.n);
+    }
+    return e;
+}
+
+const struct pusher *registry_pusher(const struct registry *r, struct span user,
+                                     const struct endpoint *e, bool *is_listed)
+{
+    const struct pusher *first = map_get(r->by_user, user);
+    for (const struct pusher *p = first; p; p = p->next_same_user) {
+        for (size_t i = 0; i < p->conf->endpoint.n; i++) {
+            if (p->conf->endpoints[i] == e->conf) {
+                *is_listed = true;
+                return p;
+            }
+        }
+    }
+    *is_listed = false;
+    return first;
+}

@@ -1,0 +1,79 @@
+/**
+ * The gateway's own answers.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/reply.h"
+
+#include "frun/http/problem.h"
+
+static frun_err build_plain(const struct reply *r, struct arena *a, struct head *head,
+                            struct span *body)
+{
+    *head = (struct head){.status = r->status,
+                          .reason = span_of(problem_reason(r->status)),
+                          .minor = 1,
+                          .body = HEAD_BODY_LENGTH,
+                          .is_keep_alive = true};
+    frun_err err = arena_printf(a, body, "%s\n", r->detail);
+    if (err) {
+        return err;
+    }
+    head->body_len_bytes = body->n;
+    err = head_add(head, SPAN_LIT("Content-Type"), SPAN_LIT("text/plain; charset=utf-8"));
+    if (!err) {
+        err = head_add(head, SPAN_LIT("Cache-Control"), SPAN_LIT("no-store"));
+    }
+    if (!err && r->retry_after_s) {
+        struct span seconds = {0};
+        err = arena_printf(a, &seconds, "%u", r->retry_after_s);
+        if (!err) {
+            err = head_add(head, SPAN_LIT("Retry-After"), seconds);
+        }
+    }
+    if (!err && r->allow.p) {
+        err = head_add(head, SPAN_LIT("Allow"), r->allow);
+    }
+    return err;
+}
+
+frun_err reply_build(const struct reply *r, struct span request_id, struct arena *a,
+                     struct head *head, struct span *body)
+{
+    if (r->is_plain) {
+        return build_plain(r, a, head, body);
+    }
+    struct problem p = {.status = r->status,
+                        .proxy = "frunproxyd",
+                        .error = r->error,
+                        .detail = span_of(r->detail),
+                        .request_id = request_id,
+                        .retry_after_s = r->retry_after_s,
+                        .allow = r->allow,
+                        .challenge = r->challenge};
+    return problem_build(&p, a, head, body);
+}
+
+const char *reply_error_type(frun_err err)
+{
+    switch (err) {
+    case FRUN_E_RESOLVE:
+        return "dns_error";
+    case FRUN_E_CONNECT:
+        return "connection_refused";
+    case FRUN_E_TLS:
+        return "tls_protocol_error";
+    case FRUN_E_TIMEOUT:
+        return "http_response_timeout";
+    case FRUN_E_CLOSED:
+    case FRUN_E_EOF:
+        return "connection_terminated";
+    case FRUN_E_SYNTAX:
+        return "http_protocol_error";
+    case FRUN_E_LIMIT:
+        return "connection_limit_reached";
+    case FRUN_E_PROXY:
+        return "destination_unavailable";
+    default:
+        return "proxy_internal_error";
+    }
+}

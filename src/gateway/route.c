@@ -1,0 +1,169 @@
+/**
+ * The two routes that stand today: through a connector's tunnel, and straight to the address.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/route.h"
+
+#include "frun/base/list.h"
+#include "frun/net/addr.h"
+#include "frun/upstream/upstream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** Connections of one direct endpoint in one worker, in use and idle. */
+#define DIRECT_MAX_CONNECTIONS 512
+
+/** Idle connections kept of one direct endpoint in one worker. */
+#define DIRECT_MAX_IDLE 64
+
+/* -- tunnel
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+struct tunnel_route {
+    struct route base;
+    struct hub *hub;
+    struct span location;
+};
+
+static frun_err tunnel_open(struct route *r, const struct head *req, const struct call_events *ev,
+                            void *owner, struct call **out, const char **via)
+{
+    struct tunnel_route *t = (struct tunnel_route *)r;
+    return hub_call(t->hub, t->location, req, ev, owner, out, via);
+}
+
+static frun_err tunnel_wait(struct route *r, struct hub_waiter *w)
+{
+    struct tunnel_route *t = (struct tunnel_route *)r;
+    return hub_wait(t->hub, t->location, w);
+}
+
+static bool tunnel_is_usable(const struct route *r)
+{
+    const struct tunnel_route *t = (const struct tunnel_route *)r;
+    return hub_has(t->hub, t->location);
+}
+
+static void tunnel_free(struct route *r)
+{
+    free(r);
+}
+
+static const struct route_ops tunnel_ops = {
+    .name = "tunnel",
+    .open = tunnel_open,
+    .wait = tunnel_wait,
+    .is_usable = tunnel_is_usable,
+    .free = tunnel_free,
+};
+
+frun_err route_tunnel_new(struct hub *h, const struct endpoint *e, struct route **out)
+{
+    struct tunnel_route *t = calloc(1, sizeof(*t));
+    if (!t) {
+        return FRUN_E_NOMEM;
+    }
+    t->base.ops = &tunnel_ops;
+    t->hub = h;
+    t->location = span_of(e->conf->location_id);
+    *out = &t->base;
+    return FRUN_OK;
+}
+
+/* -- direct
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+struct direct_route {
+    struct route base;
+    struct upstream *pool;
+    char *host;
+};
+
+static frun_err direct_open(struct route *r, const struct head *req, const struct call_events *ev,
+                            void *owner, struct call **out, const char **via)
+{
+    struct direct_route *t = (struct direct_route *)r;
+    *via = NULL;
+    return upstream_call(t->pool, req, ev, owner, out);
+}
+
+static frun_err direct_wait(struct route *r, struct hub_waiter *w)
+{
+    /* A direct route never says "not now", so nobody gets here. */
+    (void)r;
+    (void)w;
+    return FRUN_E_UNSUPPORTED;
+}
+
+static bool direct_is_usable(const struct route *r)
+{
+    (void)r;
+    return true;
+}
+
+static void direct_free(struct route *r)
+{
+    struct direct_route *t = (struct direct_route *)r;
+    upstream_free(t->pool);
+    free(t->host);
+    free(t);
+}
+
+static const struct route_ops direct_ops = {
+    .name = "direct",
+    .open = direct_open,
+    .wait = direct_wait,
+    .is_usable = direct_is_usable,
+    .free = direct_free,
+};
+
+frun_err route_direct_new(struct loop *l, struct offload *o, const struct endpoint *e,
+                          const struct conf_gateway *g, struct route **out)
+{
+    struct span host = {0};
+    unsigned port = 0;
+    frun_err err = addr_split(span_of(e->conf->address), &host, &port);
+    if (err) {
+        return err;
+    }
+    struct direct_route *t = calloc(1, sizeof(*t));
+    if (!t) {
+        return FRUN_E_NOMEM;
+    }
+    t->base.ops = &direct_ops;
+    t->host = strndup(host.p, host.n);
+    if (!t->host) {
+        free(t);
+        return FRUN_E_NOMEM;
+    }
+    const struct conf_endpoint *c = e->conf;
+    struct upstream_settings s = {
+        .target = {.host = t->host,
+                   .port = port,
+                   .tls = e->backend_tls,
+                   .server_name = c->server_name,
+                   .proxy = c->proxy,
+                   .proxy_user = c->proxy_user,
+                   .proxy_password = c->proxy_password,
+                   .timeout_ms = g->connect_timeout_ms},
+        .response_timeout_ms = g->response_timeout_ms,
+        .body_timeout_ms = g->body_timeout_ms,
+        .keepalive_ms = g->upstream_keepalive_ms,
+        .max_idle = DIRECT_MAX_IDLE,
+        .max_connections = DIRECT_MAX_CONNECTIONS,
+        .limits = {.max_head_bytes = g->max_head,
+                   .max_target_bytes = g->max_target,
+                   .max_fields = g->max_fields},
+    };
+    err = upstream_new(l, o, &s, &t->pool);
+    if (err) {
+        free(t->host);
+        free(t);
+        return err;
+    }
+    *out = &t->base;
+    return FRUN_OK;
+}

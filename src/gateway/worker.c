@@ -1,0 +1,327 @@
+/**
+ * One worker: its loop, listeners, routes, and the orderly end.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/worker.h"
+
+#include "frun/base/log.h"
+#include "frun/gateway/door.h"
+#include "frun/gateway/exchange.h"
+#include "frun/gateway/front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/** Octets of the largest head we write: all fields of the largest head we take, and ours. */
+#define WORKER_SCRATCH_BYTES 262144
+
+/** How often a full worker looks whether it may accept again, milliseconds. */
+#define WORKER_ACCEPT_AGAIN_MS 200
+
+/** How long tunnels may take to say good-bye once the last request has ended, milliseconds. */
+#define WORKER_GOODBYE_MS 2000
+
+/* -- accepting
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static bool is_full(const struct worker *w)
+{
+    return atomic_load_explicit(&w->shared->n_connections, memory_order_relaxed) >=
+           w->conf->gateway->max_connections;
+}
+
+static void accept_on(struct worker *w, bool is_on)
+{
+    for (size_t i = 0; i < w->n_front; i++) {
+        if (w->listeners[i]) {
+            listener_accept_on(w->listeners[i], is_on);
+        }
+    }
+}
+
+static void on_accept_deadline(struct deadline *d)
+{
+    struct worker *w = list_entry(d, struct worker, accept_deadline);
+    if (is_full(w)) {
+        deadline_set(w->loop, d, WORKER_ACCEPT_AGAIN_MS);
+    } else {
+        accept_on(w, true);
+    }
+}
+
+static void on_front(void *ctx, int *fd, const struct addr *peer)
+{
+    struct worker *w = ctx;
+    if (is_full(w)) {
+        log_warning(NULL, "max_connections (%llu) reached; new connections wait until others end",
+                    (unsigned long long)w->conf->gateway->max_connections);
+        accept_on(w, false);
+        deadline_set(w->loop, &w->accept_deadline, WORKER_ACCEPT_AGAIN_MS);
+    }
+    frun_err err = front_new(w, fd, peer);
+    if (err) {
+        log_error(NULL, "a connection could not be taken on: %s", err_text(err));
+    }
+}
+
+static void on_door(void *ctx, int *fd, const struct addr *peer)
+{
+    struct worker *w = ctx;
+    frun_err err = door_new(w, fd, peer);
+    if (err) {
+        log_error("tunnel", "a connection could not be taken on: %s", err_text(err));
+    }
+}
+
+/* -- the end
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void stopped(struct worker *w)
+{
+    if (w->is_stopped) {
+        return;
+    }
+    w->is_stopped = true;
+    deadline_clear(&w->drain_deadline);
+    if (loop_post(w->shared->main_loop, w->shared->on_stopped, w->shared->on_stopped_arg) !=
+        FRUN_OK) {
+        log_error(NULL, "out of memory while stopping");
+    }
+    loop_stop(w->loop);
+}
+
+void worker_on_gone(struct worker *w)
+{
+    if (!w->is_draining || w->is_stopped || w->n_fronts) {
+        return;
+    }
+    if (hub_count(w->hub) == 0) {
+        stopped(w);
+        return;
+    }
+    if (!w->is_saying_goodbye) {
+        w->is_saying_goodbye = true;
+        deadline_set(w->loop, &w->drain_deadline, WORKER_GOODBYE_MS);
+        hub_drain(w->hub);
+    }
+}
+
+static void on_tunnel_gone(void *ctx, const struct hub_member *m)
+{
+    struct worker *w = ctx;
+    struct gateway_shared *g = w->shared;
+    atomic_fetch_sub(&g->census[m->connector_index * g->n_workers + w->index], 1);
+    atomic_fetch_sub(&g->n_tunnels, 1);
+    worker_on_gone(w);
+}
+
+static void kill_all(struct worker *w)
+{
+    for (struct list *it; (it = list_first(&w->fronts)) != NULL;) {
+        front_kill((struct front *)it);
+    }
+    for (struct list *it; (it = list_first(&w->doors)) != NULL;) {
+        door_kill((struct door *)it);
+    }
+}
+
+static void on_drain_deadline(struct deadline *d)
+{
+    struct worker *w = list_entry(d, struct worker, drain_deadline);
+    if (w->n_fronts) {
+        log_warning(NULL, "drain_timeout: %zu connection(s) cut off", w->n_fronts);
+    }
+    kill_all(w);
+    stopped(w);
+}
+
+static void drain_job(void *arg)
+{
+    struct worker *w = arg;
+    if (w->is_draining) {
+        return;
+    }
+    w->is_draining = true;
+    for (size_t i = 0; i < w->n_listen; i++) {
+        listener_free(w->listeners[i]);
+        w->listeners[i] = NULL;
+    }
+    deadline_clear(&w->accept_deadline);
+    deadline_set(w->loop, &w->drain_deadline, w->conf->gateway->drain_timeout_ms);
+    struct list *it;
+    struct list *next;
+    list_foreach_safe (it, next, &w->fronts) {
+        front_drain((struct front *)it);
+    }
+    for (struct list *d; (d = list_first(&w->doors)) != NULL;) {
+        door_kill((struct door *)d);
+    }
+    worker_on_gone(w);
+}
+
+void worker_drain(struct worker *w)
+{
+    if (loop_post(w->loop, drain_job, w) != FRUN_OK) {
+        loop_stop(w->loop);
+    }
+}
+
+void worker_stop(struct worker *w)
+{
+    loop_stop(w->loop);
+}
+
+void worker_join(struct worker *w)
+{
+    loop_thread_join(w->thread);
+    w->thread = NULL;
+}
+
+/* -- the beginning
+ * --------------------------------------------------------------------------------------------- */
+
+static frun_err make_routes(struct worker *w)
+{
+    size_t n = 0;
+    const struct endpoint *e = registry_endpoints(w->registry, &n);
+    w->routes = calloc(n + 1, sizeof(*w->routes));
+    if (!w->routes) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        frun_err err = e[i].conf->route == CONF_ROUTE_DIRECT
+                           ? route_direct_new(w->loop, w->shared->resolvers, &e[i],
+                                              w->conf->gateway, &w->routes[i])
+                           : route_tunnel_new(w->hub, &e[i], &w->routes[i]);
+        if (err) {
+            return err;
+        }
+    }
+    return FRUN_OK;
+}
+
+static frun_err make_parts(struct worker *w)
+{
+    frun_err err = loop_new(&w->loop);
+    if (err) {
+        return err;
+    }
+    err = auth_new(w->loop, w->shared->hashers, &w->auth);
+    if (err) {
+        return err;
+    }
+    const struct conf_tunnel *t = w->conf->tunnel;
+    struct h2_settings set = {.is_client = true,
+                              .max_streams = t ? (uint32_t)t->max_streams : 1,
+                              .stream_window =
+                                  t ? (uint32_t)t->stream_window : EXCHANGE_BUFFER_BYTES,
+                              .max_head_bytes = WORKER_SCRATCH_BYTES / 4,
+                              .ping_interval_ms = t ? t->ping_interval_ms : 15000,
+                              .ping_timeout_ms = t ? t->ping_timeout_ms : 10000};
+    err = hub_new(w->loop, &set, on_tunnel_gone, w, &w->hub);
+    return err ? err : make_routes(w);
+}
+
+frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker **out)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w) {
+        return FRUN_E_NOMEM;
+    }
+    w->shared = shared;
+    w->registry = registry_ref(shared->registry);
+    w->conf = registry_conf(w->registry);
+    w->index = index;
+    for (size_t i = 0; i < WORKER_MAX_LISTEN; i++) {
+        w->listen_fds[i] = -1;
+    }
+    list_init(&w->fronts);
+    list_init(&w->doors);
+    list_init(&w->spare);
+    deadline_init(&w->drain_deadline, on_drain_deadline);
+    deadline_init(&w->accept_deadline, on_accept_deadline);
+    buf_init(&w->scratch, WORKER_SCRATCH_BYTES);
+    frun_err err = make_parts(w);
+    if (err) {
+        worker_free(w);
+        return err;
+    }
+    *out = w;
+    return FRUN_OK;
+}
+
+frun_err worker_listen(struct worker *w, int fd, bool is_tunnel)
+{
+    if (w->n_listen >= WORKER_MAX_LISTEN) {
+        return FRUN_E_LIMIT;
+    }
+    w->listen_fds[w->n_listen++] = fd;
+    if (!is_tunnel) {
+        w->n_front = w->n_listen;
+    }
+    return FRUN_OK;
+}
+
+frun_err worker_start(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_listen; i++) {
+        frun_err err = listener_new(w->loop, &w->listen_fds[i], i < w->n_front ? on_front : on_door,
+                                    w, &w->listeners[i]);
+        if (err) {
+            return err;
+        }
+    }
+    char name[16];
+    (void)snprintf(name, sizeof(name), "worker-%u", w->index);
+    return loop_thread_start(w->loop, name, &w->thread);
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w) {
+        return;
+    }
+    w->is_stopped = true;
+    for (size_t i = 0; i < w->n_listen; i++) {
+        listener_free(w->listeners[i]);
+        if (w->listen_fds[i] >= 0) {
+            (void)close(w->listen_fds[i]); /* never came to listening */
+        }
+    }
+    kill_all(w);
+    size_t n = 0;
+    (void)registry_endpoints(w->registry, &n);
+    for (size_t i = 0; w->routes && i < n; i++) {
+        if (w->routes[i]) {
+            w->routes[i]->ops->free(w->routes[i]);
+        }
+    }
+    free(w->routes);
+    hub_free(w->hub);
+    auth_free(w->auth);
+    deadline_clear(&w->drain_deadline);
+    deadline_clear(&w->accept_deadline);
+    loop_free(w->loop);
+    exchange_drop_spare(w);
+    buf_done(&w->scratch);
+    registry_unref(&w->registry);
+    free(w);
+}
+
+const char *worker_unhealthy(const struct worker *w)
+{
+    const struct gateway_shared *g = w->shared;
+    if (!atomic_load(&g->is_ready)) {
+        return "frunproxyd is starting";
+    }
+    if (atomic_load(&g->is_draining)) {
+        return "frunproxyd is stopping";
+    }
+    if (!g->has_direct && atomic_load(&g->n_tunnels) == 0) {
+        return "no connector is connected and no endpoint has a direct route";
+    }
+    return NULL;
+}
