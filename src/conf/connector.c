@@ -106,7 +106,7 @@ static void check_mappings(const struct work *w)
             }
         }
     }
-    if (w->n_mappings == 0) {
+    if (w->n_mappings == 0 && w->connector) {
         conf_issue_add(w->d, false, w->connector, NULL,
                        "no [system VHOST:PORT] section: every request is denied");
     }

@@ -396,6 +396,7 @@ static void scan_file(struct conf_doc *d, const char *path)
         d->file = conf_text(d, "%s", path);
         d->file_no++;
         conf_fault(d, true, NULL, NULL, 0, "cannot read the file: %s", why);
+        d->is_unread = true;
     } else {
         scan_text(d, buf_span(&b), path);
     }
@@ -502,7 +503,7 @@ static frun_err doc_finish(struct conf_doc *d, const char *main_file, struct con
     d->file = conf_text(d, "%s", main_file);
     d->file_no = 1;
     d->at = NULL;
-    if (!d->is_starved) {
+    if (!d->is_starved && !d->is_unread) {
         complete(d);
     }
     if (d->is_starved) {

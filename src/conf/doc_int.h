@@ -54,6 +54,7 @@ struct conf_doc {
     size_t issues_cap;                /**< room */
     struct conf_secret_link *secrets; /**< all fetched */
     bool is_starved;                  /**< memory was refused */
+    bool is_unread;                   /**< a file could not be read: what is missing is unknown */
     const char *file;                 /**< file being read */
     const char *dir;                  /**< its folder, absolute if it could be found out */
     unsigned file_no;                 /**< its number */

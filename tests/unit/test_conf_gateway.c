@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/conf/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define HASH "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"
+
+static const char base[] =
+    "[gateway]\npublic_url = https://push.example.com\nlisten = 127.0.0.1:8443\n"
+    "certificate = pem\nprivate_key = pem\n"
+    "[tunnel]\nlisten = 127.0.0.1:8444\nclient_ca = pem\n"
+    "[connector DC1-A]\ncertificate_subject = CN=dc1-a\nlocation_id = DC1\n"
+    "[system FR1]\nsystem_id = FR1\nclient = 100\nvirtual_host = fr1_frun:443\nlocation_id = DC1\n"
+    "[endpoint ACME_PROD]\nsystem = FR1\ncustomer_network = ACME PROD\n"
+    "admin_request_parameter = acme-prod\nuser = FRUN_PUSH\npassword = file:secret\n"
+    "[pusher s4-acme]\nendpoint = ACME_PROD\nuser = s4push\npassword_hash = " HASH "\n";
+
+static char dir[] = "/tmp/frun_conf_XXXXXX";
+static char report[8192];
+
+static void put(const char *name, const char *text)
+{
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Load a text as a file beside "pem" and "secret"; the report stays in a static buffer. */
+static frun_err load(const char *text, struct conf_gw **c)
+{
+    char path[512];
+    put("gw.ini", text);
+    (void)snprintf(path, sizeof(path), "%s/gw.ini", dir);
+    memset(report, 0, sizeof(report));
+    FILE *f = fmemopen(report, sizeof(report) - 1, "w");
+    assert_non_null(f);
+    *c = NULL;
+    frun_err err = conf_gw_load(path, f, c);
+    assert_int_equal(fclose(f), 0);
+    return err;
+}
+
+static void test_resolved(void **state)
+{
+    (void)state;
+    struct conf_gw *c;
+    frun_err err = load(base, &c);
+    assert_string_equal(report, "");
+    assert_int_equal(err, FRUN_OK);
+    assert_int_equal(c->n_endpoints, 1);
+    const struct conf_endpoint *e = c->endpoints[0];
+    assert_string_equal(e->root_path, "/ACME_PROD");
+    assert_string_equal(e->root_url, "https://push.example.com/ACME_PROD");
+    assert_string_equal(e->logical_system, "FR1CLNT100");
+    assert_string_equal(e->virtual_host, "fr1_frun:443");
+    assert_string_equal(e->location_id, "DC1");
+    assert_string_equal(e->carrier.header, "X-Admin-Request-Parameter");
+    assert_null(e->carrier.query);
+    assert_int_equal(e->route, CONF_ROUTE_TUNNEL);
+    assert_int_equal(e->methods.n, 4);
+    assert_ptr_equal(e->system, c->systems[0]);
+    assert_true(span_eq(secret_span(e->password), SPAN_LIT("geheim")));
+    assert_ptr_equal(c->pushers[0]->endpoints[0], e);
+    assert_string_equal(c->tunnel->certificate, c->gateway->certificate);
+    assert_int_equal(c->gateway->max_head, 32768);
+    assert_int_equal(c->gateway->hold_ms, 8000);
+    assert_int_equal(c->log->settings.level, LOG_LEVEL_INFO);
+    assert_int_equal(c->log->settings.target, LOG_TARGET_STDERR);
+    struct conf_gw *pin = conf_gw_ref(c);
+    conf_gw_unref(&c);
+    assert_null(c);
+    assert_string_equal(pin->endpoints[0]->root_path, "/ACME_PROD");
+    conf_gw_unref(&pin);
+    conf_gw_unref(&pin);
+}
+
+static void test_endpoint_overrides(void **state)
+{
+    (void)state;
+    struct conf_gw *c;
+    char text[4096];
+    (void)snprintf(text, sizeof(text),
+                   "%s[endpoint OTHER]\nsystem=FR1\ncustomer_network=OTHER\n"
+                   "admin_request_carrier = none\nroute = direct\naddress = 127.0.0.1:1\n"
+                   "protocol = http\nvirtual_host = x\nlocation_id =\nmethods = GET\n"
+                   "proxy = http://p:1\nproxy_user = u\nproxy_password = file:secret\n"
+                   "[log]\ntarget = file:logs/x\nlevel = debug\n",
+                   base);
+    assert_int_equal(load(text, &c), FRUN_OK);
+    const struct conf_endpoint *e = c->endpoints[1];
+    assert_int_equal(e->route, CONF_ROUTE_DIRECT);
+    assert_int_equal(e->protocol, 1);
+    assert_string_equal(e->virtual_host, "x");
+    assert_string_equal(e->location_id, "");
+    assert_null(e->carrier.header);
+    assert_null(e->admin_request_parameter);
+    assert_null(e->user);
+    assert_int_equal(e->methods.n, 1);
+    assert_string_equal(e->proxy_user, "u");
+    assert_non_null(e->proxy_password);
+    assert_int_equal(c->log->settings.target, LOG_TARGET_FILE);
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/logs/x", dir);
+    assert_string_equal(c->log->settings.path, path);
+    /* nobody pushes to it, and it has no fence: warnings */
+    assert_non_null(strstr(report, "warning: endpoint OTHER: no [pusher NAME]"));
+    assert_non_null(strstr(report, "warning: endpoint OTHER.admin_request_carrier"));
+    conf_gw_unref(&c);
+}
+
+/* One change to the base each: the line that begins with `old` becomes `new`. */
+static void test_cross_checks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *old;
+        const char *new;
+        const char *want;
+        bool is_error;
+    } rows[] = {
+        {"system = FR1\n", "system = FR2\n", "endpoint ACME_PROD.system: there is no [system FR2]",
+         true},
+        {"endpoint = ACME_PROD", "endpoint = ACME",
+         "pusher s4-acme.endpoint: there is no [endpoint ACME]", true},
+        {"password = file:secret\n", "", "endpoint ACME_PROD.user: needs password too", true},
+        {"user = FRUN_PUSH\n", "", "endpoint ACME_PROD.password: needs user too", true},
+        {"admin_request_parameter = acme-prod\n", "", "admin_request_parameter: is missing", true},
+        {"admin_request_parameter = acme-prod\n",
+         "admin_request_parameter = x\nadmin_request_carrier = none\n",
+         "admin_request_carrier = none does not send it", true},
+        {"virtual_host = fr1_frun:443\n", "", "endpoint ACME_PROD.system: needs virtual_host",
+         true},
+        {"virtual_host = fr1_frun:443\n", "virtual_host = fr1_frun:443\nroute = direct\n",
+         "route direct needs address", true},
+        {"virtual_host = fr1_frun:443\n",
+         "virtual_host = fr1_frun:443\nroute = direct\naddress = h:1\n", "needs backend_ca", true},
+        {"virtual_host = fr1_frun:443\n", "virtual_host = h:x\n", "system FR1.virtual_host: 'h:x'",
+         true},
+        {"[tunnel]\nlisten = 127.0.0.1:8444\nclient_ca = pem\n", "",
+         "route tunnel needs a [tunnel] section", true},
+        {"listen = 127.0.0.1:8444\n", "", "tunnel.listen: connectors have no way in", true},
+        {"listen = 127.0.0.1:8444\n", "listen = 127.0.0.1:8443\n", "the gateway's own address",
+         true},
+        {"listen = 127.0.0.1:8444\n", "server_name = PUSH.example.com\n",
+         "tunnel.server_name: is the host of public_url", true},
+        {"listen = 127.0.0.1:8444\n", "listen = 127.0.0.1:8444\ncertificate = pem\n",
+         "tunnel.certificate: needs private_key too", true},
+        {"client_ca = pem", "client_ca = gone", "tunnel.client_ca: cannot read", true},
+        {"location_id = DC1\n", "", "no [connector NAME] serves location id 'DC1'", false},
+        {"public_url = https", "public_url = http", "gateway.public_url: http:// sends passwords",
+         false},
+        {"customer_network = ACME PROD", "customer_network = ACME-PROD", "'-' is not usual", false},
+        {"password = file:secret", "password = geheim", "the secret itself stands in this file",
+         false},
+        {"listen = 127.0.0.1:8443\n", "listen = 127.0.0.1:8443\nmax_target = 64K\n",
+         "gateway.max_target: must not be above max_head", true},
+        {"[pusher", "[connector B]\ncertificate_subject = CN=dc1-a\n[pusher",
+         "connector B.certificate_subject: is that of [connector DC1-A]", true},
+        {"[pusher",
+         "[pusher b]\nuser = s4push\nendpoint = ACME_PROD\npassword_hash = " HASH "\n[pusher",
+         "pusher s4-acme.user: is that of [pusher b] at endpoint ACME_PROD", true},
+        {"[pusher",
+         "[endpoint B]\nsystem = FR1\ncustomer_network = ACME_PROD\n"
+         "admin_request_parameter = b\n[pusher",
+         "endpoint B.customer_network: root path /ACME_PROD is that of [endpoint ACME_PROD]", true},
+        {"[pusher",
+         "[endpoint B]\nsystem = FR1\ncustomer_network = B\n"
+         "admin_request_parameter = acme-prod\n[pusher",
+         "endpoint B.admin_request_parameter: is that of [endpoint ACME_PROD]", false},
+        {"password_hash = $y$", "password_hash = $1$", "password_hash: ", true},
+        {"[system FR1]", "[system FR1]\nproxy_user = u", "proxy_user: needs proxy_password too",
+         true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conf_gw *c;
+        char text[4096];
+        const char *at = strstr(base, rows[i].old);
+        assert_non_null(at);
+        (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - base), base, rows[i].new,
+                       at + strlen(rows[i].old));
+        frun_err err = load(text, &c);
+        if (!strstr(report, rows[i].want) || (err != FRUN_OK) != rows[i].is_error) {
+            fail_msg("%s: %d, %s", rows[i].new, err, report);
+        }
+        assert_null(strstr(report, "geheim"));
+        conf_gw_unref(&c);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (!mkdtemp(dir)) {
+        return -1;
+    }
+    put("pem", "x");
+    put("secret", "geheim\n");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"pem", "secret", "gw.ini", ""};
+    char path[512];
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        (void)remove(path);
+    }
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resolved),
+        cmocka_unit_test(test_endpoint_overrides),
+        cmocka_unit_test(test_cross_checks),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
