@@ -1,0 +1,47 @@
+/**
+ * One request on its way from a tunnel to a back end and the answer on its way back.
+ *
+ * It is judged here again, whatever the gateway did: canonical URI, system mapping, resource. Then
+ * the head is rebuilt, sent through the mapping's pool, and bodies are pumped both ways. Errors of
+ * our own are problem+json with Proxy-Status and say "frun-origin: connector"; an answer of the
+ * back end is never replaced.
+ *
+ *     judging --denied--> refusing --> gone
+ *        \--allowed--> calling --answer's head--> answering --> gone
+ *                         \--failed: again at most twice, or refusing
+ *
+ * The request is sent again only when it provably was not processed, or when a kept connection was
+ * stale and it is repeatable. Owned by one worker; frees itself.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_CONNECTOR_FORWARD_H
+#define FRUN_CONNECTOR_FORWARD_H
+
+#include "frun/conf/connector.h"
+#include "frun/connector/backends.h"
+#include "frun/http/exchange.h"
+#include "frun/http/head.h"
+#include "frun/loop/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** How often a request is sent again at most. */
+#define FORWARD_MAX_REPEATS 2
+
+/** What all requests of a worker share. Zero it and set the first three; must outlive them all. */
+struct forward_env {
+    struct loop *loop;          /**< loop of the worker */
+    const struct conf_cn *conf; /**< configuration */
+    struct backends *backends;  /**< pools */
+    size_t in_flight;           /**< requests now under way */
+    bool is_closing;            /**< set before everything is freed: nothing is sent again */
+};
+
+/** Take on a request that a tunnel brought. @param env shared things @param scope whose log lines,
+ * must outlive the request @param s served request @param h its head, read before the return.
+ * Thread: worker. */
+void forward_begin(struct forward_env *env, const char *scope, struct served *s,
+                   const struct head *h);
+
+#endif

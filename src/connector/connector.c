@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/connector/connector.h"
+
+#include "frun/base/log.h"
+#include "frun/base/mono.h"
+#include "frun/base/text.h"
+#include "frun/connector/backends.h"
+#include "frun/connector/forward.h"
+#include "frun/connector/subaccount.h"
+#include "frun/loop/loop.h"
+#include "frun/loop/offload.h"
+#include "frun/loop/service.h"
+#include "frun/tunnel/ptth.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/** Helper threads for name resolution, and how many names may wait. */
+enum { RESOLVER_THREADS = 2, RESOLVER_QUEUE = 1024 };
+
+/** The whole. */
+struct connector {
+    const struct conf_cn *conf;         /**< configuration */
+    struct loop *loop;                  /**< the only loop */
+    struct offload *offload;            /**< resolver */
+    struct backends *backends;          /**< towards Focused Run */
+    struct forward_env env;             /**< for all requests */
+    struct subaccount **subaccounts;    /**< towards gateways */
+    size_t n_subaccounts;               /**< count */
+    struct deadline drain;              /**< ceiling of the drain */
+    char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
+    bool is_draining;                   /**< a signal came */
+    bool is_cut_short;                  /**< the drain did not end by itself */
+    struct subaccount_count shown;      /**< what the status line says */
+};
+
+static void show_status(struct connector *c)
+{
+    struct subaccount_count n = {0};
+    char text[128];
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        subaccount_count(c->subaccounts[i], &n);
+    }
+    if (n.open == c->shown.open && n.wanted == c->shown.wanted && n.draining == c->shown.draining) {
+        return;
+    }
+    c->shown = n;
+    if (c->is_draining) {
+        (void)snprintf(text, sizeof(text), "draining, %zu requests in flight", c->env.in_flight);
+    } else {
+        (void)snprintf(text, sizeof(text), "%zu of %zu tunnels open", n.open, n.wanted);
+    }
+    service_status(text);
+}
+
+static void on_change(void *ctx)
+{
+    struct connector *c = ctx;
+    bool is_done = c->is_draining;
+    show_status(c);
+    for (size_t i = 0; is_done && i < c->n_subaccounts; i++) {
+        is_done = subaccount_is_done(c->subaccounts[i]);
+    }
+    if (is_done) {
+        loop_stop(c->loop);
+    }
+}
+
+static void on_drain_over(struct deadline *d)
+{
+    struct connector *c = list_entry(d, struct connector, drain);
+    c->is_cut_short = true;
+    log_warning(NULL, "drain_timeout is over with %zu requests in flight, stopping now",
+                c->env.in_flight);
+    loop_stop(c->loop);
+}
+
+static void on_stop_signal(void *arg)
+{
+    struct connector *c = arg;
+    if (c->is_draining) {
+        c->is_cut_short = true;
+        log_warning(NULL, "second signal, stopping now with %zu requests in flight",
+                    c->env.in_flight);
+        loop_stop(c->loop);
+        return;
+    }
+    c->is_draining = true;
+    log_info(NULL, "stopping: %zu requests in flight may finish within %.0f s", c->env.in_flight,
+             (double)c->conf->connector->drain_timeout_ms / 1000.0);
+    service_stopping();
+    uint64_t drain_ms = c->conf->connector->drain_timeout_ms;
+    deadline_set(c->loop, &c->drain, drain_ms ? drain_ms : 1);
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        subaccount_drain(c->subaccounts[i]);
+    }
+    on_change(c);
+}
+
+static void on_hangup(void *arg)
+{
+    (void)arg;
+    log_reopen();
+    log_info(NULL, "log reopened; a changed configuration takes effect at the next start");
+}
+
+static frun_err open_subaccounts(struct connector *c, const struct trust *t)
+{
+    c->subaccounts = calloc(c->conf->n_subaccounts + 1, sizeof(struct subaccount *));
+    if (!c->subaccounts) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < c->conf->n_subaccounts; i++) {
+        struct subaccount_settings s = {
+            .loop = c->loop,
+            .offload = c->offload,
+            .connector = c->conf->connector,
+            .conf = c->conf->subaccounts[i],
+            .tls = t->subaccounts[i],
+            .instance = c->instance,
+            .env = &c->env,
+            .on_change = on_change,
+            .ctx = c,
+        };
+        frun_err err = subaccount_new(&s, &c->subaccounts[i]);
+        if (err) {
+            return err;
+        }
+        c->n_subaccounts++;
+    }
+    return FRUN_OK;
+}
+
+static frun_err start(struct connector *c, const struct trust *t)
+{
+    unsigned char entropy[(PTTH_INSTANCE_BYTES - 1) / 2];
+    mono_entropy(entropy, sizeof(entropy));
+    text_hex(span_make(entropy, sizeof(entropy)), c->instance);
+    deadline_init(&c->drain, on_drain_over);
+    frun_err err = loop_new(&c->loop);
+    if (!err) {
+        err = offload_new(RESOLVER_THREADS, RESOLVER_QUEUE, &c->offload);
+    }
+    if (!err) {
+        err = backends_new(c->loop, c->offload, c->conf, t, &c->backends);
+    }
+    if (!err) {
+        c->env = (struct forward_env){.loop = c->loop, .conf = c->conf, .backends = c->backends};
+        err = open_subaccounts(c, t);
+    }
+    if (!err) {
+        err = loop_on_signal(c->loop, SIGTERM, on_stop_signal, c);
+    }
+    if (!err) {
+        err = loop_on_signal(c->loop, SIGINT, on_stop_signal, c);
+    }
+    if (!err) {
+        err = loop_on_signal(c->loop, SIGHUP, on_hangup, c);
+    }
+    if (!err) {
+        err = service_watchdog_start(c->loop);
+    }
+    return err;
+}
+
+/* Tunnels first: what they carry then lets go of the back ends. */
+static void stop(struct connector *c)
+{
+    c->env.is_closing = true;
+    service_watchdog_stop();
+    deadline_clear(&c->drain);
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        subaccount_free(c->subaccounts[i]);
+    }
+    backends_free(c->backends);
+    offload_free(c->offload);
+    loop_free(c->loop);
+    free(c->subaccounts);
+}
+
+static void warn_of_trust(const struct conf_cn *conf)
+{
+    for (size_t i = 0; i < conf->n_mappings; i++) {
+        const struct conf_mapping *m = conf->mappings[i];
+        if (m->protocol == 0 && !m->backend_ca) {
+            log_warning(NULL,
+                        "[system %s] has no backend_ca: no certificate of it is trusted, requests "
+                        "to it are answered with 502",
+                        m->place.name);
+        }
+    }
+}
+
+frun_err connector_run(const struct conf_cn *conf, const struct trust *t, struct diag *d)
+{
+    struct connector c = {.conf = conf};
+    frun_err err = start(&c, t);
+    if (err) {
+        diag_set(d, "the connector cannot start: %s", err_text(err));
+    } else {
+        log_info(NULL, "frunconnector %s \"%s\" runs, instance %s", FRUN_VERSION,
+                 conf->connector->name, c.instance);
+        warn_of_trust(conf);
+        service_ready("no tunnel open yet");
+        on_change(&c);
+        loop_run(c.loop);
+    }
+    stop(&c);
+    if (!err) {
+        log_info(NULL, "ended%s", c.is_cut_short ? ", the drain was cut short" : "");
+    }
+    return err;
+}

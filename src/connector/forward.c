@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/connector/forward.h"
+
+#include "frun/base/arena.h"
+#include "frun/base/log.h"
+#include "frun/connector/access.h"
+#include "frun/connector/rewrite.h"
+#include "frun/http/problem.h"
+#include "frun/http/relay.h"
+#include "frun/http/uri.h"
+#include "frun/tunnel/ptth.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Memory of a request besides its head, and of the answer's changes. */
+#define ARENA_EXTRA_BYTES 65536
+
+/** Octets of a text for the pusher. */
+#define DETAIL_BYTES 768
+
+/** [connector] audit. */
+enum { AUDIT_OFF, AUDIT_SECURITY, AUDIT_ALL };
+
+/** Seconds after which a request may come again that found no connection free. */
+enum { RETRY_AFTER_BUSY_S = 2 };
+
+/** Where a request is. */
+enum forward_state {
+    FORWARD_JUDGING,   /**< not sent anywhere, call and relay are unused */
+    FORWARD_CALLING,   /**< call is open, nothing was answered */
+    FORWARD_ANSWERING, /**< the back end's head went out; call is NULL once the answer is complete
+                        */
+    FORWARD_REFUSING,  /**< our own error is going out, rest waits for room */
+    FORWARD_GONE       /**< served is gone, call is NULL, freed after the pass */
+};
+
+/** One request. */
+struct forward {
+    struct forward_env *env;     /**< shared things */
+    const char *scope;           /**< tunnel it came through */
+    struct served *in;           /**< towards the gateway */
+    struct call *call;           /**< towards the back end, or NULL */
+    enum forward_state state;    /**< where it is */
+    struct arena arena;          /**< its memory */
+    struct head req;             /**< what is sent, also again */
+    struct relay relay;          /**< bodies */
+    struct access_result access; /**< decision */
+    struct span method;          /**< as received */
+    struct span request_id;      /**< for the log, may be absent */
+    struct span rest;            /**< refusing: what of our text has not been taken */
+    unsigned repeats;            /**< how often it was sent again */
+    bool is_repeatable;          /**< may be sent again though it may have been processed */
+};
+
+/** What a failure of the back end is told as. */
+struct fault {
+    unsigned status;   /**< HTTP status */
+    const char *type;  /**< RFC 9209 error type */
+    const char *words; /**< what happened */
+};
+
+static const struct call_events call_table;
+static const struct served_events served_table;
+
+static void free_forward(void *obj)
+{
+    struct forward *f = obj;
+    relay_done(&f->relay);
+    arena_done(&f->arena);
+    free(f);
+}
+
+static void set_state(struct forward *f, enum forward_state to)
+{
+    assert(f->state != FORWARD_GONE);
+    assert(to == FORWARD_GONE || to > f->state);
+    f->state = to;
+    if (to == FORWARD_GONE) {
+        assert(!f->call);
+        f->in = NULL;
+        f->env->in_flight--;
+        loop_free_later(f->env->loop, free_forward, f);
+    }
+}
+
+static void cancel_call(struct forward *f)
+{
+    struct call *c = f->call;
+    f->call = NULL;
+    if (c) {
+        c->ops->cancel(c);
+    }
+}
+
+/* Cuts the answer off so that nobody takes it for complete. */
+static void abandon(struct forward *f)
+{
+    struct served *s = f->in;
+    cancel_call(f);
+    set_state(f, FORWARD_GONE);
+    s->ops->abandon(s);
+}
+
+static void send_rest(struct forward *f)
+{
+    size_t n = f->in->ops->send_body(f->in, f->rest, true);
+    bool is_taken = n == f->rest.n;
+    f->rest = span_skip(f->rest, n);
+    if (is_taken) {
+        set_state(f, FORWARD_GONE);
+    }
+}
+
+/* Answers with an error of our own; nothing may have been answered before. */
+static void refuse(struct forward *f, const struct fault *why, const char *detail)
+{
+    struct problem p = {
+        .status = why->status,
+        .proxy = "frunconnector",
+        .error = why->type,
+        .detail = span_of(detail),
+        .request_id = f->request_id,
+        .retry_after_s = why->status == 503 ? RETRY_AFTER_BUSY_S : 0,
+    };
+    struct head h = {0};
+    cancel_call(f);
+    set_state(f, FORWARD_REFUSING);
+    relay_done(&f->relay);
+    if (problem_build(&p, &f->arena, &h, &f->rest) ||
+        head_add(&h, SPAN_LIT(PTTH_ORIGIN_FIELD), SPAN_LIT(REWRITE_ORIGIN_CONNECTOR)) ||
+        f->in->ops->send_head(f->in, &h)) {
+        abandon(f);
+        return;
+    }
+    if (span_eq(f->method, SPAN_LIT("HEAD"))) {
+        f->rest = SPAN_LIT("");
+    }
+    send_rest(f);
+}
+
+static bool mentions(const char *text, const char *word)
+{
+    return strstr(text, word) != NULL;
+}
+
+static struct fault fault_of(const struct call_failure *x)
+{
+    switch (x->err) {
+    case FRUN_E_RESOLVE:
+        return (struct fault){502, "dns_error", "the host name has no address"};
+    case FRUN_E_CONNECT:
+        return mentions(x->text, "refused")
+                   ? (struct fault){502, "connection_refused", "the connection was refused"}
+                   : (struct fault){502, "destination_unavailable", "no address answered"};
+    case FRUN_E_TLS:
+        return mentions(x->text, "certificate")
+                   ? (struct fault){502, "tls_certificate_error", "its certificate is not trusted"}
+                   : (struct fault){502, "tls_protocol_error", "TLS failed"};
+    case FRUN_E_TIMEOUT:
+        return x->is_unprocessed
+                   ? (struct fault){504, "connection_timeout", "connecting took too long"}
+                   : (struct fault){504, "http_response_timeout", "its answer took too long"};
+    case FRUN_E_SYNTAX:
+        return (struct fault){502, "http_protocol_error", "its answer is not proper HTTP"};
+    case FRUN_E_LIMIT:
+        return x->is_unprocessed
+                   ? (struct fault){503, "connection_limit_reached", "all connections are in use"}
+                   : (struct fault){502, "http_response_header_section_size",
+                                    "the head of its answer is too large"};
+    case FRUN_E_NOMEM:
+        return (struct fault){503, "proxy_internal_error", "the connector is out of memory"};
+    default:
+        return (struct fault){502, "connection_terminated", "the connection ended"};
+    }
+}
+
+static void refuse_failed(struct forward *f, const struct call_failure *x)
+{
+    const struct conf_mapping *m = f->access.mapping;
+    struct fault why = fault_of(x);
+    char detail[DETAIL_BYTES];
+    const char *remedy = "";
+    if (x->err == FRUN_E_TLS && m->protocol == 0 && !m->backend_ca) {
+        why.type = "tls_certificate_error";
+        remedy =
+            "; backend_ca is not set in frunconnector.ini, so no certificate of this system is "
+            "trusted: name the PEM file of its CA";
+    }
+    /* The cause may name the internal host, which is nobody's business outside: only the log has
+     * it. */
+    (void)snprintf(detail, sizeof(detail), "No usable answer from system %s: %s%s", m->place.name,
+                   why.words, remedy);
+    char line[DETAIL_BYTES];
+    (void)snprintf(line, sizeof(line), "%s (%s)%s", why.words, x->text, remedy);
+    backends_failed(f->env->backends, f->access.index, line);
+    log_debug(f->scope, "request %.*s: %s, answered %u", SPAN_FMT(f->request_id), line, why.status);
+    refuse(f, &why, detail);
+}
+
+static void audit(const struct forward *f)
+{
+    int level = f->env->conf->connector->audit;
+    char text[ACCESS_TEXT_BYTES];
+    bool is_denied = f->access.verdict != ACCESS_ALLOWED;
+    if (level == AUDIT_OFF || (level == AUDIT_SECURITY && !is_denied)) {
+        return;
+    }
+    access_text(&f->access, text);
+    if (is_denied) {
+        log_warning(f->scope, "access denied: %.*s, request %.*s: %s; answered 403",
+                    SPAN_FMT(f->method), SPAN_FMT(f->request_id), text);
+    } else {
+        log_info(f->scope, "access allowed: %.*s, request %.*s: %s by [resource %s]",
+                 SPAN_FMT(f->method), SPAN_FMT(f->request_id), text,
+                 f->access.resource->place.name);
+    }
+}
+
+static frun_err open_call(struct forward *f)
+{
+    return upstream_call(backends_get(f->env->backends, f->access.index), &f->req, &call_table, f,
+                         &f->call);
+}
+
+static bool may_repeat(const struct forward *f, const struct call_failure *x)
+{
+    if (f->env->is_closing || f->repeats >= FORWARD_MAX_REPEATS || !relay_can_repeat(&f->relay)) {
+        return false;
+    }
+    /* A dial that failed has tried every address already. */
+    bool is_broken = x->err == FRUN_E_CLOSED || x->err == FRUN_E_IO || x->err == FRUN_E_EOF;
+    return (x->is_unprocessed && is_broken) || (x->is_stale && f->is_repeatable);
+}
+
+static void on_call_head(void *owner, const struct head *h)
+{
+    struct forward *f = owner;
+    struct head out;
+    frun_err err = rewrite_answer(f->env->conf, f->access.mapping, h, &f->arena, &out);
+    if (err) {
+        struct call_failure x = {.err = FRUN_E_LIMIT};
+        (void)snprintf(x.text, sizeof(x.text), "%s", err_text(err));
+        refuse_failed(f, &x);
+        return;
+    }
+    backends_answered(f->env->backends, f->access.index);
+    set_state(f, FORWARD_ANSWERING);
+    err = f->in->ops->send_head(f->in, &out);
+    if (err) {
+        log_warning(f->scope, "request %.*s: the answer's head cannot be sent: %s; reset",
+                    SPAN_FMT(f->request_id), err_text(err));
+        abandon(f);
+        return;
+    }
+    relay_answer(&f->relay);
+}
+
+static size_t on_call_body(void *owner, struct span data)
+{
+    struct forward *f = owner;
+    return relay_on_answer_body(&f->relay, data);
+}
+
+static void on_call_room(void *owner)
+{
+    struct forward *f = owner;
+    relay_on_request_room(&f->relay);
+}
+
+static void on_call_end(void *owner)
+{
+    struct forward *f = owner;
+    f->call = NULL;
+    if (relay_on_answer_end(&f->relay)) {
+        set_state(f, FORWARD_GONE);
+    }
+}
+
+static void on_call_fail(void *owner, const struct call_failure *x)
+{
+    struct forward *f = owner;
+    f->call = NULL;
+    relay_detach(&f->relay);
+    if (f->state == FORWARD_ANSWERING) {
+        backends_failed(f->env->backends, f->access.index, x->text);
+        abandon(f);
+        return;
+    }
+    if (may_repeat(f, x)) {
+        f->repeats++;
+        log_debug(f->scope, "request %.*s: %s; sent again", SPAN_FMT(f->request_id), x->text);
+        if (!open_call(f)) {
+            relay_attach(&f->relay, f->call);
+            return;
+        }
+    }
+    refuse_failed(f, x);
+}
+
+static size_t on_served_body(void *owner, struct span data)
+{
+    struct forward *f = owner;
+    if (f->state == FORWARD_REFUSING) {
+        return data.n;
+    }
+    return relay_on_request_body(&f->relay, data);
+}
+
+static void on_served_body_end(void *owner)
+{
+    struct forward *f = owner;
+    if (f->state != FORWARD_REFUSING) {
+        relay_on_request_end(&f->relay);
+    }
+}
+
+static void on_served_room(void *owner)
+{
+    struct forward *f = owner;
+    if (f->state == FORWARD_REFUSING) {
+        send_rest(f);
+    } else if (relay_on_answer_room(&f->relay)) {
+        set_state(f, FORWARD_GONE);
+    }
+}
+
+static void on_served_gone(void *owner, frun_err err, const char *why)
+{
+    struct forward *f = owner;
+    log_debug(f->scope, "request %.*s: gone: %s (%s)", SPAN_FMT(f->request_id), why, err_text(err));
+    cancel_call(f);
+    set_state(f, FORWARD_GONE);
+}
+
+static const struct call_events call_table = {
+    .on_head = on_call_head,
+    .on_body = on_call_body,
+    .on_room = on_call_room,
+    .on_end = on_call_end,
+    .on_fail = on_call_fail,
+};
+
+static const struct served_events served_table = {
+    .on_body = on_served_body,
+    .on_body_end = on_served_body_end,
+    .on_room = on_served_room,
+    .on_gone = on_served_gone,
+};
+
+/* Only what is harmless in a field, in JSON and in a log line. */
+static struct span sane_id(struct span s)
+{
+    bool is_sane = s.n >= 1 && s.n <= 128;
+    for (size_t i = 0; is_sane && i < s.n; i++) {
+        char c = s.p[i];
+        is_sane = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  strchr("._~+/=-", c);
+    }
+    return is_sane ? s : (struct span){0};
+}
+
+static frun_err keep_facts(struct forward *f, const struct head *h)
+{
+    const struct field *id = head_find(h, SPAN_LIT("X-Request-ID"));
+    struct span sane = id ? sane_id(id->value) : (struct span){0};
+    f->is_repeatable = rewrite_is_repeatable(h);
+    if (sane.p && arena_copy(&f->arena, sane, &f->request_id)) {
+        return FRUN_E_NOMEM;
+    }
+    return arena_copy(&f->arena, h->method, &f->method);
+}
+
+/* Judges, rebuilds the head and opens the call. */
+static void start(struct forward *f, const struct head *h)
+{
+    struct uri u = {0};
+    const char *why = "";
+    if (uri_parse(h->target, h->authority, &u, &why)) {
+        struct fault bad = {400, "http_request_error", why};
+        refuse(f, &bad, why);
+        return;
+    }
+    enum access_verdict v = access_judge(f->env->conf, h->authority, u.path, &f->access);
+    audit(f);
+    if (v != ACCESS_ALLOWED) {
+        struct fault denied = {403, "http_request_denied", "access denied"};
+        char text[ACCESS_TEXT_BYTES];
+        access_text(&f->access, text);
+        refuse(f, &denied, text);
+        return;
+    }
+    frun_err err = rewrite_request(f->access.mapping, h, &u, &f->arena, &f->req);
+    if (err) {
+        struct fault large = {431, "http_request_error", "the head of the request is too large"};
+        refuse(f, &large, large.words);
+        return;
+    }
+    err = open_call(f);
+    if (err) {
+        struct call_failure x = {.err = err, .is_unprocessed = true};
+        (void)snprintf(x.text, sizeof(x.text), "%s", err_text(err));
+        refuse_failed(f, &x);
+        return;
+    }
+    set_state(f, FORWARD_CALLING);
+    f->in->ops->accept_body(f->in);
+    relay_attach(&f->relay, f->call);
+}
+
+void forward_begin(struct forward_env *env, const char *scope, struct served *s,
+                   const struct head *h)
+{
+    struct forward *f = calloc(1, sizeof(*f));
+    if (!f) {
+        s->ops->abandon(s);
+        return;
+    }
+    f->env = env;
+    f->scope = scope;
+    f->in = s;
+    env->in_flight++;
+    arena_init(&f->arena, (size_t)env->conf->connector->max_head * 2 + ARENA_EXTRA_BYTES);
+    relay_begin(&f->relay, s, UINT64_MAX);
+    s->ev = &served_table;
+    s->owner = f;
+    if (keep_facts(f, h)) {
+        set_state(f, FORWARD_REFUSING);
+        abandon(f);
+        return;
+    }
+    start(f, h);
+}
