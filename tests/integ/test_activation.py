@@ -1,27 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What systemd does to the gateway: sockets handed over, readiness, watchdog."""
 
-import os
 import socket
 
 from chain import wait_until
 
 
-def hand_over(chain, *listeners):
-    """Start the gateway as systemd does: sockets from descriptor 3 on, LISTEN_PID its own."""
-    numbers = [s.fileno() for s in listeners]
+LAUNCH = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="gateway")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
-    def prepare():
-        copies = [os.dup(n) for n in numbers]
-        for i, n in enumerate(copies):
-            os.dup2(n, 3 + i, inheritable=True)
-        os.environ["LISTEN_PID"] = str(os.getpid())
 
-    # The shell sets LISTEN_PID to the number that exec keeps.
-    chain.gateway.argv = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"'] + chain.gateway.argv
-    chain.gateway.env["LISTEN_FDS"] = str(len(numbers))
-    chain.gateway.env["LISTEN_FDNAMES"] = ":".join(["frunproxyd.socket"] * len(numbers))
-    chain.gateway.start(pass_fds=tuple(range(3, 3 + len(numbers))), preexec_fn=prepare)
+def hand_over(chain, listener):
+    """Start the gateway as systemd does: the socket is descriptor 3, LISTEN_PID its own."""
+    number = listener.fileno()
+    chain.gateway.argv = ["/usr/bin/python3", "-c", LAUNCH, str(number)] + chain.gateway.argv
+    chain.gateway.start(pass_fds=(number,))
 
 
 def test_sockets_handed_over(make_chain):
