@@ -26,12 +26,20 @@ typedef void (*listener_fn)(void *ctx, int *fd, const struct addr *peer);
 frun_err listener_socket(const struct addr *a, struct addr *bound, int *out,
                          struct diag *d) FRUN_MUST_CHECK;
 
+/** Descriptors ran out, or an accept succeeded again after that: report it, once each. @param ctx
+ * the caller's @param is_starved state now. */
+typedef void (*listener_starved_fn)(void *ctx, bool is_starved);
+
 /** Accept from a listening socket; at most 32 connections a wake-up; when descriptors run out
- * accepting rests 100 ms and the fact is reported once by on_starved. @param l loop @param fd
- * listening socket; taken and set to -1 on success @param fn event @param ctx for it @param out
+ * accepting rests 100 ms and the fact is told once, see listener_on_starved(). @param l loop @param
+ * fd listening socket; taken and set to -1 on success @param fn event @param ctx for it @param out
  * listener @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO. Thread: owner of @p l. */
 frun_err listener_new(struct loop *l, int *fd, listener_fn fn, void *ctx,
                       struct listener **out) FRUN_MUST_CHECK;
+
+/** Say who is told when descriptors run out. @param x listener @param fn event, called with the
+ * listener's ctx; NULL: nobody. Thread: owner. */
+void listener_on_starved(struct listener *x, listener_starved_fn fn);
 
 /** Stop or go on accepting (ceiling of connections). @param x listener @param is_on state. Thread:
  * owner. */

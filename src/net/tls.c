@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/net/tls.h"
+
+#include "frun/base/mono.h"
+#include "frun/base/span.h"
+#include "tls_int.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* P-256 costs 60 us more per handshake than X25519 with OpenSSL 3.0. */
+#define GROUPS         "X25519:P-256:P-384"
+#define CIPHERS_TLS12  "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define CIPHERS_TLS13  "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define ALPN_MAX_BYTES 255
+
+/* ---- which context serves a name ---- */
+
+/* The host name of a server_name extension; anything odd counts as "no name". Source: RFC 6066 3.
+ */
+static struct span sni_of(const unsigned char *p, size_t n)
+{
+    const struct span none = {NULL, 0};
+    if (n < 5 || ((size_t)p[0] << 8 | p[1]) != n - 2 || p[2] != TLSEXT_NAMETYPE_host_name) {
+        return none;
+    }
+    size_t len = (size_t)p[3] << 8 | p[4];
+    if (len == 0 || len > n - 5) {
+        return none;
+    }
+    return span_make(p + 5, len);
+}
+
+static void switch_to(SSL *ssl, const struct tls_ctx *other)
+{
+    SSL_set_SSL_CTX(ssl, other->ssl);
+    /* SSL_set_SSL_CTX() brings certificates and session id context, none of these. */
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(other->ssl),
+                   SSL_CTX_get_verify_callback(other->ssl));
+    SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(other->ssl));
+    SSL_clear_options(ssl, SSL_OP_NO_TICKET);
+    SSL_set_options(ssl, SSL_CTX_get_options(other->ssl));
+    SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(other->ssl));
+    (void)SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(other->ssl));
+}
+
+/* Here and not in the servername callback: that one runs after a ticket has been looked at, and a
+ * session of one name could be resumed under another (CVE-2025-23419). */
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+    (void)alert;
+    const struct tls_ctx *base = arg;
+    const unsigned char *ext;
+    size_t ext_len;
+    if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len)) {
+        return SSL_CLIENT_HELLO_SUCCESS;
+    }
+    struct span name = sni_of(ext, ext_len);
+    for (size_t i = 0; i < base->n_names; i++) {
+        if (span_eq_nocase(name, span_of(base->names[i].name))) {
+            switch_to(ssl, base->names[i].other);
+            break;
+        }
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *in, unsigned in_len, void *arg)
+{
+    (void)ssl;
+    const struct tls_ctx *t = arg;
+    unsigned at = 0;
+    while (at < in_len) {
+        unsigned len = in[at];
+        if (len + 1 == t->alpn_len && at + len < in_len &&
+            memcmp(in + at, t->alpn, t->alpn_len) == 0) {
+            *out = in + at + 1;
+            *out_len = (unsigned char)len;
+            return SSL_TLSEXT_ERR_OK;
+        }
+        at += len + 1;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+frun_err tls_server_add_name(struct tls_ctx *base, const char *name, struct tls_ctx *other)
+{
+    assert(base->is_server && other->is_server);
+    for (size_t i = 0; i < base->n_names; i++) {
+        if (span_eq_nocase(span_of(name), span_of(base->names[i].name))) {
+            return FRUN_E_EXISTS;
+        }
+    }
+    char *copy = base->n_names < TLS_MAX_NAMES ? strdup(name) : NULL;
+    if (!copy) {
+        return FRUN_E_NOMEM;
+    }
+    base->names[base->n_names++] = (struct tls_name){copy, tls_ref(other)};
+    return FRUN_OK;
+}
+
+/* ---- making ---- */
+
+/* A passphrase prompt would stop a daemon for ever. */
+static int no_passphrase(char *buf, int size, int is_write, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)is_write;
+    (void)arg;
+    return -1;
+}
+
+static frun_err refuse(struct diag *d, const char *file, const char *text)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
+    diag_set(d, "%s: %s%s%s%s", file, text, reason ? " (" : "", reason ? reason : "",
+             reason ? ")" : "");
+    ERR_clear_error();
+    return FRUN_E_TLS;
+}
+
+static frun_err check_readable(const char *file, struct diag *d)
+{
+    FILE *f = fopen(file, "re");
+    if (!f) {
+        diag_set(d, "%s: cannot be read (%s): check the name, and that the service's user may read",
+                 file, strerror(errno));
+        return FRUN_E_IO;
+    }
+    (void)fclose(f);
+    return FRUN_OK;
+}
+
+static frun_err load_pair(struct tls_ctx *t, const struct tls_settings *s, struct diag *d)
+{
+    frun_err err = check_readable(s->certificate, d);
+    if (!err) {
+        err = check_readable(s->private_key, d);
+    }
+    if (err) {
+        return err;
+    }
+    SSL_CTX_set_default_passwd_cb(t->ssl, no_passphrase);
+    if (SSL_CTX_use_certificate_chain_file(t->ssl, s->certificate) != 1) {
+        return refuse(d, s->certificate,
+                      "no usable certificate: PEM is needed, the own certificate first, then its "
+                      "intermediate ones");
+    }
+    if (SSL_CTX_use_PrivateKey_file(t->ssl, s->private_key, SSL_FILETYPE_PEM) != 1) {
+        unsigned long code = ERR_peek_last_error();
+        if (ERR_GET_LIB(code) == ERR_LIB_X509 &&
+            ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH) {
+            return refuse(d, s->private_key, "does not belong to the certificate");
+        }
+        return refuse(d, s->private_key,
+                      "no usable private key: PEM without a passphrase is needed");
+    }
+    if (SSL_CTX_check_private_key(t->ssl) != 1) {
+        return refuse(d, s->private_key, "does not belong to the certificate");
+    }
+    return FRUN_OK;
+}
+
+static frun_err load_ca(struct tls_ctx *t, const char *file, struct diag *d)
+{
+    frun_err err = check_readable(file, d);
+    if (err) {
+        return err;
+    }
+    if (SSL_CTX_load_verify_file(t->ssl, file) != 1) {
+        return refuse(d, file, "no usable CA certificate: PEM is needed");
+    }
+    if (t->is_server) {
+        STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+        if (!names) {
+            return refuse(d, file, "no usable CA certificate: PEM is needed");
+        }
+        SSL_CTX_set_client_CA_list(t->ssl, names);
+    }
+    return FRUN_OK;
+}
+
+static bool set_common(struct tls_ctx *t, const struct tls_settings *s)
+{
+    char groups[] = GROUPS; /* OpenSSL's macro casts constness away */
+    SSL_CTX_set_app_data(t->ssl, t);
+    SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(t->ssl, 1);
+    SSL_CTX_set_options(t->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                    SSL_OP_CIPHER_SERVER_PREFERENCE);
+    if (s->alpn) {
+        size_t n = strlen(s->alpn);
+        if (n == 0 || n > ALPN_MAX_BYTES) {
+            return false;
+        }
+        t->alpn[0] = (unsigned char)n;
+        memcpy(t->alpn + 1, s->alpn, n);
+        t->alpn_len = (unsigned)n + 1;
+    }
+    return SSL_CTX_set_min_proto_version(t->ssl, t->is_mutual ? TLS1_3_VERSION : TLS1_2_VERSION) &&
+           SSL_CTX_set1_groups_list(t->ssl, groups) &&
+           SSL_CTX_set_cipher_list(t->ssl, CIPHERS_TLS12) &&
+           SSL_CTX_set_ciphersuites(t->ssl, CIPHERS_TLS13);
+}
+
+static bool set_server(struct tls_ctx *t)
+{
+    /* Sessions belong to the context that made them, whatever name the client asks for next. */
+    unsigned char id[16];
+    mono_entropy(id, sizeof(id));
+    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_client_hello_cb(t->ssl, on_client_hello, t);
+    if (t->alpn_len) {
+        SSL_CTX_set_alpn_select_cb(t->ssl, on_alpn, t);
+    }
+    if (t->is_mutual) {
+        SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
+    }
+    return SSL_CTX_set_num_tickets(t->ssl, t->is_mutual ? 0 : 1) &&
+           SSL_CTX_set_session_id_context(t->ssl, id, sizeof(id));
+}
+
+static bool set_client(struct tls_ctx *t)
+{
+    SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
+    return !t->alpn_len || SSL_CTX_set_alpn_protos(t->ssl, t->alpn, t->alpn_len) == 0;
+}
+
+static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls_ctx **out,
+                        struct diag *d)
+{
+    struct tls_ctx *t = calloc(1, sizeof(*t));
+    if (!t) {
+        return FRUN_E_NOMEM;
+    }
+    ERR_clear_error();
+    atomic_init(&t->refs, 1);
+    t->is_server = is_server;
+    t->is_mutual = s->is_mutual;
+    t->ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    t->bio = stream_bio_method();
+    frun_err err = t->ssl && t->bio ? FRUN_OK : FRUN_E_NOMEM;
+    if (!err && !(set_common(t, s) && (is_server ? set_server(t) : set_client(t)))) {
+        err = refuse(d, "TLS", "settings refused by OpenSSL");
+    }
+    if (!err && s->certificate) {
+        err = load_pair(t, s, d);
+    }
+    if (!err && s->ca_file && (!is_server || s->is_mutual)) {
+        err = load_ca(t, s->ca_file, d);
+    }
+    if (err) {
+        tls_unref(&t);
+        return err;
+    }
+    *out = t;
+    return FRUN_OK;
+}
+
+frun_err tls_server_new(const struct tls_settings *s, struct tls_ctx **out, struct diag *d)
+{
+    assert(s->certificate && s->private_key && (!s->is_mutual || s->ca_file));
+    return ctx_new(s, true, out, d);
+}
+
+frun_err tls_client_new(const struct tls_settings *s, struct tls_ctx **out, struct diag *d)
+{
+    assert(!s->certificate == !s->private_key);
+    return ctx_new(s, false, out, d);
+}
+
+struct tls_ctx *tls_ref(struct tls_ctx *t)
+{
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+    return t;
+}
+
+void tls_unref(struct tls_ctx **ref)
+{
+    struct tls_ctx *t = *ref;
+    *ref = NULL;
+    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (size_t i = 0; i < t->n_names; i++) {
+        free(t->names[i].name);
+        /* Names are one level deep: a context reached by name has none of its own in use. */
+        tls_unref(&t->names[i].other);
+    }
+    SSL_CTX_free(t->ssl);
+    BIO_meth_free(t->bio);
+    free(t);
+}
