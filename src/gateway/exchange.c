@@ -205,7 +205,7 @@ static void cancel_call(struct exchange *x)
 {
     struct call *c = x->relay.out;
     if (c) {
-        x->relay.out = NULL;
+        relay_detach(&x->relay);
         c->ops->cancel(c);
     }
 }
@@ -398,7 +398,7 @@ static bool may_repeat(const struct exchange *x, const struct call_failure *f)
 static void call_on_fail(void *owner, const struct call_failure *f)
 {
     struct exchange *x = owner;
-    x->relay.out = NULL;
+    relay_detach(&x->relay);
     if (x->state == STATE_ANSWERING) {
         abandon(x, reply_error_type(f->err));
         return;

@@ -143,6 +143,16 @@ static frun_err adopt(struct gateway *g, const int *fds, size_t n, bool is_tunne
     return FRUN_OK;
 }
 
+static bool has_fd(const int *fds, size_t n, int fd)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i] == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static frun_err open_sockets(struct gateway *g, struct diag *d)
 {
     const struct conf_gateway *c = g->conf->gateway;
@@ -150,7 +160,14 @@ static frun_err open_sockets(struct gateway *g, struct diag *d)
     int tunnel_fds[WORKER_MAX_LISTEN];
     int front_fds[WORKER_MAX_LISTEN];
     size_t n_tunnel = t ? service_sockets("tunnel", tunnel_fds, WORKER_MAX_LISTEN) : 0;
-    size_t n_front = service_sockets("gateway", front_fds, WORKER_MAX_LISTEN);
+    size_t n_all = service_sockets(NULL, front_fds, WORKER_MAX_LISTEN);
+    size_t n_front = 0;
+    for (size_t i = 0; i < n_all; i++) {
+        /* Whatever systemd names otherwise is a front door. */
+        if (!has_fd(tunnel_fds, n_tunnel, front_fds[i])) {
+            front_fds[n_front++] = front_fds[i];
+        }
+    }
     frun_err err = adopt(g, front_fds, n_front, false, d);
     for (size_t i = 0; !err && !n_front && i < c->listen.n; i++) {
         err = open_address(g, c->listen.items[i], false, d);

@@ -1,0 +1,267 @@
+/**
+ * Registry and authenticator: who is found, who is let in, what is remembered.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/text.h"
+#include "frun/gateway/auth.h"
+#include "gateway_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct bench {
+    struct fixture f;
+    struct registry *registry;
+    const struct endpoint *endpoints;
+    struct loop *loop;
+    struct offload *hashers;
+    struct auth *auth;
+};
+
+struct asker {
+    struct auth_waiter w;
+    struct bench *b;
+    enum auth_verdict verdict;
+    const struct pusher *who;
+    int n_told;
+    int n_expected;
+    int *n_all;
+};
+
+static int set_up(void **state)
+{
+    struct bench *b = calloc(1, sizeof(*b));
+    struct diag d = {.text = ""};
+    size_t n = 0;
+    fixture_init(&b->f);
+    if (registry_new(&b->f.gw, &b->registry, &d) || loop_new(&b->loop) ||
+        offload_new(1, 8, &b->hashers) || auth_new(b->loop, b->hashers, &b->auth)) {
+        return -1;
+    }
+    b->endpoints = registry_endpoints(b->registry, &n);
+    *state = b;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *b = *state;
+    offload_free(b->hashers);
+    auth_free(b->auth);
+    loop_free(b->loop);
+    registry_unref(&b->registry);
+    fixture_done(&b->f);
+    free(b);
+    return 0;
+}
+
+static void told(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who)
+{
+    struct asker *a = (struct asker *)w;
+    a->verdict = verdict;
+    a->who = who;
+    a->n_told++;
+    if (--*a->n_all == 0) {
+        loop_stop(a->b->loop);
+    }
+}
+
+static struct span basic(const char *user_password, char *out)
+{
+    memcpy(out, "Basic ", 6);
+    size_t n = text_base64(span_of(user_password), out + 6);
+    return span_make(out, n + 6);
+}
+
+/* Ask once, run the loop until there is a verdict. */
+static enum auth_verdict ask(struct bench *b, size_t endpoint, const char *credential,
+                             const struct pusher **who)
+{
+    char value[512];
+    int n_all = 1;
+    struct asker a = {.w = {.fn = told}, .b = b, .n_all = &n_all};
+    list_init(&a.w.node);
+    enum auth_verdict v = auth_check(b->auth, b->registry, &b->endpoints[endpoint],
+                                     basic(credential, value), &a.w, who);
+    if (v != AUTH_PENDING) {
+        return v;
+    }
+    loop_run(b->loop);
+    assert_int_equal(a.n_told, 1);
+    *who = a.who;
+    return a.verdict;
+}
+
+static void registry_finds(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *label;
+        const char *path;
+        const char *endpoint;
+        const char *rest;
+    } rows[] = {
+        {"path below the root", "/ACME_PROD/sap/frun/x", "ACME_PROD", "/sap/frun/x"},
+        {"bare root", "/ACME_PROD", "ACME_PROD", ""},
+        {"root with slash", "/GLOBEX_PROD/", "GLOBEX_PROD", "/"},
+        {"unknown", "/INITECH/sap/frun", NULL, NULL},
+        {"longer name", "/ACME_PROD2/sap/frun", NULL, NULL},
+        {"shorter name", "/ACME/sap/frun", NULL, NULL},
+        {"other case", "/acme_prod/sap/frun", NULL, NULL},
+        {"root of the gateway", "/", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct span rest = {0};
+        const struct endpoint *e = registry_find(b->registry, span_of(rows[i].path), &rest);
+        if (!rows[i].endpoint) {
+            if (e) {
+                fail_msg("%s: found %.*s", rows[i].label, SPAN_FMT(e->name));
+            }
+            continue;
+        }
+        if (!e || !span_eq(e->name, span_of(rows[i].endpoint)) ||
+            !span_eq(rest, span_of(rows[i].rest))) {
+            fail_msg("%s: wrong endpoint or rest", rows[i].label);
+        }
+    }
+}
+
+static void registry_prepares_logon_and_virtual_host(void **state)
+{
+    struct bench *b = *state;
+    const struct policy *p = &b->endpoints[0].policy;
+    char want[128];
+    assert_true(span_eq(p->authorization, basic("FRUN_PUSH:backend-secret", want)));
+    assert_true(span_eq(p->virtual_host, SPAN_LIT("fr1_frun")));
+    assert_true(span_eq(p->public_host, SPAN_LIT("push.example.com")));
+    assert_true(span_eq(b->endpoints[0].allow, SPAN_LIT("GET, HEAD, POST, PUT")));
+}
+
+static void verdicts(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *label;
+        size_t endpoint;
+        const char *credential;
+        enum auth_verdict want;
+        const char *who;
+    } rows[] = {
+        {"right", 0, "s4push:right", AUTH_GRANTED, "s4-acme"},
+        {"same user name, other customer's password", 0, "s4push:other", AUTH_REFUSED, NULL},
+        {"same user name at the other endpoint", 1, "s4push:other", AUTH_GRANTED, "s4-globex"},
+        {"wrong password", 0, "s4push:wrong", AUTH_REFUSED, NULL},
+        {"empty password", 0, "s4push:", AUTH_REFUSED, NULL},
+        {"unknown user", 0, "nobody:right", AUTH_REFUSED, NULL},
+        {"right credential, endpoint not listed", 0, "ibp:right", AUTH_FOREIGN, "ibp-globex"},
+        {"wrong credential, endpoint not listed", 0, "ibp:wrong", AUTH_REFUSED, NULL},
+        {"no colon", 0, "s4push", AUTH_MISSING, NULL},
+    };
+    for (int round = 0; round < 2; round++) { /* the second round is answered from memory */
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            const struct pusher *who = NULL;
+            enum auth_verdict v = ask(b, rows[i].endpoint, rows[i].credential, &who);
+            if (v != rows[i].want) {
+                fail_msg("%s (round %d): verdict %d, wanted %d", rows[i].label, round, (int)v,
+                         (int)rows[i].want);
+            }
+            if (rows[i].who && (!who || !span_eq(who->name, span_of(rows[i].who)))) {
+                fail_msg("%s (round %d): wrong pusher", rows[i].label, round);
+            }
+        }
+    }
+}
+
+static void what_was_verified_is_remembered_per_endpoint(void **state)
+{
+    struct bench *b = *state;
+    const struct pusher *who = NULL;
+    char value[128];
+    struct auth_waiter w = {.fn = told};
+    list_init(&w.node);
+    assert_int_equal(ask(b, 0, "s4push:right", &who), AUTH_GRANTED);
+    struct span v = basic("s4push:right", value);
+    assert_int_equal(auth_check(b->auth, b->registry, &b->endpoints[0], v, &w, &who), AUTH_GRANTED);
+    assert_int_equal(auth_check(b->auth, b->registry, &b->endpoints[1], v, &w, &who), AUTH_PENDING);
+    auth_forget(&w);
+}
+
+static void malformed_values_are_missing(void **state)
+{
+    struct bench *b = *state;
+    static const char *const values[] = {"",          "Basic",    "Basic ",  "Bearer abc",
+                                         "Basic %%%", "Basic YQ", "Digest x"};
+    const struct pusher *who = NULL;
+    struct auth_waiter w = {.fn = told};
+    list_init(&w.node);
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        enum auth_verdict v =
+            auth_check(b->auth, b->registry, &b->endpoints[0], span_of(values[i]), &w, &who);
+        if (v != AUTH_MISSING) {
+            fail_msg("\"%s\": verdict %d", values[i], (int)v);
+        }
+    }
+}
+
+static void a_burst_is_verified_once(void **state)
+{
+    struct bench *b = *state;
+    enum { N = 50 };
+    struct asker askers[N];
+    char value[128];
+    struct span v = basic("s4push:right", value);
+    int n_all = N;
+    for (int i = 0; i < N; i++) { /* the queue holds 8: more jobs than one would be refused */
+        const struct pusher *who = NULL;
+        askers[i] = (struct asker){.w = {.fn = told}, .b = b, .n_all = &n_all};
+        list_init(&askers[i].w.node);
+        assert_int_equal(auth_check(b->auth, b->registry, &b->endpoints[0], v, &askers[i].w, &who),
+                         AUTH_PENDING);
+    }
+    loop_run(b->loop);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(askers[i].verdict, AUTH_GRANTED);
+        assert_int_equal(askers[i].n_told, 1);
+    }
+}
+
+static void too_many_new_credentials_are_busy(void **state)
+{
+    struct bench *b = *state;
+    struct auth_waiter w[200];
+    int n_busy = 0;
+    for (int i = 0; i < 200; i++) {
+        char text[32];
+        char value[128];
+        const struct pusher *who = NULL;
+        w[i] = (struct auth_waiter){.fn = told};
+        list_init(&w[i].node);
+        (void)snprintf(text, sizeof(text), "s4push:guess%d", i);
+        n_busy += auth_check(b->auth, b->registry, &b->endpoints[0], basic(text, value), &w[i],
+                             &who) == AUTH_BUSY;
+    }
+    assert_true(n_busy > 100);
+    for (int i = 0; i < 200; i++) {
+        auth_forget(&w[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(registry_finds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(registry_prepares_logon_and_virtual_host, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(verdicts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_verified_is_remembered_per_endpoint, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(malformed_values_are_missing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_burst_is_verified_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(too_many_new_credentials_are_busy, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
