@@ -72,6 +72,7 @@ struct front {
     bool is_answer_counted;  /* Content-Length: answer_left counts */
     bool is_room_wanted;     /* send_body() took less than offered */
     bool is_last;            /* close behind this answer */
+    bool is_push; /* neither GET nor HEAD: worth delivering though nobody waits for the answer */
     char peer[ADDR_TEXT_BYTES];
 };
 
