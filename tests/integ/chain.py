@@ -246,9 +246,10 @@ class Chain:
             return 0
 
     def wait_healthy(self, deadline=20.0):
-        """Healthy, and every worker that a new connection may reach has its tunnel."""
+        """Healthy several times over: each new connection may reach another worker."""
         try:
-            wait_until(lambda: self.health() == 200, "the gateway is healthy", deadline)
+            wait_until(lambda: all(self.health() == 200 for _ in range(6)),
+                       "the gateway is healthy", deadline)
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.logs()}")
 

@@ -27,7 +27,7 @@ def test_gateway_says_it_is_draining(make_chain):
         c.send(b"GET /sap/bc/ping HTTP/1.1\r\n")
         time.sleep(0.2)
         chain.gateway.signal(signal.SIGTERM)
-        chain.gateway.wait_log("drain")
+        chain.gateway.wait_log("stopping")
         try:
             c.send(b"Host: push.example.com\r\n\r\n")
             a = c.answer()
@@ -70,7 +70,7 @@ def test_a_second_signal_ends_at_once(make_chain):
     slow = Background(chain.push, target="/ACME_PROD/sap/frun/x?_sim=delay:15s")
     wait_until(lambda: chain.received(), "under way")
     chain.gateway.signal(signal.SIGTERM)
-    chain.gateway.wait_log("drain")
+    chain.gateway.wait_log("stopping")
     chain.gateway.signal(signal.SIGTERM)
     chain.gateway.wait(5)
     try:
@@ -110,7 +110,7 @@ def test_a_large_push_survives_a_draining_gateway(make_chain):
         c.send(b"d" * 1000000)
         time.sleep(0.1)
         chain.gateway.signal(signal.SIGTERM)
-        chain.gateway.wait_log("drain")
+        chain.gateway.wait_log("stopping")
         c.send(b"d" * 2000000)
         a = c.answer()
         assert a.status == 200 and a.get("Connection") == "close", a
