@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/fetch/fetch.h"
+
+#include "frun/base/mono.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+/* One exchange under way. */
+struct fetch {
+    CURL *curl;
+    struct curl_slist *fields;
+    struct fetch_answer answer;
+    frun_err err; /* why a callback stopped the transfer */
+    char text[CURL_ERROR_SIZE];
+};
+
+frun_err fetch_start(void)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) ? FRUN_E_NOMEM : FRUN_OK;
+}
+
+void fetch_stop(void)
+{
+    curl_global_cleanup();
+}
+
+/* libcurl hands over one head line a call, also those of interim answers. */
+static size_t on_head(char *p, size_t size, size_t n, void *ctx)
+{
+    struct fetch *f = ctx;
+    struct span line = span_make(p, size * n);
+    if (span_starts(line, SPAN_LIT("HTTP/"))) {
+        buf_consume(&f->answer.head, buf_len(&f->answer.head));
+        return line.n;
+    }
+    f->err = buf_put(&f->answer.head, line);
+    return f->err ? 0 : line.n;
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+    struct fetch *f = ctx;
+    f->err = buf_put(&f->answer.body, span_make(p, size * n));
+    return f->err ? 0 : size * n;
+}
+
+static frun_err add_field(struct fetch *f, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(f->fields, line);
+    if (!longer) {
+        return FRUN_E_NOMEM;
+    }
+    f->fields = longer;
+    return FRUN_OK;
+}
+
+/* A line end in a field would let a caller's data begin a second one. */
+static frun_err add_fields(struct fetch *f, const struct fetch_request *r, struct diag *d)
+{
+    for (size_t i = 0; i < r->n_fields; i++) {
+        if (strpbrk(r->fields[i], "\r\n") || !strchr(r->fields[i], ':')) {
+            diag_set(d, "'%.60s' is not a field; write 'Name: value'", r->fields[i]);
+            return FRUN_E_SYNTAX;
+        }
+        frun_err err = add_field(f, r->fields[i]);
+        if (err) {
+            return err;
+        }
+    }
+    return FRUN_OK;
+}
+
+/* Options that take text or numbers never fail but for memory. */
+static bool set_common(struct fetch *f, const struct fetch_request *r)
+{
+    CURL *c = f->curl;
+    uint64_t connect_ms = r->connect_timeout_ms ? r->connect_timeout_ms : 10000;
+    uint64_t whole_ms = r->timeout_ms ? r->timeout_ms : 60000;
+    CURLcode rc = CURLE_OK;
+    rc |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, f->text);
+    rc |= curl_easy_setopt(c, CURLOPT_URL, r->url);
+    rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    rc |= curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+    rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    /* "" turns the proxies and exceptions of the environment off */
+    rc |= curl_easy_setopt(c, CURLOPT_PROXY, r->proxy ? r->proxy : "");
+    rc |= curl_easy_setopt(c, CURLOPT_NOPROXY, "");
+    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+    rc |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (r->ca_file) {
+        rc |= curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
+        rc |= curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+    }
+    rc |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    rc |= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)whole_ms);
+    rc |= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_head);
+    rc |= curl_easy_setopt(c, CURLOPT_HEADERDATA, f);
+    rc |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    rc |= curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
+    rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    return rc == CURLE_OK;
+}
+
+static bool set_message(struct fetch *f, const struct fetch_request *r)
+{
+    CURL *c = f->curl;
+    CURLcode rc = CURLE_OK;
+    if (r->body.p) {
+        rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->body.p);
+        rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
+    }
+    if (r->method && strcmp(r->method, "HEAD") == 0) {
+        rc |= curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+    } else if (r->method) {
+        rc |= curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
+    }
+    if (r->user) {
+        rc |= curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        rc |= curl_easy_setopt(c, CURLOPT_USERNAME, r->user);
+        rc |= curl_easy_setopt(c, CURLOPT_PASSWORD, r->password ? secret_span(r->password).p : "");
+    }
+    rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, f->fields);
+    return rc == CURLE_OK;
+}
+
+/* Our code and a remedy for what libcurl reports. */
+static frun_err explain(const struct fetch *f, CURLcode rc, const char **remedy)
+{
+    static const struct {
+        CURLcode code;
+        frun_err err;
+        const char *remedy;
+    } table[] = {
+        {CURLE_URL_MALFORMAT, FRUN_E_SYNTAX, "write https://host[:port]/path"},
+        {CURLE_UNSUPPORTED_PROTOCOL, FRUN_E_SYNTAX, "write https://host[:port]/path"},
+        {CURLE_COULDNT_RESOLVE_HOST, FRUN_E_RESOLVE, "check the host name and DNS"},
+        {CURLE_COULDNT_RESOLVE_PROXY, FRUN_E_PROXY, "check the proxy's host name"},
+        {CURLE_COULDNT_CONNECT, FRUN_E_CONNECT, "check host, port, firewall, and that it runs"},
+        {CURLE_OPERATION_TIMEDOUT, FRUN_E_TIMEOUT, "check firewall and load, or wait longer"},
+        {CURLE_PEER_FAILED_VERIFICATION, FRUN_E_TLS,
+         "give the CA of the server's certificate, and call it by a name in that certificate"},
+        {CURLE_SSL_CACERT_BADFILE, FRUN_E_TLS, "the CA file must be a readable PEM file"},
+        {CURLE_SSL_CONNECT_ERROR, FRUN_E_TLS, "does the port speak TLS?"},
+        {CURLE_SSL_CERTPROBLEM, FRUN_E_TLS, "check the certificate"},
+        {CURLE_SSL_CIPHER, FRUN_E_TLS, "check the TLS versions and ciphers"},
+        {CURLE_PROXY, FRUN_E_PROXY, "check the proxy"},
+        {CURLE_GOT_NOTHING, FRUN_E_CLOSED, "does the port speak this protocol?"},
+        {CURLE_RECV_ERROR, FRUN_E_CLOSED, "look at the server's log"},
+        {CURLE_SEND_ERROR, FRUN_E_CLOSED, "look at the server's log"},
+        {CURLE_PARTIAL_FILE, FRUN_E_CLOSED, "look at the server's log"},
+        {CURLE_OUT_OF_MEMORY, FRUN_E_NOMEM, "free memory"},
+    };
+    *remedy = "try again";
+    if (rc == CURLE_WRITE_ERROR && f->err) {
+        *remedy = "the answer is above its ceiling";
+        return f->err;
+    }
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (table[i].code == rc) {
+            *remedy = table[i].remedy;
+            return table[i].err;
+        }
+    }
+    return FRUN_E_IO;
+}
+
+static frun_err perform(struct fetch *f, struct diag *d)
+{
+    uint64_t from_us = mono_now_us();
+    CURLcode rc = curl_easy_perform(f->curl);
+    long status = 0;
+    long version = 0;
+    if (rc) {
+        const char *remedy;
+        frun_err err = explain(f, rc, &remedy);
+        diag_set(d, "%s; %s", f->text[0] ? f->text : curl_easy_strerror(rc), remedy);
+        return err;
+    }
+    (void)curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(f->curl, CURLINFO_HTTP_VERSION, &version);
+    f->answer.time_us = mono_now_us() - from_us;
+    f->answer.status = (int)status;
+    f->answer.http_version = version == CURL_HTTP_VERSION_1_0   ? 10
+                             : version == CURL_HTTP_VERSION_2_0 ? 20
+                                                                : 11;
+    return FRUN_OK;
+}
+
+frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out, struct diag *d)
+{
+    struct fetch f = {.curl = curl_easy_init()};
+    frun_err err = f.curl ? FRUN_OK : FRUN_E_NOMEM;
+    buf_init(&f.answer.head, FETCH_MAX_HEAD);
+    buf_init(&f.answer.body, r->max_body ? r->max_body : FETCH_MAX_BODY);
+    if (!err) {
+        err = add_fields(&f, r, d);
+    }
+    /* ABAP and the gateway need no Expect round trip for what tools send */
+    if (!err) {
+        err = add_field(&f, "Expect:");
+    }
+    if (!err && (!set_common(&f, r) || !set_message(&f, r))) {
+        diag_set(d, "the URL or a field cannot be used; write https://host[:port]/path");
+        err = FRUN_E_SYNTAX;
+    }
+    if (!err) {
+        err = perform(&f, d);
+    }
+    curl_slist_free_all(f.fields);
+    curl_easy_cleanup(f.curl);
+    if (err) {
+        fetch_answer_done(&f.answer);
+        return err;
+    }
+    *out = f.answer;
+    return FRUN_OK;
+}
+
+struct span fetch_answer_field(const struct fetch_answer *a, struct span name)
+{
+    struct span rest = buf_span(&a->head);
+    struct span line;
+    while (rest.p && span_split(&rest, '\n', &line)) {
+        size_t colon = span_find(line, ':');
+        if (colon == line.n || !span_eq_nocase(span_head(line, colon), name)) {
+            continue;
+        }
+        struct span value = span_skip(line, colon + 1);
+        if (value.n && value.p[value.n - 1] == '\r') {
+            value.n--;
+        }
+        return span_trim(value);
+    }
+    return (struct span){NULL, 0};
+}
+
+void fetch_answer_done(struct fetch_answer *a)
+{
+    if (a) {
+        buf_done(&a->head);
+        buf_done(&a->body);
+    }
+}
