@@ -96,9 +96,13 @@ size_t h2_in_flight(const struct h2 *h);
  * @param timeout_ms 1.. Thread: owner. */
 void h2_probe(struct h2 *h, uint64_t timeout_ms);
 
-/** Round-trip time of the last PING. @param h session @return milliseconds, 0: none yet. Thread:
- * owner. */
+/** Round-trip time of the last PING, rounded up. @param h session @return milliseconds, 0: none
+ * yet. Thread: owner. */
 uint64_t h2_rtt_ms(const struct h2 *h);
+
+/** Round-trip time of the last PING. @param h session @return microseconds, 0: none yet. Thread:
+ * owner. */
+uint64_t h2_rtt_us(const struct h2 *h);
 
 /**
  * Open a call: one stream.
@@ -113,7 +117,8 @@ uint64_t h2_rtt_ms(const struct h2 *h);
  * @param ev       events of the call
  * @param owner    for them
  * @param out      the call
- * @return FRUN_OK; FRUN_E_LIMIT no more streams; FRUN_E_CLOSED draining or dead; FRUN_E_NOMEM
+ * @return FRUN_OK; FRUN_E_LIMIT no more streams, or the head is larger than the peer takes;
+ * FRUN_E_CLOSED draining or dead; FRUN_E_NOMEM
  * Thread: owner. Source: RFC 9113 8.
  */
 frun_err h2_call(struct h2 *h, const struct head *req, const struct call_events *ev, void *owner,

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "h2_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What every callback returns: an owner may have called h2_free() in one of its events. */
+static int verdict(const struct h2 *h)
+{
+    return h->is_freed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
+{
+    return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
+}
+
+/* Frames that cost the sender nothing and move nothing. Source: CVE-2019-9511..9518. */
+static bool is_idle_frame(const nghttp2_frame_hd *hd)
+{
+    switch (hd->type) {
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+        return true;
+    case NGHTTP2_DATA:
+        return hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM);
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_RST_STREAM:
+    case NGHTTP2_PUSH_PROMISE:
+    case NGHTTP2_GOAWAY:
+    case NGHTTP2_WINDOW_UPDATE:
+    case NGHTTP2_CONTINUATION:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
+{
+    struct h2 *h = user;
+
+    (void)ng;
+    if (is_idle_frame(hd) && !h2_flood_ok(h)) {
+        h2_break(h, NGHTTP2_ENHANCE_YOUR_CALM, FRUN_E_LIMIT, "the peer floods us with frames");
+    }
+    return verdict(h);
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s;
+
+    if (frame->hd.type != NGHTTP2_HEADERS) {
+        h2_break(h, NGHTTP2_PROTOCOL_ERROR, FRUN_E_SYNTAX, "the peer pushes");
+        return verdict(h);
+    }
+    s = stream_of(ng, frame->hd.stream_id);
+    if (!s && !h->set.is_client && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        s = h2_stream_new(h);
+        if (!s) {
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+        s->id = frame->hd.stream_id;
+        (void)nghttp2_session_set_stream_user_data(ng, s->id, s);
+    }
+    if (s && h2_stream_head_begin(s) != FRUN_OK) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return verdict(h);
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *user)
+{
+    struct h2_stream *s = stream_of(ng, frame->hd.stream_id);
+
+    (void)flags;
+    if (s && h2_stream_field(s, span_make(name, name_n), span_make(value, value_n)) != FRUN_OK) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return verdict(user);
+}
+
+/* nghttp2 would drop a field that breaks the grammar and go on; we refuse the message. */
+static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                             nghttp2_rcbuf *value, uint8_t flags, void *user)
+{
+    (void)ng;
+    (void)frame;
+    (void)name;
+    (void)value;
+    (void)flags;
+    (void)user;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static void goaway_received(struct h2 *h, const nghttp2_goaway *frame)
+{
+    char text[96];
+
+    if (frame->error_code != NGHTTP2_NO_ERROR) {
+        (void)snprintf(text, sizeof(text), "the peer ended HTTP/2 with %s",
+                       nghttp2_http2_strerror(frame->error_code));
+        h2_set_end(h, FRUN_E_CLOSED, text);
+    }
+    h2_mark_draining(h);
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s = stream_of(ng, frame->hd.stream_id);
+    bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        if (s) {
+            h2_stream_head(s, is_end);
+        }
+        break;
+    case NGHTTP2_DATA:
+        if (s && is_end) {
+            h2_stream_in_end(s);
+        }
+        break;
+    case NGHTTP2_RST_STREAM:
+        if (s) {
+            s->is_reset_by_peer = true;
+        }
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+            h2_ping_answered(h, frame->ping.opaque_data);
+        }
+        break;
+    case NGHTTP2_GOAWAY:
+        goaway_received(h, &frame->goaway);
+        break;
+    case NGHTTP2_SETTINGS:
+        /* The peer's ceiling of streams may have moved. */
+        h->is_capacity_due = true;
+        break;
+    default:
+        break;
+    }
+    return verdict(h);
+}
+
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
+                         void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s = stream_of(ng, id);
+
+    (void)flags;
+    if (s) {
+        h2_stream_data(s, span_make(p, n));
+    } else {
+        (void)nghttp2_session_consume(ng, id, n);
+    }
+    return verdict(h);
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
+{
+    struct h2_stream *s = stream_of(ng, id);
+
+    if (s) {
+        (void)nghttp2_session_set_stream_user_data(ng, id, NULL);
+        h2_stream_closed(s, code);
+    }
+    return verdict(user);
+}
+
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s = stream_of(ng, frame->hd.stream_id);
+    bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+        if (s) {
+            s->is_head_out = s->is_head_out || h->set.is_client;
+            if (is_end) {
+                h2_stream_out_end(s);
+            }
+        }
+        break;
+    case NGHTTP2_PING:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+            h2_ping_written(h, frame->ping.opaque_data);
+        }
+        break;
+    case NGHTTP2_GOAWAY:
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+            h2_set_end(h, FRUN_E_SYNTAX,
+                       h->lib_text[0] ? h->lib_text : "the peer broke the rules of HTTP/2");
+        }
+        break;
+    default:
+        break;
+    }
+    return verdict(h);
+}
+
+static int on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame, int rv, void *user)
+{
+    struct h2 *h = user;
+    struct list *it;
+
+    (void)ng;
+    (void)rv;
+    if (frame->hd.type != NGHTTP2_HEADERS || !h->set.is_client) {
+        return verdict(h);
+    }
+    /* nghttp2 may never have opened the stream, then nothing else tells that it is over. */
+    list_foreach (it, &h->streams) {
+        struct h2_stream *s = list_entry(it, struct h2_stream, node);
+
+        if (s->id == frame->hd.stream_id) {
+            (void)nghttp2_session_set_stream_user_data(ng, s->id, NULL);
+            h2_stream_closed(s, NGHTTP2_REFUSED_STREAM);
+            break;
+        }
+    }
+    return verdict(h);
+}
+
+static int on_error(nghttp2_session *ng, int code, const char *msg, size_t len, void *user)
+{
+    struct h2 *h = user;
+
+    (void)ng;
+    (void)code;
+    (void)snprintf(h->lib_text, sizeof(h->lib_text), "%.*s", (int)(len > 90 ? 90 : len), msg);
+    return 0;
+}
+
+void h2_callbacks_set(nghttp2_session_callbacks *cb)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(cb, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
+    nghttp2_session_callbacks_set_error_callback2(cb, on_error);
+}

@@ -1,0 +1,292 @@
+/**
+ * What the files of the h2 room share: the session, a stream, and who does what.
+ *
+ *     session.c    life of a session, octets in and out, public operations
+ *     callbacks.c  what nghttp2 reports, turned into calls of stream.c
+ *     stream.c     one stream: call or served request, its buffers, its owner
+ *     fields.c     heads to and from header lists
+ *     keepalive.c  PING, round-trip time, drain steps, everything with a deadline
+ *
+ * nghttp2 may not be entered from its own callbacks and owners may do anything inside their events,
+ * so: octets are sent only by the session's `later`; a stream object lives until its owner has let
+ * go AND nghttp2 has closed it; h2_free() inside an event only marks, and every callback then tells
+ * nghttp2 to stop.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_H2_INT_H
+#define FRUN_H2_INT_H
+
+#include "frun/base/arena.h"
+#include "frun/base/buf.h"
+#include "frun/base/err.h"
+#include "frun/base/list.h"
+#include "frun/base/span.h"
+#include "frun/h2/session.h"
+#include "frun/http/exchange.h"
+#include "frun/http/head.h"
+#include "frun/loop/loop.h"
+#include "frun/net/stream.h"
+
+#include <nghttp2/nghttp2.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Where a session stands. */
+enum h2_state {
+    H2_STATE_OPEN,      /**< frames go both ways */
+    H2_STATE_FINISHING, /**< all streams done, what was put leaves, then the stream closes */
+    H2_STATE_ENDED,     /**< no connection; complete answers still wait for slow owners */
+    H2_STATE_DEAD       /**< on_closed was called, or h2_free() */
+};
+
+/** How far a server's drain has come. */
+enum h2_drain_step {
+    H2_DRAIN_NO,     /**< not draining by ourselves */
+    H2_DRAIN_NOTICE, /**< announced; waiting for one round trip or a second */
+    H2_DRAIN_GOAWAY  /**< GOAWAY with the true last stream is submitted */
+};
+
+/** Things a stream has to do at the end of the pass. */
+enum {
+    H2_DUE_OFFER = 1, /**< offer what waits, tell the end of the body */
+    H2_DUE_ROOM = 2,  /**< tell that there is room */
+    H2_DUE_FAIL = 4   /**< memory was refused inside an operation: fail */
+};
+
+/** A session; worker-local. */
+struct h2 {
+    struct loop *loop;          /**< its loop */
+    struct stream *stream;      /**< owned; NULL from H2_STATE_ENDED on */
+    nghttp2_session *ng;        /**< owned until freed */
+    struct h2_settings set;     /**< copy, ceilings applied */
+    const struct h2_events *ev; /**< the owner's */
+    void *ctx;                  /**< for them */
+    enum h2_state state;        /**< see there */
+    enum h2_drain_step drain;   /**< see there */
+    struct list streams;        /**< every h2_stream */
+    struct list due;            /**< those with due bits */
+    size_t n_owned;             /**< streams that somebody holds: in flight */
+    size_t n_open;              /**< streams that nghttp2 has not closed */
+    struct later later;         /**< end of the pass: events, then frames */
+    struct deadline tick;       /**< the next of all times below */
+    struct buf first;           /**< octets that came with the upgrade */
+    uint64_t last_rx_ms;        /**< when something was last read */
+    uint64_t ping_at_ms;        /**< when the PING under way was asked for, 0: none */
+    uint64_t ping_timeout_ms;   /**< how long it may take */
+    uint64_t ping_sent_us;      /**< when it was written */
+    uint64_t ping_serial;       /**< its content */
+    uint64_t rtt_us;            /**< last measured */
+    uint64_t drain_at_ms;       /**< when the notice was sent */
+    uint64_t finish_at_ms;      /**< when FINISHING began */
+    uint64_t flood_second;      /**< second that flood_frames counts */
+    char lib_text[96];          /**< last complaint of nghttp2 */
+    unsigned flood_frames;      /**< frames of no use to us in this second */
+    bool is_freed;              /**< h2_free() was called: no event any more */
+    bool is_draining;           /**< no new streams */
+    bool is_drain_due;          /**< on_drain is to be called */
+    bool is_drain_told;         /**< on_drain was called */
+    bool is_capacity_due;       /**< on_capacity is to be called */
+    bool is_reading;            /**< the stream was told to read */
+    bool is_stopped;            /**< h2_break(): GOAWAY is on its way */
+    bool is_running;            /**< inside the end-of-pass work */
+    bool is_again;              /**< h2_wake() was called while running */
+    frun_err end_err;           /**< what on_closed will say */
+    char why[160];              /**< and in words */
+};
+
+/** A head while its fields arrive. */
+struct h2_rx {
+    struct head head;    /**< so far */
+    struct arena arena;  /**< its octets */
+    size_t bytes;        /**< size of the list as RFC 9113 10.5.1 counts it */
+    size_t n_cookies;    /**< Cookie fields */
+    size_t cookie_bytes; /**< octets of their values, with separators */
+    struct span scheme;  /**< :scheme */
+    unsigned refuse;     /**< status to refuse with, 0: fine */
+    bool has_length;     /**< Content-Length was there */
+    uint64_t len_bytes;  /**< its value */
+};
+
+/** One stream; worker-local. */
+struct h2_stream {
+    union {
+        struct call call;     /**< client */
+        struct served served; /**< server */
+    } u;
+    struct h2 *h;          /**< its session */
+    int32_t id;            /**< stream id, 0: not yet known */
+    struct list node;      /**< in h2.streams */
+    struct list due_node;  /**< in h2.due */
+    struct buf in;         /**< body received and not taken */
+    struct buf out;        /**< body to send */
+    struct h2_rx *rx;      /**< head or trailers being received */
+    unsigned due;          /**< H2_DUE_ bits */
+    bool is_owned;         /**< somebody holds the handle */
+    bool is_head_in;       /**< the head was delivered; fields that follow are trailers */
+    bool is_accepted;      /**< bodies may be offered */
+    bool is_in_ended;      /**< END_STREAM came */
+    bool is_end_told;      /**< server: on_body_end was called */
+    bool is_offering;      /**< inside on_body */
+    bool is_head_out;      /**< client: HEADERS went out; server: the answer's was submitted */
+    bool is_bodiless;      /**< what we send has no body: END_STREAM goes with the head */
+    bool is_out_ended;     /**< the owner gave the last octet */
+    bool is_end_out;       /**< END_STREAM went out */
+    bool is_short;         /**< the owner was refused room and waits for on_room */
+    bool is_continue_due;  /**< server: the peer waits for 100 */
+    bool is_head_method;   /**< the request's method is HEAD */
+    bool is_closed;        /**< nghttp2 has closed it */
+    bool is_reset_by_peer; /**< RST_STREAM came */
+    bool is_limit;         /**< reset by us: head too large */
+};
+
+/* session.c */
+
+/** Ask for the end-of-pass work. @param h session. Thread: owner. */
+void h2_wake(struct h2 *h);
+
+/** Keep the first reason why the session ends. @param h session @param err code @param why text.
+ * Thread: owner. */
+void h2_set_end(struct h2 *h, frun_err err, const char *why);
+
+/** The connection is gone or useless: fail what cannot be completed, drop the stream. Never inside
+ * an nghttp2 callback. @param h session @param err code @param why text. Thread: owner. */
+void h2_end(struct h2 *h, frun_err err, const char *why);
+
+/** Break off with GOAWAY; also from nghttp2's callbacks. @param h session @param ng_code its code
+ * @param err for on_closed @param why text. Thread: owner. */
+void h2_break(struct h2 *h, uint32_t ng_code, frun_err err, const char *why);
+
+/** Is the protocol machine usable? @param h session @return true in H2_STATE_OPEN. Thread: owner.
+ */
+static inline bool h2_is_open(const struct h2 *h)
+{
+    return h->state == H2_STATE_OPEN && !h->is_freed;
+}
+
+/** The peer drains, or we do: no new streams, tell the owner once. @param h session. Thread: owner.
+ */
+void h2_mark_draining(struct h2 *h);
+
+/* callbacks.c */
+
+/** Fill nghttp2's table of callbacks. @param cb table. Thread: any. */
+void h2_callbacks_set(nghttp2_session_callbacks *cb);
+
+/* stream.c */
+
+/** Make a stream object. @param h session @return it, in h->streams, or NULL. Thread: owner. */
+struct h2_stream *h2_stream_new(struct h2 *h);
+
+/** nghttp2 has closed it, or never will have opened it. @param s stream @param code error code.
+ * Thread: owner. */
+void h2_stream_closed(struct h2_stream *s, uint32_t code);
+
+/** h2_free(): tell the owner whatever the state. @param s owned stream. Thread: owner. */
+void h2_stream_drop(struct h2_stream *s);
+
+/** The connection is gone: fail it unless its answer is complete. @param s stream @param err code
+ * @param why text. Thread: owner. */
+void h2_stream_lost(struct h2_stream *s, frun_err err, const char *why);
+
+/** Body octets came. @param s stream @param data octets. Thread: owner. */
+void h2_stream_data(struct h2_stream *s, struct span data);
+
+/** END_STREAM came. @param s stream. Thread: owner. */
+void h2_stream_in_end(struct h2_stream *s);
+
+/** END_STREAM went out. @param s stream. Thread: owner. */
+void h2_stream_out_end(struct h2_stream *s);
+
+/** A field list begins (head, 1xx or trailers). @param s stream @return FRUN_OK; FRUN_E_NOMEM.
+ * Thread: owner. */
+frun_err h2_stream_head_begin(struct h2_stream *s) FRUN_MUST_CHECK;
+
+/** One field of it. @param s stream @param name lower-case @param value value @return FRUN_OK; any
+ * other: reset the stream. Thread: owner. */
+frun_err h2_stream_field(struct h2_stream *s, struct span name, struct span value) FRUN_MUST_CHECK;
+
+/** The list is complete: deliver it. @param s stream @param is_end END_STREAM came with it. Thread:
+ * owner. */
+void h2_stream_head(struct h2_stream *s, bool is_end);
+
+/** Reset it; nothing happens if it is closed. @param s stream @param code error code. Thread:
+ * owner. */
+void h2_stream_reset(struct h2_stream *s, uint32_t code);
+
+/** Do what is due. @param s stream. Thread: owner. */
+void h2_stream_run_due(struct h2_stream *s);
+
+/** Put due bits. @param s stream @param bits H2_DUE_. Thread: owner. */
+void h2_stream_make_due(struct h2_stream *s, unsigned bits);
+
+/** Free an object that is in no list any more; for loop_free_later(). @param obj stream. Thread:
+ * owner. */
+void h2_stream_destroy(void *obj);
+
+/** Reads the out buffer for nghttp2. */
+ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t max, uint32_t *flags,
+                           nghttp2_data_source *source, void *user);
+
+/* fields.c */
+
+/** Fields that a list of ours adds to those of a head. */
+#define H2_EXTRA_FIELDS 6
+
+/** Longest number as text, with a NUL. */
+#define H2_NUMBER_BYTES 24
+
+/** A header list to send; its octets borrow from the head and from here. */
+struct h2_list {
+    nghttp2_nv nv[HEAD_MAX_FIELDS + H2_EXTRA_FIELDS]; /**< the list */
+    size_t n;                                         /**< entries */
+    char status[4];                                   /**< :status as text */
+    char length[H2_NUMBER_BYTES];                     /**< content-length as text */
+};
+
+/** List for a request. @param h head @param out filled. Thread: owner. */
+void h2_list_request(const struct head *h, struct h2_list *out);
+
+/** List for an answer. @param h head @param is_head_method it answers HEAD @param out filled.
+ * Thread: owner. */
+void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *out);
+
+/** Does an answer carry no body, whatever its head says? @param h head @param is_head_method it
+ * answers HEAD @return true if so. Thread: any. */
+bool h2_is_bodiless(const struct head *h, bool is_head_method);
+
+/** Begin to receive a head. @param max_head_bytes ceiling @return it, or NULL. Thread: owner. */
+struct h2_rx *h2_rx_new(size_t max_head_bytes);
+
+/** Free. @param rx it or NULL. Thread: owner. */
+void h2_rx_free(struct h2_rx *rx);
+
+/** Take one received field. @param rx head so far @param name lower-case @param value value @param
+ * max_bytes ceiling of the list @return FRUN_OK; FRUN_E_LIMIT list too large; FRUN_E_NOMEM;
+ * FRUN_E_SYNTAX two hosts that disagree. Thread: owner. */
+frun_err h2_rx_field(struct h2_rx *rx, struct span name, struct span value,
+                     size_t max_bytes) FRUN_MUST_CHECK;
+
+/** The list is complete: set framing, join cookies. @param rx head @param is_end END_STREAM came
+ * with it @param is_head_method answers HEAD @return FRUN_OK; FRUN_E_NOMEM. Thread: owner. */
+frun_err h2_rx_finish(struct h2_rx *rx, bool is_end, bool is_head_method) FRUN_MUST_CHECK;
+
+/* keepalive.c */
+
+/** Set the deadline to the next time that matters. @param h session. Thread: owner. */
+void h2_tick_arm(struct h2 *h);
+
+/** The deadline fired. @param d h2.tick. Thread: owner. */
+void h2_tick(struct deadline *d);
+
+/** A PING answer came. @param h session @param data its 8 octets. Thread: owner. */
+void h2_ping_answered(struct h2 *h, const uint8_t *data);
+
+/** A PING went out. @param h session @param data its 8 octets. Thread: owner. */
+void h2_ping_written(struct h2 *h, const uint8_t *data);
+
+/** Count a frame that costs the peer little and brings us nothing. @param h session @return false
+ * when there are too many. Thread: owner. */
+bool h2_flood_ok(struct h2 *h);
+
+#endif

@@ -1,0 +1,684 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "h2_int.h"
+
+#include "frun/http/uri.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* nghttp2 refuses to write a larger field block; asked first, the owner can answer something else.
+ */
+#define MAX_SENT_LIST_BYTES 60000
+
+static const struct call_ops call_ops;
+static const struct served_ops served_ops;
+
+/* ---- life ---- */
+
+struct h2_stream *h2_stream_new(struct h2 *h)
+{
+    struct h2_stream *s = calloc(1, sizeof(*s));
+
+    if (!s) {
+        return NULL;
+    }
+    s->h = h;
+    buf_init(&s->in, h->set.stream_window);
+    buf_init(&s->out, EXCHANGE_BUFFER_BYTES);
+    list_init(&s->due_node);
+    list_append(&h->streams, &s->node);
+    h->n_open++;
+    return s;
+}
+
+void h2_stream_destroy(void *obj)
+{
+    struct h2_stream *s = obj;
+
+    buf_done(&s->in);
+    buf_done(&s->out);
+    h2_rx_free(s->rx);
+    free(s);
+}
+
+static void free_if_over(struct h2_stream *s)
+{
+    if (!s->is_owned && s->is_closed && !list_is_empty(&s->node)) {
+        list_remove(&s->node);
+        loop_free_later(s->h->loop, h2_stream_destroy, s);
+    }
+}
+
+/* Give the peer its window back: these octets have left for the next hop, or nobody wants them. */
+static void credit(struct h2_stream *s, size_t n)
+{
+    if (n == 0 || !h2_is_open(s->h)) {
+        return;
+    }
+    if (nghttp2_session_consume(s->h->ng, s->id, n) == NGHTTP2_ERR_NOMEM) {
+        h2_break(s->h, NGHTTP2_INTERNAL_ERROR, FRUN_E_NOMEM, "out of memory");
+    }
+    h2_wake(s->h);
+}
+
+static void drop_input(struct h2_stream *s)
+{
+    size_t n = buf_len(&s->in);
+
+    buf_done(&s->in);
+    credit(s, n);
+}
+
+/* The handle is gone for its owner. What a served request has given to send still goes out. */
+static void let_go(struct h2_stream *s, bool is_output_kept)
+{
+    struct h2 *h = s->h;
+
+    assert(s->is_owned);
+    s->is_owned = false;
+    h->n_owned--;
+    s->due = 0;
+    list_remove(&s->due_node);
+    drop_input(s);
+    if (!is_output_kept) {
+        buf_done(&s->out);
+    }
+    h->is_capacity_due = true;
+    h2_wake(h);
+    free_if_over(s);
+}
+
+void h2_stream_reset(struct h2_stream *s, uint32_t code)
+{
+    if (s->is_closed || s->id == 0 || !h2_is_open(s->h)) {
+        return;
+    }
+    if (nghttp2_submit_rst_stream(s->h->ng, NGHTTP2_FLAG_NONE, s->id, code) != 0) {
+        h2_break(s->h, NGHTTP2_INTERNAL_ERROR, FRUN_E_NOMEM, "out of memory");
+    }
+    h2_wake(s->h);
+}
+
+/* Tell the owner that it failed; for a served request @p why is what it gets. */
+static void tell_failed(struct h2_stream *s, frun_err err, bool is_unprocessed, const char *why)
+{
+    void *owner;
+
+    if (s->h->set.is_client) {
+        const struct call_events *ev = s->u.call.ev;
+        struct call_failure f = {.err = err, .is_unprocessed = is_unprocessed};
+
+        owner = s->u.call.owner;
+        (void)snprintf(f.text, sizeof(f.text), "%s", why);
+        let_go(s, false);
+        ev->on_fail(owner, &f);
+    } else {
+        const struct served_events *ev = s->u.served.ev;
+
+        owner = s->u.served.owner;
+        let_go(s, false);
+        if (owner && ev) {
+            ev->on_gone(owner, err, why);
+        }
+    }
+}
+
+void h2_stream_drop(struct h2_stream *s)
+{
+    tell_failed(s, FRUN_E_CLOSED, s->h->set.is_client && !s->is_head_out,
+                "the HTTP/2 connection was closed by us");
+}
+
+static bool is_complete(const struct h2_stream *s)
+{
+    return s->h->set.is_client ? s->is_in_ended : s->is_end_out;
+}
+
+static void mark_closed(struct h2_stream *s)
+{
+    s->is_closed = true;
+    s->h->n_open--;
+    s->h->is_capacity_due = true;
+    h2_wake(s->h);
+}
+
+/* Name the reason of a stream that nghttp2 closed before it was complete. */
+static void tell_closed(struct h2_stream *s, uint32_t code)
+{
+    bool is_refused = code == NGHTTP2_REFUSED_STREAM && !s->is_head_in;
+    char text[96];
+
+    if (!s->h->set.is_client) {
+        tell_failed(s, s->is_reset_by_peer ? FRUN_E_CLOSED : FRUN_E_SYNTAX, false,
+                    s->is_reset_by_peer ? "the peer reset the stream"
+                                        : "the request broke the rules of HTTP/2");
+    } else if (is_refused || !s->is_head_out) {
+        tell_failed(s, FRUN_E_CLOSED, true, "the HTTP/2 peer refused the request");
+    } else if (s->is_limit) {
+        tell_failed(s, FRUN_E_LIMIT, false, "the head of the answer is too large");
+    } else if (s->is_reset_by_peer) {
+        (void)snprintf(text, sizeof(text), "the HTTP/2 peer reset the request (%s)",
+                       nghttp2_http2_strerror(code));
+        tell_failed(s, FRUN_E_CLOSED, false, text);
+    } else {
+        tell_failed(s, FRUN_E_SYNTAX, false, "the answer broke the rules of HTTP/2");
+    }
+}
+
+void h2_stream_closed(struct h2_stream *s, uint32_t code)
+{
+    if (s->is_closed) {
+        return;
+    }
+    mark_closed(s);
+    if (s->is_owned && !is_complete(s)) {
+        tell_closed(s, code);
+    }
+    free_if_over(s);
+}
+
+void h2_stream_lost(struct h2_stream *s, frun_err err, const char *why)
+{
+    if (!s->is_closed) {
+        mark_closed(s);
+    }
+    if (s->is_owned && !(s->h->set.is_client && s->is_in_ended)) {
+        tell_failed(s, err, s->h->set.is_client && !s->is_head_out, why);
+    }
+    free_if_over(s);
+}
+
+/* ---- octets in ---- */
+
+void h2_stream_make_due(struct h2_stream *s, unsigned bits)
+{
+    if (!s->is_owned) {
+        return;
+    }
+    s->due |= bits;
+    if (list_is_empty(&s->due_node)) {
+        list_append(&s->h->due, &s->due_node);
+    }
+    h2_wake(s->h);
+}
+
+static size_t call_on_body(struct h2_stream *s, struct span data)
+{
+    size_t n;
+
+    s->is_offering = true;
+    n = s->h->set.is_client ? s->u.call.ev->on_body(s->u.call.owner, data)
+                            : s->u.served.ev->on_body(s->u.served.owner, data);
+    s->is_offering = false;
+    assert(n <= data.n);
+    return n;
+}
+
+/* Everything was taken: is this the end of the body? */
+static void tell_end(struct h2_stream *s)
+{
+    void *owner;
+
+    if (!s->is_owned || !s->is_accepted || !s->is_in_ended || buf_len(&s->in) > 0) {
+        return;
+    }
+    if (!s->h->set.is_client) {
+        if (!s->is_end_told) {
+            s->is_end_told = true;
+            s->u.served.ev->on_body_end(s->u.served.owner);
+        }
+        return;
+    }
+    if (!s->is_end_out) {
+        /* The answer is there; the rest of the request is not wanted any more. */
+        h2_stream_reset(s, NGHTTP2_CANCEL);
+    }
+    owner = s->u.call.owner;
+    {
+        const struct call_events *ev = s->u.call.ev;
+
+        let_go(s, false);
+        ev->on_end(owner);
+    }
+}
+
+static void offer(struct h2_stream *s)
+{
+    size_t taken;
+
+    if (!s->is_owned || !s->is_accepted) {
+        return;
+    }
+    if (buf_len(&s->in) > 0) {
+        taken = call_on_body(s, buf_span(&s->in));
+        if (!s->is_owned) {
+            return;
+        }
+        buf_consume(&s->in, taken);
+        buf_trim(&s->in);
+        credit(s, taken);
+    }
+    tell_end(s);
+}
+
+void h2_stream_data(struct h2_stream *s, struct span data)
+{
+    size_t taken = 0;
+
+    if (s->is_owned && s->is_accepted && buf_len(&s->in) == 0) {
+        taken = call_on_body(s, data);
+    }
+    if (!s->is_owned) {
+        credit(s, data.n);
+        return;
+    }
+    credit(s, taken);
+    if (taken < data.n && buf_put(&s->in, span_skip(data, taken)) != FRUN_OK) {
+        credit(s, data.n - taken);
+        h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+        tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
+    }
+}
+
+void h2_stream_in_end(struct h2_stream *s)
+{
+    s->is_in_ended = true;
+    tell_end(s);
+}
+
+void h2_stream_run_due(struct h2_stream *s)
+{
+    unsigned due = s->due;
+
+    s->due = 0;
+    if (due & H2_DUE_FAIL) {
+        h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+        tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
+        return;
+    }
+    if ((due & H2_DUE_ROOM) && s->is_owned && s->is_short) {
+        s->is_short = false;
+        if (s->h->set.is_client) {
+            s->u.call.ev->on_room(s->u.call.owner);
+        } else {
+            s->u.served.ev->on_room(s->u.served.owner);
+        }
+    }
+    if (due & H2_DUE_OFFER) {
+        offer(s);
+    }
+}
+
+/* ---- heads in ---- */
+
+frun_err h2_stream_head_begin(struct h2_stream *s)
+{
+    if (s->is_head_in) {
+        return FRUN_OK;
+    }
+    h2_rx_free(s->rx);
+    s->rx = h2_rx_new(s->h->set.max_head_bytes);
+    return s->rx ? FRUN_OK : FRUN_E_NOMEM;
+}
+
+frun_err h2_stream_field(struct h2_stream *s, struct span name, struct span value)
+{
+    frun_err err;
+
+    if (!s->rx || s->rx->refuse) {
+        return FRUN_OK;
+    }
+    err = h2_rx_field(s->rx, name, value, s->h->set.max_head_bytes);
+    if (!s->h->set.is_client && (err == FRUN_E_LIMIT || err == FRUN_E_SYNTAX)) {
+        s->rx->refuse = err == FRUN_E_LIMIT ? 431 : 400;
+        return FRUN_OK;
+    }
+    s->is_limit = s->is_limit || err == FRUN_E_LIMIT;
+    return err;
+}
+
+/* Answer a request that no owner gets to see. */
+static void refuse(struct h2_stream *s, unsigned status)
+{
+    struct head h = {.status = status, .body = HEAD_BODY_NONE};
+    struct h2_list list;
+
+    h2_list_answer(&h, false, &list);
+    s->is_head_out = true;
+    s->is_bodiless = true;
+    if (nghttp2_submit_response(s->h->ng, s->id, list.nv, list.n, NULL) != 0) {
+        h2_stream_reset(s, NGHTTP2_REFUSED_STREAM);
+    }
+    h2_wake(s->h);
+}
+
+/* What a request must fulfil beyond nghttp2's checks; 0 or the status that refuses it. */
+static unsigned check_request(const struct h2_rx *rx)
+{
+    const struct head *h = &rx->head;
+
+    if (rx->refuse) {
+        return rx->refuse;
+    }
+    if (span_eq(h->method, SPAN_LIT("CONNECT"))) {
+        return 501;
+    }
+    if (!head_is_token(h->method) || h->target.n == 0 ||
+        !uri_is_authority(h->authority, NULL, NULL)) {
+        return 400;
+    }
+    return 0;
+}
+
+static void deliver_request(struct h2_stream *s, struct h2_rx *rx, bool is_end)
+{
+    unsigned status = check_request(rx);
+
+    s->is_head_in = true;
+    s->is_in_ended = is_end;
+    if (!status && h2_rx_finish(rx, is_end, false) != FRUN_OK) {
+        status = 503;
+    }
+    if (status) {
+        refuse(s, status);
+        return;
+    }
+    s->is_continue_due = rx->head.wants_continue;
+    s->is_head_method = span_eq(rx->head.method, SPAN_LIT("HEAD"));
+    s->u.served = (struct served){.ops = &served_ops};
+    s->is_owned = true;
+    s->h->n_owned++;
+    s->h->ev->on_request(s->h->ctx, &s->u.served, &rx->head);
+    if (s->is_owned && !s->u.served.owner) {
+        h2_stream_reset(s, NGHTTP2_REFUSED_STREAM);
+        let_go(s, false);
+    }
+}
+
+static void deliver_answer(struct h2_stream *s, struct h2_rx *rx, bool is_end)
+{
+    if (rx->head.status < 200 || !s->is_owned) {
+        return;
+    }
+    s->is_head_in = true;
+    if (h2_rx_finish(rx, is_end, s->is_head_method) != FRUN_OK) {
+        h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+        tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
+        return;
+    }
+    s->is_accepted = true;
+    s->u.call.ev->on_head(s->u.call.owner, &rx->head);
+}
+
+void h2_stream_head(struct h2_stream *s, bool is_end)
+{
+    struct h2_rx *rx = s->rx;
+
+    s->rx = NULL;
+    if (rx && s->h->set.is_client) {
+        deliver_answer(s, rx, is_end);
+    } else if (rx) {
+        deliver_request(s, rx, is_end);
+    }
+    h2_rx_free(rx);
+    if (is_end && (s->h->set.is_client || !rx)) {
+        h2_stream_in_end(s);
+    }
+}
+
+/* ---- octets out ---- */
+
+ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t max, uint32_t *flags,
+                           nghttp2_data_source *source, void *user)
+{
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
+    size_t n;
+
+    (void)source;
+    (void)user;
+    if (!s || (!s->is_owned && !s->is_out_ended)) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    n = buf_len(&s->out) < max ? buf_len(&s->out) : max;
+    if (n > 0) {
+        memcpy(p, buf_span(&s->out).p, n);
+        buf_consume(&s->out, n);
+    }
+    if (s->is_short && buf_len(&s->out) <= EXCHANGE_BUFFER_BYTES / 2) {
+        h2_stream_make_due(s, H2_DUE_ROOM);
+    }
+    if (buf_len(&s->out) == 0) {
+        buf_trim(&s->out);
+        if (s->is_out_ended) {
+            *flags |= NGHTTP2_DATA_FLAG_EOF;
+        } else if (n == 0) {
+            return NGHTTP2_ERR_DEFERRED;
+        }
+    }
+    return (ssize_t)n;
+}
+
+/* Take what there is room for. */
+static size_t put_out(struct h2_stream *s, struct span data, bool is_last)
+{
+    size_t room = buf_room(&s->out);
+    size_t n = data.n < room ? data.n : room;
+
+    if (n > 0 && buf_put(&s->out, span_head(data, n)) != FRUN_OK) {
+        h2_stream_make_due(s, H2_DUE_FAIL);
+        return 0;
+    }
+    if (n < data.n) {
+        s->is_short = true;
+    } else if (is_last) {
+        s->is_out_ended = true;
+    }
+    if (h2_is_open(s->h) && s->id != 0) {
+        /* Refused unless nghttp2 had found nothing to send: then it will look by itself. */
+        (void)nghttp2_session_resume_data(s->h->ng, s->id);
+    }
+    h2_wake(s->h);
+    return n;
+}
+
+void h2_stream_out_end(struct h2_stream *s)
+{
+    s->is_end_out = true;
+    if (!s->h->set.is_client && !s->is_owned && !s->is_in_ended) {
+        /* The answer is complete: the peer may stop sending its body. Source: RFC 9113 8.1. */
+        h2_stream_reset(s, NGHTTP2_NO_ERROR);
+    }
+}
+
+static bool is_list_sendable(const struct h2 *h, const struct h2_list *list)
+{
+    size_t bytes = 0;
+    uint32_t max =
+        nghttp2_session_get_remote_settings(h->ng, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+
+    for (size_t i = 0; i < list->n; i++) {
+        bytes += list->nv[i].namelen + list->nv[i].valuelen + 32;
+    }
+    return bytes <= max && bytes <= MAX_SENT_LIST_BYTES;
+}
+
+/* ---- operations of a call ---- */
+
+static struct h2_stream *of_call(struct call *c)
+{
+    return list_entry(c, struct h2_stream, u.call);
+}
+
+static size_t call_send(struct call *c, struct span data, bool is_last)
+{
+    struct h2_stream *s = of_call(c);
+
+    if (s->is_bodiless || s->is_out_ended || s->is_closed) {
+        return data.n;
+    }
+    return put_out(s, data, is_last);
+}
+
+static void call_resume(struct call *c)
+{
+    h2_stream_make_due(of_call(c), H2_DUE_OFFER);
+}
+
+static void call_cancel(struct call *c)
+{
+    struct h2_stream *s = of_call(c);
+
+    h2_stream_reset(s, NGHTTP2_CANCEL);
+    let_go(s, false);
+}
+
+static const struct call_ops call_ops = {
+    .send = call_send,
+    .resume = call_resume,
+    .cancel = call_cancel,
+};
+
+/* Undo h2_stream_new() for a request that was never submitted. */
+static frun_err forget(struct h2_stream *s, frun_err err)
+{
+    list_remove(&s->node);
+    s->h->n_open--;
+    h2_stream_destroy(s);
+    return err;
+}
+
+frun_err h2_call(struct h2 *h, const struct head *req, const struct call_events *ev, void *owner,
+                 struct call **out)
+{
+    nghttp2_data_provider body = {.read_callback = h2_stream_read_out};
+    struct h2_list list;
+    struct h2_stream *s;
+
+    if (!h2_is_open(h) || h->is_draining || h->is_stopped || !h->set.is_client) {
+        return FRUN_E_CLOSED;
+    }
+    h2_list_request(req, &list);
+    if (!h2_may_call(h) || !is_list_sendable(h, &list)) {
+        return FRUN_E_LIMIT;
+    }
+    s = h2_stream_new(h);
+    if (!s) {
+        return FRUN_E_NOMEM;
+    }
+    s->is_bodiless = req->body == HEAD_BODY_NONE;
+    s->is_head_method = span_eq(req->method, SPAN_LIT("HEAD"));
+    s->id = nghttp2_submit_request(h->ng, NULL, list.nv, list.n, s->is_bodiless ? NULL : &body, s);
+    if (s->id < 0) {
+        int rv = s->id;
+
+        if (rv == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
+            h2_mark_draining(h);
+        }
+        return forget(s, rv == NGHTTP2_ERR_NOMEM ? FRUN_E_NOMEM : FRUN_E_CLOSED);
+    }
+    s->u.call = (struct call){.ops = &call_ops, .ev = ev, .owner = owner};
+    s->is_owned = true;
+    h->n_owned++;
+    h2_wake(h);
+    *out = &s->u.call;
+    return FRUN_OK;
+}
+
+/* ---- operations of a served request ---- */
+
+static struct h2_stream *of_served(struct served *v)
+{
+    return list_entry(v, struct h2_stream, u.served);
+}
+
+static void served_accept_body(struct served *v)
+{
+    struct h2_stream *s = of_served(v);
+    struct head h = {.status = 100};
+    struct h2_list list;
+
+    if (s->is_accepted) {
+        return;
+    }
+    s->is_accepted = true;
+    if (s->is_continue_due && !s->is_head_out && !s->is_in_ended && buf_len(&s->in) == 0 &&
+        !s->is_closed && h2_is_open(s->h)) {
+        h2_list_answer(&h, false, &list);
+        if (nghttp2_submit_headers(s->h->ng, NGHTTP2_FLAG_NONE, s->id, NULL, list.nv, list.n,
+                                   NULL) != 0) {
+            h2_stream_make_due(s, H2_DUE_FAIL);
+        }
+    }
+    s->is_continue_due = false;
+    h2_stream_make_due(s, H2_DUE_OFFER);
+}
+
+static frun_err served_send_head(struct served *v, const struct head *h)
+{
+    struct h2_stream *s = of_served(v);
+    nghttp2_data_provider body = {.read_callback = h2_stream_read_out};
+    struct h2_list list;
+    bool is_bodiless = h2_is_bodiless(h, s->is_head_method);
+
+    assert(!s->is_head_out && h->status >= 200);
+    if (!h2_is_open(s->h) || s->is_closed) {
+        /* on_gone is on its way. */
+        s->is_head_out = true;
+        return FRUN_OK;
+    }
+    h2_list_answer(h, s->is_head_method, &list);
+    if (!is_list_sendable(s->h, &list)) {
+        return FRUN_E_LIMIT;
+    }
+    if (nghttp2_submit_response(s->h->ng, s->id, list.nv, list.n, is_bodiless ? NULL : &body) !=
+        0) {
+        return FRUN_E_NOMEM;
+    }
+    s->is_bodiless = is_bodiless;
+    s->is_head_out = true;
+    h2_wake(s->h);
+    return FRUN_OK;
+}
+
+static size_t served_send_body(struct served *v, struct span data, bool is_last)
+{
+    struct h2_stream *s = of_served(v);
+    size_t n = data.n;
+
+    assert(s->is_head_out);
+    if (s->is_bodiless) {
+        s->is_out_ended = is_last;
+    } else {
+        n = put_out(s, data, is_last);
+    }
+    if (s->is_out_ended) {
+        let_go(s, true);
+        if (s->is_end_out) {
+            h2_stream_out_end(s);
+        }
+    }
+    return n;
+}
+
+static void served_resume(struct served *v)
+{
+    h2_stream_make_due(of_served(v), H2_DUE_OFFER);
+}
+
+static void served_abandon(struct served *v)
+{
+    struct h2_stream *s = of_served(v);
+
+    h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+    let_go(s, false);
+}
+
+static const struct served_ops served_ops = {
+    .accept_body = served_accept_body,
+    .send_head = served_send_head,
+    .send_body = served_send_body,
+    .resume = served_resume,
+    .abandon = served_abandon,
+};
