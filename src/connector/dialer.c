@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Milliseconds until a dial that shall be "at once". */
-enum { AT_ONCE_MS = 1 };
-
 /** Octets of a reason for the log. */
 #define WHY_BYTES 256
 
@@ -22,6 +19,7 @@ struct dialer {
     enum dialer_state state;        /**< where it is */
     struct backoff backoff;         /**< when next */
     struct deadline timer;          /**< waiting: next dial; greeting: its ceiling */
+    struct later at_once;           /**< waiting: a dial that waits for nothing */
     struct dial *dial;              /**< dialling only */
     struct stream *stream;          /**< greeting only */
     struct buf answer;              /**< greeting only: what the gateway said so far */
@@ -52,6 +50,7 @@ static void set_state(struct dialer *d, enum dialer_state to)
     assert(may_follow[d->state][to]);
     log_debug(d->scope, "%s -> %s", state_names[d->state], state_names[to]);
     deadline_clear(&d->timer);
+    later_cancel(&d->at_once);
     d->state = to;
 }
 
@@ -103,7 +102,7 @@ static void fail(struct dialer *d, const char *why, unsigned retry_after_s)
     drop_connection(d);
     set_state(d, DIALER_WAITING);
     uint64_t wait_ms = backoff_next(&d->backoff, (uint64_t)retry_after_s * 1000);
-    deadline_set(d->set.loop, &d->timer, wait_ms ? wait_ms : AT_ONCE_MS);
+    deadline_set(d->set.loop, &d->timer, wait_ms ? wait_ms : 1);
     say_failure(d, why, wait_ms);
     d->ev->on_lost(d->ctx, d);
 }
@@ -274,7 +273,7 @@ static void greet(struct dialer *d)
         fail(d, text, 0);
         return;
     }
-    deadline_set(d->set.loop, &d->timer, DIALER_GREETING_MS);
+    deadline_set(d->set.loop, &d->timer, d->set.greeting_ms);
     stream_read_on(d->stream, true);
 }
 
@@ -312,6 +311,11 @@ static void on_timer(struct deadline *t)
     }
 }
 
+static void on_at_once(struct later *x)
+{
+    start_dial(list_entry(x, struct dialer, at_once));
+}
+
 frun_err dialer_new(const struct dialer_settings *s, const struct dialer *before,
                     const struct dialer_events *ev, void *ctx, struct dialer **out)
 {
@@ -324,17 +328,18 @@ frun_err dialer_new(const struct dialer_settings *s, const struct dialer *before
     d->ctx = ctx;
     d->state = DIALER_WAITING;
     deadline_init(&d->timer, on_timer);
+    later_init(&d->at_once, on_at_once);
     backoff_init(&d->backoff, s->retry_min_ms, s->retry_max_ms);
     (void)snprintf(d->scope, sizeof(d->scope), "tunnel %s #%u", s->label, ++s->news->serial_no);
-    uint64_t wait_ms = AT_ONCE_MS;
     if (before) {
         d->backoff = before->backoff;
-        /* A gateway that drains what has just opened would be dialled in a tight circle. */
-        if (loop_now_ms(s->loop) - before->opened_ms < DIALER_SHORT_LIFE_MS) {
-            wait_ms = backoff_next(&d->backoff, 0);
-        }
     }
-    deadline_set(s->loop, &d->timer, wait_ms);
+    if (before && loop_now_ms(s->loop) - before->opened_ms < DIALER_SHORT_LIFE_MS) {
+        /* A gateway that drains what has just opened would be dialled in a tight circle. */
+        deadline_set(s->loop, &d->timer, backoff_next(&d->backoff, 0));
+    } else {
+        later_arm(s->loop, &d->at_once);
+    }
     *out = d;
     return FRUN_OK;
 }
@@ -346,6 +351,7 @@ void dialer_free(struct dialer *d)
     }
     drop_connection(d);
     deadline_clear(&d->timer);
+    later_cancel(&d->at_once);
     if (d->state != DIALER_ENDED) {
         set_state(d, DIALER_ENDED);
     }

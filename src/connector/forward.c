@@ -50,7 +50,8 @@ struct forward {
     struct relay relay;          /**< bodies */
     struct access_result access; /**< decision */
     struct span method;          /**< as received */
-    struct span request_id;      /**< for the log, may be absent */
+    struct span request_id;      /**< the gateway's, may be absent */
+    struct span log_id;          /**< the same for the log, "-" if absent */
     struct span rest;            /**< refusing: what of our text has not been taken */
     unsigned repeats;            /**< how often it was sent again */
     bool is_repeatable;          /**< may be sent again though it may have been processed */
@@ -197,7 +198,7 @@ static void refuse_failed(struct forward *f, const struct call_failure *x)
     char line[DETAIL_BYTES];
     (void)snprintf(line, sizeof(line), "%s (%s)%s", why.words, x->text, remedy);
     backends_failed(f->env->backends, f->access.index, line);
-    log_debug(f->scope, "request %.*s: %s, answered %u", SPAN_FMT(f->request_id), line, why.status);
+    log_debug(f->scope, "request %.*s: %s, answered %u", SPAN_FMT(f->log_id), line, why.status);
     refuse(f, &why, detail);
 }
 
@@ -212,11 +213,10 @@ static void audit(const struct forward *f)
     access_text(&f->access, text);
     if (is_denied) {
         log_warning(f->scope, "access denied: %.*s, request %.*s: %s; answered 403",
-                    SPAN_FMT(f->method), SPAN_FMT(f->request_id), text);
+                    SPAN_FMT(f->method), SPAN_FMT(f->log_id), text);
     } else {
         log_info(f->scope, "access allowed: %.*s, request %.*s: %s by [resource %s]",
-                 SPAN_FMT(f->method), SPAN_FMT(f->request_id), text,
-                 f->access.resource->place.name);
+                 SPAN_FMT(f->method), SPAN_FMT(f->log_id), text, f->access.resource->place.name);
     }
 }
 
@@ -252,7 +252,7 @@ static void on_call_head(void *owner, const struct head *h)
     err = f->in->ops->send_head(f->in, &out);
     if (err) {
         log_warning(f->scope, "request %.*s: the answer's head cannot be sent: %s; reset",
-                    SPAN_FMT(f->request_id), err_text(err));
+                    SPAN_FMT(f->log_id), err_text(err));
         abandon(f);
         return;
     }
@@ -292,7 +292,7 @@ static void on_call_fail(void *owner, const struct call_failure *x)
     }
     if (may_repeat(f, x)) {
         f->repeats++;
-        log_debug(f->scope, "request %.*s: %s; sent again", SPAN_FMT(f->request_id), x->text);
+        log_debug(f->scope, "request %.*s: %s; sent again", SPAN_FMT(f->log_id), x->text);
         if (!open_call(f)) {
             relay_attach(&f->relay, f->call);
             return;
@@ -331,7 +331,7 @@ static void on_served_room(void *owner)
 static void on_served_gone(void *owner, frun_err err, const char *why)
 {
     struct forward *f = owner;
-    log_debug(f->scope, "request %.*s: gone: %s (%s)", SPAN_FMT(f->request_id), why, err_text(err));
+    log_debug(f->scope, "request %.*s: gone: %s (%s)", SPAN_FMT(f->log_id), why, err_text(err));
     cancel_call(f);
     set_state(f, FORWARD_GONE);
 }
@@ -368,8 +368,12 @@ static frun_err keep_facts(struct forward *f, const struct head *h)
     const struct field *id = head_find(h, SPAN_LIT("X-Request-ID"));
     struct span sane = id ? sane_id(id->value) : (struct span){0};
     f->is_repeatable = rewrite_is_repeatable(h);
+    f->log_id = SPAN_LIT("-");
     if (sane.p && arena_copy(&f->arena, sane, &f->request_id)) {
         return FRUN_E_NOMEM;
+    }
+    if (sane.p) {
+        f->log_id = f->request_id;
     }
     return arena_copy(&f->arena, h->method, &f->method);
 }

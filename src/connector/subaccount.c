@@ -239,6 +239,7 @@ static frun_err open_site(struct subaccount *a, struct site *s, const char *addr
     s->set.news = &s->news;
     s->set.retry_min_ms = c->retry_min_ms;
     s->set.retry_max_ms = c->retry_max_ms;
+    s->set.greeting_ms = DIALER_GREETING_MS;
     s->set.h2 = (struct h2_settings){
         .max_streams = (uint32_t)c->max_streams,
         .stream_window =

@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -140,7 +141,7 @@ static void link_readable(void *ctx)
     struct head_fault fault;
     char part[4096];
     size_t n = 0;
-    frun_err err;
+    frun_err err = FRUN_E_AGAIN;
     while (k->stream && !(err = stream_read(k->stream, part, sizeof(part), &n))) {
         if (k->in.max == 0) {
             continue; /* greeting was read; what follows is of no interest */
@@ -150,6 +151,7 @@ static void link_readable(void *ctx)
             link_greeting(k, n);
             buf_done(&k->in);
             k->in.max = 0;
+            return;
         }
     }
     if (k->stream && err != FRUN_E_AGAIN) {
@@ -270,8 +272,8 @@ static void call_head(void *owner, const struct head *h)
     const struct field *f = head_find(h, SPAN_LIT(PTTH_ORIGIN_FIELD));
     (void)owner;
     gw.status = h->status;
-    (void)snprintf(gw.origin, sizeof(gw.origin), "%.*s",
-                   f ? SPAN_FMT(f->value) : SPAN_FMT(SPAN_LIT("")));
+    struct span origin = f ? f->value : SPAN_LIT("");
+    (void)snprintf(gw.origin, sizeof(gw.origin), "%.*s", SPAN_FMT(origin));
 }
 
 static size_t call_body(void *owner, struct span data)

@@ -74,6 +74,7 @@ struct dialer_settings {
     struct h2_settings h2;     /**< ceilings of the session */
     uint64_t retry_min_ms;     /**< back-off begins here */
     uint64_t retry_max_ms;     /**< and ends here */
+    uint64_t greeting_ms;      /**< ceiling of the greeting, 1.. */
     struct dialer_news *news;  /**< shared by the tunnels of one gateway */
 };
 
