@@ -107,17 +107,17 @@ hash=$("$bin/frunctl" passwd <secrets/pusher)
 
 cat >frunproxy.ini <<END
 [gateway]
-public_url  = https://push.example.com:$port
+public_url  = https://127.0.0.1:$port
 listen      = 127.0.0.1:$port
-certificate = tls/push.example.com.pem
-private_key = tls/push.example.com.key
+certificate = tls/gateway.pem
+private_key = tls/gateway.key
 workers     = auto
 include     = endpoints.d/*.ini
 
 [tunnel]
 listen      = 127.0.0.1:$tunnel_port
-certificate = tls/push.example.com.pem
-private_key = tls/push.example.com.key
+certificate = tls/gateway.pem
+private_key = tls/gateway.key
 client_ca   = tls/ca.pem
 
 [connector DC1-A]
@@ -236,13 +236,9 @@ start frunsim "$bin/frunsim" --listen "127.0.0.1:$sim_port" --certificate tls/fr
 start frunproxyd "$bin/frunproxyd" --config frunproxy.ini
 start frunconnector "$bin/frunconnector" --config frunconnector.ini
 
-gateway() {
-    curl -sS --cacert tls/ca.pem --resolve "push.example.com:$port:127.0.0.1" "$@"
-}
-
 tries=0
-until [ "$(gateway -o /dev/null -w '%{http_code}' "https://push.example.com:$port/sap/bc/ping" \
-    2>/dev/null)" = 200 ]; do
+until [ "$(curl -s --cacert tls/ca.pem -o /dev/null -w '%{http_code}' \
+    "https://127.0.0.1:$port/sap/bc/ping")" = 200 ]; do
     alive
     tries=$((tries + 1))
     if [ $tries -gt 150 ]; then
@@ -257,13 +253,13 @@ echo "the gateway is healthy: its tunnel to the connector stands"
 # ---- push, and look at both ends
 
 say "Pushing OTLP metrics as s4-acme to endpoint ACME_PROD"
-"$bin/frunctl" push --config frunproxy.ini --endpoint ACME_PROD --user s4push \
-    --password-file secrets/pusher --ca tls/ca.pem --connect "127.0.0.1:$port" \
-    --file metrics.json
+root_url=$("$bin/frunctl" endpoint root-url --config frunproxy.ini ACME_PROD)
+echo "root URL that the pusher was given: $root_url"
+"$bin/frunctl" push --url "$root_url/sap/frun/ngdci" --user s4push \
+    --password-file secrets/pusher --ca tls/ca.pem --file metrics.json
 
 say "What Focused Run received"
-curl -sS --cacert tls/ca.pem --resolve "frun.corp:$sim_port:127.0.0.1" \
-    "https://frun.corp:$sim_port/_sim/received?form=text" |
+curl -sS --cacert tls/ca.pem "https://127.0.0.1:$sim_port/_sim/received?form=text" |
     while IFS= read -r line; do
         case $line in
         Host:*) note="replaced: the virtual host" ;;
@@ -291,15 +287,14 @@ fi
 
 say "Try it by hand (in another terminal)"
 cat <<END
-  curl --cacert $dir/tls/ca.pem --resolve push.example.com:$port:127.0.0.1 \\
-      -u "s4push:\$(cat $dir/secrets/pusher)" -H 'Content-Type: application/json' \\
-      --data-binary @$dir/metrics.json \\
-      https://push.example.com:$port/ACME_PROD/sap/frun/ngdci
+  curl --cacert $dir/tls/ca.pem -u "s4push:\$(cat $dir/secrets/pusher)" \\
+      -H 'Content-Type: application/json' --data-binary @$dir/metrics.json \\
+      $root_url/sap/frun/ngdci
 
   a forged fence is dropped:    add  -H 'X-Admin-Request-Parameter: globex'
   a foreign path is refused:    .../ACME_PROD/sap/opu/odata
   what Focused Run got so far:  curl --cacert $dir/tls/ca.pem \\
-      --resolve frun.corp:$sim_port:127.0.0.1 'https://frun.corp:$sim_port/_sim/received?form=text'
+      'https://127.0.0.1:$sim_port/_sim/received?form=text'
   a Focused Run that fails:     .../ACME_PROD/sap/frun/ngdci?_sim=status:503
   logs:                         $dir/*.log
 

@@ -51,10 +51,10 @@ def test_pki_serves_the_whole_chain(make_chain, tmp_path):
             assert os.stat(folder / name).st_mode & 0o077 == 0, name
     f = str(folder)
     chain = make_chain(start=False, gateway={
-        "gateway": {"certificate": f + "/push.example.com.pem",
-                    "private_key": f + "/push.example.com.key"},
-        "tunnel": {"certificate": f + "/push.example.com.pem",
-                   "private_key": f + "/push.example.com.key", "client_ca": f + "/ca.pem"}},
+        "gateway": {"certificate": f + "/gateway.pem",
+                    "private_key": f + "/gateway.key"},
+        "tunnel": {"certificate": f + "/gateway.pem",
+                   "private_key": f + "/gateway.key", "client_ca": f + "/ca.pem"}},
         connector={"connector": {"certificate": f + "/dc1-a.pem",
                                  "private_key": f + "/dc1-a.key"},
                    "subaccount provider": {"gateway_ca": f + "/ca.pem"},
