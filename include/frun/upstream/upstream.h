@@ -30,11 +30,11 @@ struct upstream;
 /** What a pool is told. */
 struct upstream_settings {
     struct dial_target target;    /**< where; its texts must outlive the pool */
-    uint64_t response_timeout_ms; /**< request completely sent to head of the answer */
-    uint64_t body_timeout_ms;     /**< between two reads or writes of a body; does not run while the
-                                     owner holds it back */
-    uint64_t keepalive_ms;        /**< idle connection */
-    size_t max_idle;              /**< idle connections kept, 0.. */
+    uint64_t response_timeout_ms; /**< request completely sent to head of the answer, 1.. */
+    uint64_t body_timeout_ms; /**< between two reads or writes of a body, 1..; does not run while
+                                 the owner holds it back */
+    uint64_t keepalive_ms;    /**< idle connection, 1.. */
+    size_t max_idle;          /**< idle connections kept, 0.. */
     size_t max_connections; /**< connections at all, 1..; above it a call fails with FRUN_E_LIMIT */
     struct head_limits limits; /**< of an answer's head */
 };
@@ -53,11 +53,12 @@ void upstream_free(struct upstream *u);
  * Open a call.
  *
  * @param u        pool
- * @param req      head to send; written out before the return
+ * @param req      head to send; written out before the return; body NONE, LENGTH or CHUNKED
  * @param ev       events of the call; none comes from within this function
  * @param owner    for them
  * @param out      the call
- * @return FRUN_OK; FRUN_E_LIMIT too many connections; FRUN_E_NOMEM
+ * @return FRUN_OK; FRUN_E_LIMIT too many connections, a head above 64 KiB, or the resolver's queue
+ * is full; FRUN_E_NOMEM; FRUN_E_CLOSED the pool is being freed
  * Thread: owner.
  */
 frun_err upstream_call(struct upstream *u, const struct head *req, const struct call_events *ev,
