@@ -1,0 +1,53 @@
+/**
+ * What frunctl's commands share: each command is one function, and the small helpers around them.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_BIN_CTL_H
+#define FRUN_BIN_CTL_H
+
+#include "frun/base/err.h"
+#include "frun/base/secret.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct conf_row;
+
+/* A command: argv[0] is its last word, options follow; the result is the exit status. */
+int ctl_config_check(int argc, char **argv);
+int ctl_config_keys(int argc, char **argv);
+int ctl_config_sample(int argc, char **argv);
+int ctl_config_manual(int argc, char **argv);
+int ctl_endpoint_list(int argc, char **argv);
+int ctl_endpoint_root_url(int argc, char **argv);
+int ctl_passwd(int argc, char **argv);
+int ctl_pki_init(int argc, char **argv);
+int ctl_pki_gateway(int argc, char **argv);
+int ctl_pki_connector(int argc, char **argv);
+int ctl_pki_server(int argc, char **argv);
+int ctl_push(int argc, char **argv);
+
+/* Print "frunctl: ..." and return EX_USAGE: the arguments make no sense. */
+int ctl_misuse(const char *fmt, ...) FRUN_PRINTF(1, 2);
+
+/* Print "frunctl: ..." and return EXIT_FAILURE: the arguments make sense, the rest did not. */
+int ctl_fail(const char *fmt, ...) FRUN_PRINTF(1, 2);
+
+/* Read a password: from the terminal without echo (twice if asked), else one line of stdin. The
+ * caller frees it. FRUN_E_SYNTAX: empty or the two differ; reported already. */
+frun_err ctl_password(const char *prompt, bool is_twice, struct secret **out) FRUN_MUST_CHECK;
+
+/* A row's type in words. */
+const char *ctl_row_type(const struct conf_row *row);
+
+/* Limits or choices of a row in words; choices stand apart by "|", or by ", " in a table. */
+void ctl_row_range(const struct conf_row *row, bool is_table, char *out, size_t room);
+
+/* OTLP metrics as S/4HANA Cloud sends them for health monitoring; free() the text. NULL: no memory.
+ */
+char *ctl_payload_sample(void);
+
+/* Read a whole file; free() it. NULL: reported. */
+char *ctl_payload_file(const char *path, size_t *n);
+
+#endif

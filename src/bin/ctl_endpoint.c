@@ -1,0 +1,127 @@
+/**
+ * frunctl endpoint: what the managed services are given.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/conf/gateway.h"
+
+#include "ctl.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+/* --config FILE and at most one word beside it. */
+static int parse(int argc, char **argv, const char **config, const char **word)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (c != 'c') {
+            return EX_USAGE;
+        }
+        *config = optarg;
+    }
+    if (!*config) {
+        return ctl_misuse("--config FILE is missing");
+    }
+    if (optind < argc && word) {
+        *word = argv[optind++];
+    }
+    return optind < argc ? ctl_misuse("'%s' is one argument too many", argv[optind]) : 0;
+}
+
+static int load(const char *path, struct conf_gw **c)
+{
+    frun_err err = conf_gw_load(path, stderr, c);
+    if (err == FRUN_E_SYNTAX) {
+        return EX_CONFIG;
+    }
+    return err ? ctl_fail("%s", err_text(err)) : 0;
+}
+
+/* Width of the widest of five columns' texts so far. */
+static void widen(size_t *widths, const char *const *cells)
+{
+    for (size_t i = 0; i < 4; i++) {
+        size_t n = strlen(cells[i]);
+        widths[i] = n > widths[i] ? n : widths[i];
+    }
+}
+
+static void cells_of(const struct conf_endpoint *e, const char *cells[5])
+{
+    cells[0] = e->place.name;
+    cells[1] = e->customer_network;
+    cells[2] = e->system_name;
+    cells[3] = e->route == CONF_ROUTE_DIRECT ? "direct" : "tunnel";
+    cells[4] = e->root_url;
+}
+
+static void print_row(const size_t *widths, const char *const *cells)
+{
+    for (size_t i = 0; i < 4; i++) {
+        (void)printf("%-*s  ", (int)widths[i], cells[i]);
+    }
+    (void)puts(cells[4]);
+}
+
+int ctl_endpoint_list(int argc, char **argv)
+{
+    static const char *const heads[] = {"NAME", "CUSTOMER NETWORK", "SYSTEM", "ROUTE", "ROOT URL"};
+    const char *config = NULL;
+    const char *cells[5];
+    size_t widths[4] = {0};
+    struct conf_gw *c = NULL;
+    int status = parse(argc, argv, &config, NULL);
+    if (!status) {
+        status = load(config, &c);
+    }
+    if (status) {
+        return status;
+    }
+    widen(widths, heads);
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        cells_of(c->endpoints[i], cells);
+        widen(widths, cells);
+    }
+    print_row(widths, heads);
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        cells_of(c->endpoints[i], cells);
+        print_row(widths, cells);
+    }
+    conf_gw_unref(&c);
+    return EXIT_SUCCESS;
+}
+
+int ctl_endpoint_root_url(int argc, char **argv)
+{
+    const char *config = NULL;
+    const char *name = NULL;
+    struct conf_gw *c = NULL;
+    int status = parse(argc, argv, &config, &name);
+    if (status) {
+        return status;
+    }
+    if (!name) {
+        return ctl_misuse("the endpoint's NAME is missing");
+    }
+    status = load(config, &c);
+    if (status) {
+        return status;
+    }
+    status = -1;
+    for (size_t i = 0; i < c->n_endpoints && status < 0; i++) {
+        if (strcmp(c->endpoints[i]->place.name, name) == 0) {
+            (void)puts(c->endpoints[i]->root_url);
+            status = EXIT_SUCCESS;
+        }
+    }
+    if (status < 0) {
+        status = ctl_fail("there is no [endpoint %s] in %s; 'frunctl endpoint list' shows all",
+                          name, config);
+    }
+    conf_gw_unref(&c);
+    return status;
+}

@@ -1,0 +1,140 @@
+/**
+ * frunctl: everything an administrator does by hand. One table of commands; each stands in a
+ * ctl_*.c file.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+/* One command of one or two words. */
+struct command {
+    const char *group; /* first word, or NULL */
+    const char *name;  /* last word */
+    const char *args;  /* for the usage text */
+    const char *help;  /* one line */
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    {"config", "check", "FILE", "check frunproxy.ini or frunconnector.ini: 0 good, 78 not",
+     ctl_config_check},
+    {"config", "sample", "gateway|connector", "print a complete sample file", ctl_config_sample},
+    {"config", "manual", "", "print the manual of all keys", ctl_config_manual},
+    {"config", "keys", "", "print file, section and key of all keys", ctl_config_keys},
+    {"endpoint", "list", "--config FILE", "list endpoints with their root URLs", ctl_endpoint_list},
+    {"endpoint", "root-url", "NAME --config FILE", "print the root URL of an endpoint",
+     ctl_endpoint_root_url},
+    {NULL, "passwd", "[--method yescrypt|sha512]",
+     "print the hash of a password (terminal or stdin)", ctl_passwd},
+    {"pki", "init", "DIR [--name TEXT] [--force]", "make a CA: ca.pem, ca.key", ctl_pki_init},
+    {"pki", "gateway", "DIR --name HOST... [--ip IP...] [--force]",
+     "make the gateway's certificate: gateway.pem, gateway.key", ctl_pki_gateway},
+    {"pki", "connector", "DIR --name NAME [--force]",
+     "make a connector's certificate: NAME.pem, NAME.key", ctl_pki_connector},
+    {"pki", "server", "DIR --name HOST... [--ip IP...] [--force]",
+     "make a back-end server's certificate: HOST.pem, HOST.key", ctl_pki_server},
+    {NULL, "push",
+     "--url ROOT_URL/sap/frun/... --user U [--password-file F] [--file JSON] [--ca FILE]\n"
+     "                     [--method M] [--header 'N: V']... [--proxy http://host:port]",
+     "send a sample or given payload through the front door; without --password-file the\n"
+     "      password comes from FRUN_PASSWORD, the terminal or stdin",
+     ctl_push},
+};
+
+static void usage(FILE *to)
+{
+    (void)fputs("frunctl - checks, certificates, passwords and test pushes for frunproxy\n\n"
+                "usage: frunctl COMMAND [ARGUMENTS]\n\n",
+                to);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const struct command *c = &commands[i];
+        (void)fprintf(to, "  %s%s%s%s%s\n      %s\n", c->group ? c->group : "", c->group ? " " : "",
+                      c->name, c->args[0] ? " " : "", c->args, c->help);
+    }
+    (void)fputs("\n  --help, --version\n\n"
+                "exit status: 0 done, 1 failed, 64 wrong arguments, 78 bad configuration\n",
+                to);
+}
+
+static int report(int status, const char *fmt, va_list ap) FRUN_PRINTF(2, 0);
+
+static int report(int status, const char *fmt, va_list ap)
+{
+    (void)fputs("frunctl: ", stderr);
+    (void)vfprintf(stderr, fmt, ap);
+    (void)fputs(status == EX_USAGE ? "; see frunctl --help\n" : "\n", stderr);
+    return status;
+}
+
+int ctl_misuse(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int status = report(EX_USAGE, fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+int ctl_fail(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int status = report(EXIT_FAILURE, fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+/* The command that argv begins with, and how many words it has; NULL: none. */
+static const struct command *find(int argc, char **argv, int *words)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const struct command *c = &commands[i];
+        *words = c->group ? 2 : 1;
+        if (argc > *words && strcmp(argv[*words], c->name) == 0 &&
+            (!c->group || strcmp(argv[1], c->group) == 0)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* Passwords and keys pass through this process: no core dump, nothing readable by others. */
+static void protect(void)
+{
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)umask(077);
+}
+
+int main(int argc, char **argv)
+{
+    int words = 0;
+    protect();
+    const struct command *c = find(argc, argv, &words);
+    if (c) {
+        int status = c->run(argc - words, argv + words);
+        if (fflush(stdout) || ferror(stdout)) {
+            return ctl_fail("cannot write the output");
+        }
+        return status;
+    }
+    if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        (void)puts("frunctl " FRUN_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    usage(stderr);
+    return EX_USAGE;
+}
