@@ -66,7 +66,7 @@ static const struct conf_row subaccount_rows[] = {
     {"proxy_password", CONF_SECRET, AT(proxy_password), 0, 0, NULL, false, NULL, LIVE,
      "Its password."},
     {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, false, NULL, LIVE,
-     "PEM file: another client certificate for these gateways; that of [connector] unless given."},
+     "PEM file: another client certificate for these gateways; the connector's unless given."},
     {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, false, NULL, LIVE,
      "PEM file: its key."},
 };
@@ -113,7 +113,7 @@ static const struct conf_row mapping_rows[] = {
 
 static const struct conf_row resource_rows[] = {
     {"system", CONF_TEXT, AT(system), 1, 300, NULL, true, "authority", LIVE,
-     "Virtual host[:port] of its [system VHOST:PORT]."},
+     "Virtual host[:port] of its system section."},
     {"path", CONF_TEXT, AT(path), 1, 2000, NULL, true, "path", LIVE,
      "URL path that may be called, like /sap/frun; '/' is the root. Case-sensitive, matched on "
      "whole "

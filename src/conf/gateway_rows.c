@@ -12,7 +12,7 @@
 static const struct conf_row gateway_rows[] = {
     {"include", CONF_LIST, AT(include), 1, 1000, NULL, false, NULL, LIVE,
      "Further files, as patterns like endpoints.d/*.ini; names start from the folder of this file. "
-     "Read in the order of their names; they may hold every section but [gateway]."},
+     "Read in the order of their names; they may hold every section but the gateway's."},
     {"public_url", CONF_TEXT, AT(public_url), 1, 300, NULL, true, "public_url", LIVE,
      "What managed cloud services call: scheme, host and port without a path. A root URL is this "
      "and the customer network."},
@@ -70,9 +70,9 @@ static const struct conf_row tunnel_rows[] = {
      "TLS server name (SNI) by which connectors reach the gateway's own port, like "
      "tunnel.example.com; another name than that of public_url."},
     {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, false, NULL, LIVE,
-     "PEM file: certificate shown to connectors; that of [gateway] unless given."},
+     "PEM file: certificate shown to connectors; the gateway's unless given."},
     {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, false, NULL, LIVE,
-     "PEM file: key of the certificate; that of [gateway] unless given."},
+     "PEM file: key of the certificate; the gateway's unless given."},
     {"client_ca", CONF_PATH, AT(client_ca), 0, 0, NULL, true, NULL, LIVE,
      "PEM file: the CA that signs the connectors' certificates."},
     {"ping_interval", CONF_TIME, AT(ping_interval_ms), 1000, 300000, "15 s", false, NULL, LIVE,
@@ -144,7 +144,7 @@ static const struct conf_row system_rows[] = {
 
 static const struct conf_row endpoint_rows[] = {
     {"system", CONF_TEXT, AT(system_name), 1, 64, NULL, true, "name", LIVE,
-     "Name of its [system NAME]."},
+     "Name of its system section."},
     {"customer_network", CONF_TEXT, AT(customer_network), 1, 40, NULL, true, "customer_network",
      LIVE,
      "Customer network as in Focused Run; blanks become '_' in the root URL. One endpoint for each "

@@ -68,14 +68,26 @@ static void number_text(enum conf_type type, uint64_t v, char out[32])
                    units[i].name);
 }
 
-static void range_fault(const struct setting *s)
+void conf_row_range(const struct conf_row *row, char out[CONF_RANGE_BYTES])
 {
     char min[32];
     char max[32];
-    number_text(s->row->type, s->row->min, min);
-    number_text(s->row->type, s->row->max, max);
-    conf_fault(s->d, true, s->m, s->row->key, s->line, "out of range; %s to %s is allowed", min,
-               max);
+    bool is_text = row->type == CONF_TEXT || row->type == CONF_LIST;
+    number_text(row->type, row->min, min);
+    number_text(row->type, row->max, max);
+    out[0] = '\0';
+    if (row->max) {
+        (void)snprintf(out, CONF_RANGE_BYTES, "%s%s to %s%s", row->type == CONF_LIST ? "each " : "",
+                       min, max, is_text ? " characters" : "");
+    }
+}
+
+static void range_fault(const struct setting *s)
+{
+    char range[CONF_RANGE_BYTES];
+    conf_row_range(s->row, range);
+    conf_fault(s->d, true, s->m, s->row->key, s->line, "out of range; %s is allowed",
+               range[0] ? range : "less");
 }
 
 static void set_number(const struct setting *s, const struct unit *units, size_t n_units,

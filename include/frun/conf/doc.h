@@ -121,7 +121,8 @@ frun_err conf_load(const char *path, const struct conf_kind *kinds, size_t n_kin
 
 /** As conf_load(), from memory; "include" is not followed. @param text content @param name stands
  * for the file in messages; relative names start from its folder @param kinds schema @param n_kinds
- * its length @param out as in conf_load() @return as conf_load(). Thread: main. */
+ * its length @param out as in conf_load() @return FRUN_OK; FRUN_E_SYNTAX; FRUN_E_NOMEM, as
+ * conf_load(). Thread: main. */
 frun_err conf_load_text(struct span text, const char *name, const struct conf_kind *kinds,
                         size_t n_kinds, struct conf_doc **out) FRUN_MUST_CHECK;
 
@@ -159,6 +160,13 @@ void conf_issue_add(struct conf_doc *d, bool is_error, const void *section, cons
 /** Text in the document's memory. @param d document @param fmt printf format @return text; "" and a
  * starved document if memory was refused. Thread: main. */
 const char *conf_text(struct conf_doc *d, const char *fmt, ...) FRUN_PRINTF(2, 3);
+
+/** Octets of a range in words, with the final NUL. */
+#define CONF_RANGE_BYTES 80
+
+/** Range of a row's values in words, "1 s to 2 m", "at most 40 characters", "" without limits.
+ * @param row row @param out CONF_RANGE_BYTES octets. Thread: any. */
+void conf_row_range(const struct conf_row *row, char out[CONF_RANGE_BYTES]);
 
 /** Everything found, in order of file and line. @param d document @param n out: count @return
  * array. Thread: any. */
