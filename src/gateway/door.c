@@ -187,7 +187,7 @@ static void hand_over(struct door *d, const struct hub_member *member, struct sp
     m->to = g->workers[target];
     m->member = *member;
     m->n_first = first.n;
-    if (first.n) {
+    if (first.n && first.p) {
         memcpy(m->first, first.p, first.n);
     }
     m->stream = d->stream;

@@ -513,7 +513,7 @@ static void wait_for_tunnel(struct exchange *x)
         x->hold_until_ms = now_ms + hold_ms;
     }
     bool is_full = x->w->n_waiting >= x->w->conf->gateway->max_waiting;
-    if (is_full || x->route->ops->wait(x->route, &x->hub_waiter) != FRUN_OK) {
+    if (is_full) {
         reply(x,
               &(struct reply){
                   .status = 503,
@@ -523,6 +523,7 @@ static void wait_for_tunnel(struct exchange *x)
                   .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
+    x->route->ops->wait(x->route, &x->hub_waiter);
     x->state = STATE_WAITING;
     x->w->n_waiting++;
     deadline_set(x->w->loop, &x->deadline,

@@ -1,8 +1,9 @@
 /**
  * The tunnels of one worker.
  *
- * A location is made when it is first asked for or joined and stays: their number is bounded by the
- * configuration, because both the endpoints' and the connectors' location IDs come from there.
+ * A location is made when a route or a connector first names it and stays: their number is bounded
+ * by the configuration, because both the endpoints' and the connectors' location IDs come from
+ * there.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/hub.h"
@@ -17,7 +18,7 @@
 /** Waiters that are woken in one go; the others follow when these have been served. */
 #define HUB_WAKE_AT_ONCE 64
 
-struct location {
+struct hub_location {
     struct list node; /* in hub.locations */
     struct hub *hub;  /* owner */
     char id[PTTH_MAX_LOCATION + 1];
@@ -30,7 +31,7 @@ struct location {
 struct tunnel {
     struct list node; /* in location.tunnels, or in hub.draining */
     struct hub *hub;
-    struct location *location;
+    struct hub_location *location;
     struct h2 *h2;
     struct hub_member member;
     bool is_suspect; /* of an earlier instance of its connector */
@@ -49,11 +50,11 @@ struct hub {
     bool is_draining;
 };
 
-static struct location *find(const struct hub *h, struct span id)
+static struct hub_location *find(const struct hub *h, struct span id)
 {
     struct list *it;
     list_foreach (it, &h->locations) {
-        struct location *loc = list_entry(it, struct location, node);
+        struct hub_location *loc = list_entry(it, struct hub_location, node);
         if (span_eq(span_make(loc->id, loc->id_len), id)) {
             return loc;
         }
@@ -61,12 +62,12 @@ static struct location *find(const struct hub *h, struct span id)
     return NULL;
 }
 
-static struct tunnel *pick(const struct location *loc);
+static struct tunnel *pick(const struct hub_location *loc);
 
 /* Oldest first, as long as there is a tunnel with room; each takes its place or goes away. */
 static void wake_waiters(struct later *l)
 {
-    struct location *loc = list_entry(l, struct location, wake);
+    struct hub_location *loc = list_entry(l, struct hub_location, wake);
     for (int i = 0; i < HUB_WAKE_AT_ONCE; i++) {
         struct list *it = list_first(&loc->waiters);
         if (!it || !pick(loc)) {
@@ -79,9 +80,9 @@ static void wake_waiters(struct later *l)
     later_arm(loc->hub->loop, &loc->wake);
 }
 
-static frun_err find_or_make(struct hub *h, struct span id, struct location **out)
+frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out)
 {
-    struct location *loc = find(h, id);
+    struct hub_location *loc = find(h, id);
     if (!loc) {
         if (id.n > PTTH_MAX_LOCATION) {
             return FRUN_E_LIMIT;
@@ -149,7 +150,7 @@ void hub_free(struct hub *h)
     }
     free_tunnels(&h->draining);
     for (struct list *it; (it = list_first(&h->locations)) != NULL;) {
-        struct location *loc = list_entry(it, struct location, node);
+        struct hub_location *loc = list_entry(it, struct hub_location, node);
         free_tunnels(&loc->tunnels);
         while (list_first(&loc->waiters)) {
             list_remove(list_first(&loc->waiters));
@@ -201,7 +202,7 @@ static const struct h2_events tunnel_events = {
 
 /* A connector came back as a new instance: its former tunnels may be ghosts, so they must prove
  * themselves. */
-static void suspect_former(struct location *loc, const struct hub_member *m)
+static void suspect_former(struct hub_location *loc, const struct hub_member *m)
 {
     struct list *it;
     list_foreach (it, &loc->tunnels) {
@@ -219,8 +220,8 @@ static void suspect_former(struct location *loc, const struct hub_member *m)
 
 frun_err hub_join(struct hub *h, struct stream **s, struct span first, const struct hub_member *m)
 {
-    struct location *loc = NULL;
-    frun_err err = find_or_make(h, span_of(m->location_id), &loc);
+    struct hub_location *loc = NULL;
+    frun_err err = hub_locate(h, span_of(m->location_id), &loc);
     struct tunnel *t = err ? NULL : calloc(1, sizeof(*t));
     if (!t) {
         return err ? err : FRUN_E_NOMEM;
@@ -247,7 +248,7 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
 }
 
 /* Least in flight among those that may take a call; suspects only if nothing else is there. */
-static struct tunnel *pick(const struct location *loc)
+static struct tunnel *pick(const struct hub_location *loc)
 {
     struct tunnel *best = NULL;
     struct list *it;
@@ -264,12 +265,10 @@ static struct tunnel *pick(const struct location *loc)
     return best;
 }
 
-frun_err hub_call(struct hub *h, struct span location, const struct head *req,
-                  const struct call_events *ev, void *owner, struct call **out,
-                  const char **connector)
+frun_err hub_call(struct hub_location *loc, const struct head *req, const struct call_events *ev,
+                  void *owner, struct call **out, const char **connector)
 {
-    struct location *loc = find(h, location);
-    struct tunnel *t = loc ? pick(loc) : NULL;
+    struct tunnel *t = pick(loc);
     if (!t) {
         return FRUN_E_AGAIN;
     }
@@ -283,14 +282,9 @@ frun_err hub_call(struct hub *h, struct span location, const struct head *req,
     return err;
 }
 
-frun_err hub_wait(struct hub *h, struct span location, struct hub_waiter *w)
+void hub_wait(struct hub_location *loc, struct hub_waiter *w)
 {
-    struct location *loc = NULL;
-    frun_err err = find_or_make(h, location, &loc);
-    if (!err) {
-        list_append(&loc->waiters, &w->node);
-    }
-    return err;
+    list_append(&loc->waiters, &w->node);
 }
 
 void hub_forget(struct hub_waiter *w)
@@ -298,10 +292,9 @@ void hub_forget(struct hub_waiter *w)
     list_remove(&w->node);
 }
 
-bool hub_has(const struct hub *h, struct span location)
+bool hub_has(const struct hub_location *loc)
 {
-    const struct location *loc = find(h, location);
-    return loc && !list_is_empty(&loc->tunnels);
+    return !list_is_empty(&loc->tunnels);
 }
 
 size_t hub_count(const struct hub *h)
@@ -314,7 +307,7 @@ void hub_drain(struct hub *h)
     h->is_draining = true;
     struct list *loc_it;
     list_foreach (loc_it, &h->locations) {
-        struct location *loc = list_entry(loc_it, struct location, node);
+        struct hub_location *loc = list_entry(loc_it, struct hub_location, node);
         struct list *it;
         struct list *next;
         list_foreach_safe (it, next, &loc->tunnels) {

@@ -23,27 +23,25 @@
 
 struct tunnel_route {
     struct route base;
-    struct hub *hub;
-    struct span location;
+    struct hub_location *location;
 };
 
 static frun_err tunnel_open(struct route *r, const struct head *req, const struct call_events *ev,
                             void *owner, struct call **out, const char **via)
 {
     struct tunnel_route *t = (struct tunnel_route *)r;
-    return hub_call(t->hub, t->location, req, ev, owner, out, via);
+    return hub_call(t->location, req, ev, owner, out, via);
 }
 
-static frun_err tunnel_wait(struct route *r, struct hub_waiter *w)
+static void tunnel_wait(struct route *r, struct hub_waiter *w)
 {
-    struct tunnel_route *t = (struct tunnel_route *)r;
-    return hub_wait(t->hub, t->location, w);
+    hub_wait(((struct tunnel_route *)r)->location, w);
 }
 
 static bool tunnel_is_usable(const struct route *r)
 {
     const struct tunnel_route *t = (const struct tunnel_route *)r;
-    return hub_has(t->hub, t->location);
+    return hub_has(t->location);
 }
 
 static void tunnel_free(struct route *r)
@@ -66,8 +64,11 @@ frun_err route_tunnel_new(struct hub *h, const struct endpoint *e, struct route 
         return FRUN_E_NOMEM;
     }
     t->base.ops = &tunnel_ops;
-    t->hub = h;
-    t->location = span_of(e->conf->location_id);
+    frun_err err = hub_locate(h, span_of(e->conf->location_id), &t->location);
+    if (err) {
+        free(t);
+        return err;
+    }
     *out = &t->base;
     return FRUN_OK;
 }
@@ -90,12 +91,11 @@ static frun_err direct_open(struct route *r, const struct head *req, const struc
     return upstream_call(t->pool, req, ev, owner, out);
 }
 
-static frun_err direct_wait(struct route *r, struct hub_waiter *w)
+/* A direct route never says "not now", so nobody comes here. */
+static void direct_wait(struct route *r, struct hub_waiter *w)
 {
-    /* A direct route never says "not now", so nobody gets here. */
     (void)r;
     (void)w;
-    return FRUN_E_UNSUPPORTED;
 }
 
 static bool direct_is_usable(const struct route *r)

@@ -148,11 +148,10 @@ static frun_err road_open(struct route *r, const struct head *req, const struct 
     return FRUN_OK;
 }
 
-static frun_err road_wait(struct route *r, struct hub_waiter *w)
+static void road_wait(struct route *r, struct hub_waiter *w)
 {
     ((struct road *)r)->n_waiting++;
     ((struct road *)r)->waiter = w;
-    return FRUN_OK;
 }
 
 static bool road_is_usable(const struct route *r)

@@ -65,25 +65,31 @@ void hub_free(struct hub *h);
 frun_err hub_join(struct hub *h, struct stream **s, struct span first,
                   const struct hub_member *m) FRUN_MUST_CHECK;
 
-/** Open a call through a tunnel of @p location. @param h hub @param location location ID @param req
- * head @param ev events @param owner for them @param out call @param connector out: name of the
- * connector taken, lives with the configuration @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now:
- * wait; FRUN_E_NOMEM. Thread: worker. */
-frun_err hub_call(struct hub *h, struct span location, const struct head *req,
-                  const struct call_events *ev, void *owner, struct call **out,
-                  const char **connector) FRUN_MUST_CHECK;
+/** The tunnels of one location ID; lives with the hub. */
+struct hub_location;
 
-/** Wait for a tunnel of @p location: fn is called when one comes or has room again, oldest waiter
- * first. @param h hub @param location location ID @param w waiter @return FRUN_OK; FRUN_E_NOMEM.
- * Thread: worker. */
-frun_err hub_wait(struct hub *h, struct span location, struct hub_waiter *w) FRUN_MUST_CHECK;
+/** Find the place of a location ID, known or not yet. @param h hub @param id location ID @param out
+ * place, lives with the hub @return FRUN_OK; FRUN_E_LIMIT longer than PTTH_MAX_LOCATION;
+ * FRUN_E_NOMEM. Thread: worker. */
+frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out) FRUN_MUST_CHECK;
+
+/** Open a call through a tunnel of @p loc. @param loc place @param req head @param ev events @param
+ * owner for them @param out call @param connector out: name of the connector taken, lives with the
+ * configuration @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now: wait; FRUN_E_NOMEM. Thread:
+ * worker. */
+frun_err hub_call(struct hub_location *loc, const struct head *req, const struct call_events *ev,
+                  void *owner, struct call **out, const char **connector) FRUN_MUST_CHECK;
+
+/** Wait for a tunnel of @p loc: fn is called when one comes or has room again, oldest waiter first.
+ * @param loc place @param w waiter. Thread: worker. */
+void hub_wait(struct hub_location *loc, struct hub_waiter *w);
 
 /** Do not wait any more; harmless if not waiting. @param w waiter. Thread: worker. */
 void hub_forget(struct hub_waiter *w);
 
-/** Is there an open tunnel for @p location, whatever its load? @param h hub @param location
- * location ID @return true if so. Thread: worker. */
-bool hub_has(const struct hub *h, struct span location);
+/** Is there an open tunnel for @p loc, whatever its load? @param loc place @return true if so.
+ * Thread: worker. */
+bool hub_has(const struct hub_location *loc);
 
 /** Tunnels open now. @param h hub @return count. Thread: worker. */
 size_t hub_count(const struct hub *h);

@@ -39,7 +39,8 @@ struct route {
 };
 
 /** Tunnel route. @param h the worker's hub, must outlive it @param e endpoint, must outlive it
- * @param out route @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+ * @param out route @return FRUN_OK; FRUN_E_LIMIT location ID too long; FRUN_E_NOMEM. Thread:
+ * worker. */
 frun_err route_tunnel_new(struct hub *h, const struct endpoint *e,
                           struct route **out) FRUN_MUST_CHECK;
 
