@@ -26,7 +26,7 @@ struct route_ops {
                      void *owner, struct call **out, const char **via);
     /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN. FRUN_OK;
      * FRUN_E_NOMEM. */
-    frun_err (*wait)(struct route *r, struct hub_waiter *w);
+    void (*wait)(struct route *r, struct hub_waiter *w);
     /** Could a request be sent now? For health. */
     bool (*is_usable)(const struct route *r);
     /** Free. */
