@@ -24,8 +24,8 @@ struct route_ops {
      * now, wait(); FRUN_E_LIMIT too much under way; FRUN_E_NOMEM. */
     frun_err (*open)(struct route *r, const struct head *req, const struct call_events *ev,
                      void *owner, struct call **out, const char **via);
-    /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN. FRUN_OK;
-     * FRUN_E_NOMEM. */
+    /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN.
+     */
     void (*wait)(struct route *r, struct hub_waiter *w);
     /** Could a request be sent now? For health. */
     bool (*is_usable)(const struct route *r);
