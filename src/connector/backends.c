@@ -8,7 +8,7 @@
 #include <string.h>
 
 /** Octets of a remembered cause. */
-#define MAX_WHY 200
+#define MAX_WHY 512
 
 /** One back end. */
 struct backend {

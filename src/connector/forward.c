@@ -197,7 +197,9 @@ static void refuse_failed(struct forward *f, const struct call_failure *x)
                    why.words, remedy);
     char line[DETAIL_BYTES];
     (void)snprintf(line, sizeof(line), "%s (%s)%s", why.words, x->text, remedy);
-    backends_failed(f->env->backends, f->access.index, line);
+    if (!x->is_stale) {
+        backends_failed(f->env->backends, f->access.index, line);
+    }
     log_debug(f->scope, "request %.*s: %s, answered %u", SPAN_FMT(f->log_id), line, why.status);
     refuse(f, &why, detail);
 }

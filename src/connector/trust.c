@@ -46,7 +46,9 @@ static void report_failure(FILE *report, const struct source *s, const struct di
         return;
     }
     const char *key = s->certificate_key;
-    if (names_file(d, s->tls.ca_file)) {
+    if (names_file(d, s->tls.private_key) && strstr(d->text, "private key")) {
+        key = s->private_key_key; /* said first: one file may hold key, certificate and CA */
+    } else if (names_file(d, s->tls.ca_file)) {
         key = s->ca_key;
     } else if (names_file(d, s->tls.private_key)) {
         key = s->private_key_key;

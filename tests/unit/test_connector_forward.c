@@ -28,14 +28,15 @@ enum mode {
     MODE_ANSWER,     /**< sends the answer, keeps the connection */
     MODE_ANSWER_ONE, /**< one answer a connection; the next request closes it unanswered */
     MODE_SILENT,     /**< says nothing */
-    MODE_CUT         /**< sends the answer and closes */
+    MODE_CUT,        /**< sends the answer and closes */
+    MODE_BLURT       /**< sends the answer at the first octet */
 };
 
 /** A connection of the origin. */
 struct peer {
     struct io io;
     struct bench *bench;
-    size_t mark;
+    struct span out; /**< what is still to be sent */
     unsigned answered;
 };
 
@@ -61,7 +62,6 @@ struct bench {
     struct backends *backends;
     struct forward_env env;
     struct deadline guard;
-    /* the served side */
     struct served served;
     struct head head;
     struct later pump;
@@ -78,18 +78,6 @@ struct bench {
 };
 
 static struct bench b;
-
-static void send_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t got = send(fd, p, n, MSG_NOSIGNAL);
-        if (got <= 0) {
-            return; /* a test whose peer went away looks at what it got */
-        }
-        p += got;
-        n -= (size_t)got;
-    }
-}
 
 static void end_peer(struct peer *p)
 {
@@ -113,6 +101,19 @@ static bool is_complete(struct span s)
     return s.n >= head + (len ? strtoul(len + 16, NULL, 10) : 0);
 }
 
+static void send_out(struct peer *p)
+{
+    ssize_t n = send(p->io.fd, p->out.p, p->out.n, MSG_NOSIGNAL);
+    if (n > 0) {
+        p->out = span_skip(p->out, (size_t)n);
+    }
+    if (p->out.n == 0 && b.mode == MODE_CUT) {
+        end_peer(p);
+        return;
+    }
+    assert_int_equal(io_want(&p->io, IO_READ | (p->out.n ? IO_WRITE : 0)), FRUN_OK);
+}
+
 static void answer_request(struct peer *p)
 {
     if (b.mode == MODE_SILENT) {
@@ -122,26 +123,29 @@ static void answer_request(struct peer *p)
         end_peer(p);
         return;
     }
-    send_all(p->io.fd, b.answer, strlen(b.answer));
     p->answered++;
-    if (b.mode == MODE_CUT) {
-        end_peer(p);
-    }
+    p->out = span_of(b.answer);
+    send_out(p);
 }
 
 static void on_peer(struct io *io, int what)
 {
     struct peer *p = list_entry(io, struct peer, io);
     char part[4096];
+    if (what & IO_WRITE) {
+        send_out(p);
+    }
+    if (!p->bench || !(what & IO_READ)) {
+        return;
+    }
     ssize_t n = recv(io->fd, part, sizeof(part), 0);
-    (void)what;
     if (n <= 0) {
         end_peer(p);
         return;
     }
     assert_int_equal(buf_put(&b.record, span_make(part, (size_t)n)), FRUN_OK);
     struct span now = span_skip(buf_span(&b.record), b.request_at);
-    if (is_complete(now)) {
+    if (is_complete(now) || b.mode == MODE_BLURT) {
         b.request_at = buf_len(&b.record);
         answer_request(p);
     }
@@ -153,7 +157,7 @@ static void on_connection(void *ctx, int *fd, const struct addr *from)
     (void)from;
     assert_true(b.n_peers < MAX_PEERS);
     struct peer *p = &b.peers[b.n_peers++];
-    p->bench = &b;
+    *p = (struct peer){.bench = &b};
     assert_int_equal(io_open(&p->io, b.loop, *fd, on_peer), FRUN_OK);
     assert_int_equal(io_want(&p->io, IO_READ), FRUN_OK);
     *fd = -1;
@@ -174,10 +178,12 @@ static void pump(struct later *l)
     if (!b.served.owner || b.is_over) {
         return;
     }
-    if (b.is_accepted && b.sent < b.to_send) {
+    size_t taken = 1;
+    while (b.is_accepted && taken > 0 && b.sent < b.to_send) {
         size_t n = b.to_send - b.sent < sizeof(data) ? b.to_send - b.sent : sizeof(data);
         memset(data, 'q', sizeof(data));
-        b.sent += b.served.ev->on_body(b.served.owner, span_make(data, n));
+        taken = b.served.ev->on_body(b.served.owner, span_make(data, n));
+        b.sent += taken;
     }
     if (b.is_accepted && b.sent == b.to_send && !b.is_end_said && b.head.body != HEAD_BODY_NONE) {
         b.is_end_said = true;
@@ -507,7 +513,8 @@ static void untrusted_back_end(void **state)
     (void)state;
     assert_int_equal(tls_client_new(&none, &b.ctx[0], &d), FRUN_OK);
     b.mapping.protocol = 0;
-    b.answer = "no TLS";
+    b.mode = MODE_BLURT;
+    b.answer = "this is not TLS, whatever the client may have hoped for";
     open_backends();
     push("GET", "/sap/frun", 0, NULL);
     assert_int_equal(b.status, 502);
