@@ -22,6 +22,9 @@
 /** Octets of a text for the pusher. */
 #define DETAIL_BYTES 768
 
+/** Octets of a path in an audit line. */
+#define MAX_LOGGED_PATH 256
+
 /** [connector] audit. */
 enum { AUDIT_OFF, AUDIT_SECURITY, AUDIT_ALL };
 
@@ -213,12 +216,15 @@ static void audit(const struct forward *f)
         return;
     }
     access_text(&f->access, text);
+    struct span path = f->access.path;
+    path.n = path.n > MAX_LOGGED_PATH ? MAX_LOGGED_PATH : path.n;
     if (is_denied) {
-        log_warning(f->scope, "access denied: %.*s, request %.*s: %s; answered 403",
-                    SPAN_FMT(f->method), SPAN_FMT(f->log_id), text);
+        log_warning(f->scope, "access denied: %.*s %.*s, request %.*s: %s; answered 403",
+                    SPAN_FMT(f->method), SPAN_FMT(path), SPAN_FMT(f->log_id), text);
     } else {
-        log_info(f->scope, "access allowed: %.*s, request %.*s: %s by [resource %s]",
-                 SPAN_FMT(f->method), SPAN_FMT(f->log_id), text, f->access.resource->place.name);
+        log_info(f->scope, "access allowed: %.*s %.*s, request %.*s: by [resource %s] of %s",
+                 SPAN_FMT(f->method), SPAN_FMT(path), SPAN_FMT(f->log_id),
+                 f->access.resource->place.name, f->access.mapping->place.name);
     }
 }
 
