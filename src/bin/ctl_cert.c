@@ -92,19 +92,19 @@ int ctl_cert_write(const struct ctl_cert *m, bool is_forced)
 {
     FILE *key = create(m->key_file, 0600, is_forced);
     if (!key) {
-        return ctl_fail("cannot write %s: %s%s", m->key_file, strerror(errno),
+        return ctl_fail("cannot write %s: %s%s", m->key_file, strerrordesc_np(errno),
                         errno == EEXIST ? "; --force overwrites" : "");
     }
     bool is_good = PEM_write_PrivateKey(key, m->key, NULL, NULL, 0, NULL, NULL) == 1;
     is_good = fclose(key) == 0 && is_good;
     FILE *cert = is_good ? create(m->cert_file, 0644, is_forced) : NULL;
     if (!cert) {
-        return ctl_fail("cannot write %s: %s%s", m->cert_file, strerror(errno),
+        return ctl_fail("cannot write %s: %s%s", m->cert_file, strerrordesc_np(errno),
                         errno == EEXIST ? "; --force overwrites" : "");
     }
     is_good = PEM_write_X509(cert, m->cert) == 1;
     if (fclose(cert) || !is_good) {
-        return ctl_fail("cannot write %s: %s", m->cert_file, strerror(errno));
+        return ctl_fail("cannot write %s: %s", m->cert_file, strerrordesc_np(errno));
     }
     (void)printf("wrote %s\nwrote %s (secret, mode 0600)\n", m->cert_file, m->key_file);
     return 0;
@@ -117,14 +117,14 @@ int ctl_cert_load_ca(struct ctl_cert *m, const char *dir)
     FILE *f = fopen(path, "re");
     if (!f) {
         return ctl_fail("cannot read %s: %s; run 'frunctl pki init %s' first", path,
-                        strerror(errno), dir);
+                        strerrordesc_np(errno), dir);
     }
     m->ca_key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
     (void)fclose(f);
     (void)snprintf(path, sizeof(path), "%s/ca.pem", dir);
     f = fopen(path, "re");
     if (!f) {
-        return ctl_fail("cannot read %s: %s", path, strerror(errno));
+        return ctl_fail("cannot read %s: %s", path, strerrordesc_np(errno));
     }
     m->ca = PEM_read_X509(f, NULL, NULL, NULL);
     (void)fclose(f);

@@ -17,6 +17,7 @@ static int parse(int argc, char **argv, const char **config, const char **word)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {NULL, 0, NULL, 0}};
     int c;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (c != 'c') {
             return EX_USAGE;

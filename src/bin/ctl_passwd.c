@@ -115,6 +115,7 @@ int ctl_passwd(int argc, char **argv)
     const char *prefix = "$y$";
     struct secret *password = NULL;
     int c;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((c = getopt_long(argc, argv, "m:", options, NULL)) != -1) {
         if (c == 'm' && strcmp(optarg, "yescrypt") == 0) {
             prefix = "$y$";

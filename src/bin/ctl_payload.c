@@ -77,7 +77,7 @@ char *ctl_payload_file(const char *path, size_t *n)
     buf_init(&b, MAX_PAYLOAD);
     FILE *f = fopen(path, "re");
     if (!f) {
-        (void)ctl_fail("cannot read %s: %s", path, strerror(errno));
+        (void)ctl_fail("cannot read %s: %s", path, strerrordesc_np(errno));
         return NULL;
     }
     frun_err err = FRUN_OK;

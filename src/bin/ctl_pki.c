@@ -21,7 +21,7 @@
 #define MAX_NAMES 32
 
 /* Octets of a subjectAltName text: each name at most 253 and its type. */
-#define SAN_BYTES (MAX_NAMES * 260)
+#define SAN_BYTES (MAX_NAMES * 260UL)
 
 #define CA_DAYS   3650
 #define LEAF_DAYS 730
@@ -43,6 +43,7 @@ static int parse(int argc, char **argv, struct ask *a)
                                             {"force", no_argument, NULL, 'f'},
                                             {NULL, 0, NULL, 0}};
     int c;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((c = getopt_long(argc, argv, "n:i:f", options, NULL)) != -1) {
         if (c == 'f') {
             a->is_forced = true;
@@ -108,7 +109,7 @@ static int make_ca(const struct ask *a, struct ctl_cert *m)
 {
     const char *cn = a->n_names ? a->names[0] : "frunproxy CA";
     if (mkdir(a->dir, 0700) && errno != EEXIST) {
-        return ctl_fail("cannot make folder %s: %s", a->dir, strerror(errno));
+        return ctl_fail("cannot make folder %s: %s", a->dir, strerrordesc_np(errno));
     }
     int status = choose_files(m, a, "ca");
     if (status) {

@@ -73,6 +73,7 @@ static int parse(int argc, char **argv, struct ask *a)
                                             {"proxy", required_argument, NULL, 'x'},
                                             {NULL, 0, NULL, 0}};
     int c;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         int status = set_option(a, c, optarg);
         if (status) {
@@ -93,6 +94,7 @@ static frun_err fetch_password(const struct ask *a, struct secret **out)
 {
     char where[4200];
     struct diag d = {.text = ""};
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     const char *from_env = getenv("FRUN_PASSWORD");
     frun_err err;
     if (a->password_file) {

@@ -368,41 +368,50 @@ static const char *carrier_query(struct span name)
                : "the query parameter's name must be 1..64 letters, digits, '.', '_' or '-'";
 }
 
-const char *conf_check_carrier(struct span s, struct span *header, struct span *query)
+/* Blank separated words of a text; @return their number, above 3 if there are more than three. */
+static size_t cut_words(struct span s, struct span words[3])
 {
-    static const char grammar[] = "must be 'header NAME', 'query NAME', 'both HEADER QUERY' or "
-                                  "'none'";
-    struct span words[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
     size_t n = 0;
     struct span rest = span_trim(s);
-    while (rest.n) {
-        if (n == 3) {
-            return grammar;
-        }
+    while (rest.n && n < 4) {
         size_t end = 0;
         while (end < rest.n && rest.p[end] != ' ' && rest.p[end] != '\t') {
             end++;
         }
-        words[n++] = span_head(rest, end);
+        if (n < 3) {
+            words[n] = span_head(rest, end);
+        }
+        n++;
         rest = span_trim(span_skip(rest, end));
     }
-    struct span none = {NULL, 0};
-    bool is_header = span_eq(words[0], SPAN_LIT("header"));
-    bool is_query = span_eq(words[0], SPAN_LIT("query"));
-    bool is_both = span_eq(words[0], SPAN_LIT("both"));
-    bool is_none = span_eq(words[0], SPAN_LIT("none"));
-    if (n != (is_both ? 3U : is_none ? 1U : 2U) || !(is_header || is_query || is_both || is_none)) {
-        return grammar;
+    return n;
+}
+
+const char *conf_check_carrier(struct span s, struct span *header, struct span *query)
+{
+    /* which word is the field's name and which the parameter's; 0: neither */
+    static const struct {
+        const char *word;
+        size_t n, header, query;
+    } forms[] = {{"header", 2, 1, 0}, {"query", 2, 0, 1}, {"both", 3, 1, 2}, {"none", 1, 0, 0}};
+    struct span words[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    const struct span none = {NULL, 0};
+    size_t n = cut_words(s, words);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (n != forms[i].n || !span_eq(words[0], span_of(forms[i].word))) {
+            continue;
+        }
+        const char *why = forms[i].header ? carrier_field(words[forms[i].header]) : NULL;
+        if (!why && forms[i].query) {
+            why = carrier_query(words[forms[i].query]);
+        }
+        if (!why) {
+            *header = forms[i].header ? words[forms[i].header] : none;
+            *query = forms[i].query ? words[forms[i].query] : none;
+        }
+        return why;
     }
-    const char *why = is_header || is_both ? carrier_field(words[1]) : NULL;
-    if (!why && (is_query || is_both)) {
-        why = carrier_query(words[is_both ? 2 : 1]);
-    }
-    if (!why) {
-        *header = is_header || is_both ? words[1] : none;
-        *query = is_query ? words[1] : is_both ? words[2] : none;
-    }
-    return why;
+    return "must be 'header NAME', 'query NAME', 'both HEADER QUERY' or 'none'";
 }
 
 static const char *check_carrier(struct span s)

@@ -4,7 +4,6 @@
 #include "frun/conf/check.h"
 #include "schema_int.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +62,8 @@ static void name_mapping(const struct work *w, struct conf_mapping *m)
     }
     char lower[256];
     for (size_t i = 0; i < host.n && i < sizeof(lower); i++) {
-        lower[i] = (char)tolower((unsigned char)host.p[i]);
+        bool is_upper = host.p[i] >= 'A' && host.p[i] <= 'Z';
+        lower[i] = (char)(is_upper ? host.p[i] + ('a' - 'A') : host.p[i]);
     }
     m->virtual_host = conf_text(w->d, "%.*s", (int)host.n, lower);
     m->virtual_port = port ? port : 443;

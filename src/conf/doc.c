@@ -111,16 +111,23 @@ static void issue_insert(struct conf_doc *d, struct conf_issue_key key, struct c
     d->issues[at] = issue;
 }
 
-static void fault_v(struct conf_doc *d, bool is_error, const struct conf_meta *m, const char *key,
-                    unsigned line, const char *fmt, va_list ap) FRUN_PRINTF(6, 0);
-
-static void fault_v(struct conf_doc *d, bool is_error, const struct conf_meta *m, const char *key,
-                    unsigned line, const char *fmt, va_list ap)
+/* An issue of a section, or of the file being read; fault_done() adds the text. */
+static struct conf_issue fault_begin(struct conf_doc *d, bool is_error, const struct conf_meta *m,
+                                     const char *key, unsigned line)
 {
     struct conf_issue it = {.is_error = is_error, .file = m ? m->file : d->file, .line = line};
     it.where = !m ? (key ? key : "") : key ? conf_text(d, "%s.%s", m->title, key) : m->title;
+    return it;
+}
+
+static void fault_done(struct conf_doc *d, const struct conf_meta *m, struct conf_issue it,
+                       const char *fmt, va_list ap) FRUN_PRINTF(4, 0);
+
+static void fault_done(struct conf_doc *d, const struct conf_meta *m, struct conf_issue it,
+                       const char *fmt, va_list ap)
+{
     it.why = text_v(d, fmt, ap);
-    issue_insert(d, (struct conf_issue_key){m ? m->file_no : d->file_no, line}, it);
+    issue_insert(d, (struct conf_issue_key){m ? m->file_no : d->file_no, it.line}, it);
 }
 
 void conf_fault(struct conf_doc *d, bool is_error, const struct conf_meta *m, const char *key,
@@ -128,7 +135,7 @@ void conf_fault(struct conf_doc *d, bool is_error, const struct conf_meta *m, co
 {
     va_list ap;
     va_start(ap, fmt);
-    fault_v(d, is_error, m, key, line, fmt, ap);
+    fault_done(d, m, fault_begin(d, is_error, m, key, line), fmt, ap);
     va_end(ap);
 }
 
@@ -388,11 +395,11 @@ static void scan_file(struct conf_doc *d, const char *path)
     struct buf b;
     buf_init(&b, CONF_MAX_FILE_BYTES + 4096);
     FILE *f = fopen(path, "re");
-    frun_err err = f ? file_read(f, &b) : FRUN_E_IO;
+    frun_err err = f ? file_read(f, &b) : errno == ENOMEM ? FRUN_E_NOMEM : FRUN_E_IO;
     if (err == FRUN_E_NOMEM) {
         d->is_starved = true;
     } else if (err) {
-        const char *why = err == FRUN_E_LIMIT ? "larger than 4 MiB" : strerror(errno);
+        const char *why = err == FRUN_E_LIMIT ? "larger than 4 MiB" : strerrordesc_np(errno);
         d->file = conf_text(d, "%s", path);
         d->file_no++;
         conf_fault(d, true, NULL, NULL, 0, "cannot read the file: %s", why);
@@ -411,6 +418,7 @@ static void include_pattern(struct conf_doc *d, struct conf_meta *m, const char 
                             unsigned line)
 {
     glob_t found = {0};
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): configuration is read on the main thread only */
     int rc = glob(pattern, 0, NULL, &found);
     if (rc == GLOB_NOSPACE) {
         d->is_starved = true;
@@ -616,7 +624,7 @@ void conf_issue_add(struct conf_doc *d, bool is_error, const void *section, cons
     }
     va_list ap;
     va_start(ap, fmt);
-    fault_v(d, is_error, m, key, line, fmt, ap);
+    fault_done(d, m, fault_begin(d, is_error, m, key, line), fmt, ap);
     va_end(ap);
 }
 

@@ -25,22 +25,35 @@ static void report(struct scan *s, enum conf_ini_kind kind, const char *name)
     s->on_item(&s->fault, s->ctx);
 }
 
-/* Octets of the UTF-8 sequence at the front of t, 0 if it is none (RFC 3629 4). */
+/* Octets of the UTF-8 sequence at the front of t, 0 if it is none. The table is RFC 3629 4: the
+ * first octet, and what the second may be; all further ones are 80..bf. */
 static size_t utf8_len(struct span t)
 {
-    unsigned char c = (unsigned char)t.p[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : 4;
-    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || t.n < n) {
+    static const struct {
+        unsigned char first, last, low, high;
+        size_t n;
+    } forms[] = {
+        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    const unsigned char *p = (const unsigned char *)t.p;
+    size_t form = 0;
+    while (form < sizeof(forms) / sizeof(forms[0]) &&
+           (p[0] < forms[form].first || p[0] > forms[form].last)) {
+        form++;
+    }
+    if (form == sizeof(forms) / sizeof(forms[0]) || t.n < forms[form].n) {
         return 0;
     }
-    for (size_t i = 1; i < n; i++) {
-        unsigned char low = i == 1 && c == 0xe0 ? 0xa0 : i == 1 && c == 0xf0 ? 0x90 : 0x80;
-        unsigned char high = i == 1 && c == 0xed ? 0x9f : i == 1 && c == 0xf4 ? 0x8f : 0xbf;
-        if ((unsigned char)t.p[i] < low || (unsigned char)t.p[i] > high) {
+    if (forms[form].n > 1 && (p[1] < forms[form].low || p[1] > forms[form].high)) {
+        return 0;
+    }
+    for (size_t i = 2; i < forms[form].n; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
             return 0;
         }
     }
-    return n;
+    return forms[form].n;
 }
 
 /* What is wrong with the octets of a line, or NULL. */

@@ -46,8 +46,7 @@ struct unit {
 
 static const struct unit time_units[] = {
     {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-static const struct unit size_units[] = {
-    {"", 1}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}};
+static const struct unit size_units[] = {{"", 1}, {"K", 1024}, {"M", 1048576}, {"G", 1073741824}};
 
 /* A number in the largest unit that divides it, for messages. */
 static void number_text(enum conf_type type, uint64_t v, char out[32])
@@ -72,7 +71,7 @@ void conf_row_range(const struct conf_row *row, char out[CONF_RANGE_BYTES])
 {
     char min[32];
     char max[32];
-    bool is_text = row->type == CONF_TEXT || row->type == CONF_LIST;
+    bool is_text = row->type == CONF_TEXT || row->type == CONF_LIST || row->type == CONF_ADDRESS;
     number_text(row->type, row->min, min);
     number_text(row->type, row->max, max);
     out[0] = '\0';
@@ -186,7 +185,7 @@ static void set_path(const struct setting *s)
     if (stat(path, &about) || access(path, R_OK)) {
         conf_fault(s->d, true, s->m, s->row->key, s->line,
                    "cannot read %s: %s; relative names start from the folder of this file", path,
-                   strerror(errno));
+                   strerrordesc_np(errno));
         return;
     }
     if (S_ISDIR(about.st_mode)) {
@@ -208,6 +207,10 @@ static void set_secret(const struct setting *s)
         return;
     }
     frun_err err = secret_fetch(where, s->d->dir, &secret, &is_literal, &why);
+    if (err == FRUN_E_NOMEM) {
+        s->d->is_starved = true;
+        return;
+    }
     if (err) {
         fault(s, why.text[0] ? why.text : err_text(err));
         return;

@@ -162,7 +162,7 @@ void conf_issue_add(struct conf_doc *d, bool is_error, const void *section, cons
 const char *conf_text(struct conf_doc *d, const char *fmt, ...) FRUN_PRINTF(2, 3);
 
 /** Octets of a range in words, with the final NUL. */
-#define CONF_RANGE_BYTES 80
+#define CONF_RANGE_BYTES 96
 
 /** Range of a row's values in words, "1 s to 2 m", "at most 40 characters", "" without limits.
  * @param row row @param out CONF_RANGE_BYTES octets. Thread: any. */
