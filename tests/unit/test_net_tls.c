@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/net/tls.h"
+
+#include "../../src/net/stream_int.h"
+#include "stream_fixture.h"
+#include "tls_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct tls_fixture fix;
+static struct world w;
+static struct end a; /* server */
+static struct end b; /* client */
+
+static int setup_all(void **state)
+{
+    (void)state;
+    fixture_init(&fix);
+    return 0;
+}
+
+static int teardown_all(void **state)
+{
+    (void)state;
+    fixture_done(&fix);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    w = (struct world){0};
+    a = b = (struct end){0};
+    return loop_new(&w.l);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    end_free(&a);
+    end_free(&b);
+    loop_free(w.l);
+    return 0;
+}
+
+static void next_case(void)
+{
+    teardown(NULL);
+    setup(NULL);
+}
+
+/* "server" -> server.pem and server.key; NULL stays NULL. */
+static const char *pem(const char *file)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%s.pem", file ? file : "");
+    return file ? fixture_path(&fix, name) : NULL;
+}
+
+static const char *key(const char *file)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%s.key", file ? file : "");
+    return file ? fixture_path(&fix, name) : NULL;
+}
+
+static struct tls_ctx *make(bool is_server, const char *cert, const char *ca, const char *alpn,
+                            bool is_mutual)
+{
+    struct tls_ctx *t = NULL;
+    struct diag d = {0};
+    const struct tls_settings s = {.certificate = pem(cert),
+                                   .private_key = key(cert),
+                                   .ca_file = pem(ca),
+                                   .alpn = alpn,
+                                   .is_mutual = is_mutual};
+    if ((is_server ? tls_server_new : tls_client_new)(&s, &t, &d)) {
+        fail_msg("%s", d.text);
+    }
+    return t;
+}
+
+static bool is_settled(void *arg)
+{
+    (void)arg;
+    return (a.is_ready || a.is_closed) && (b.is_ready || b.is_closed);
+}
+
+static bool both_closed(void *arg)
+{
+    (void)arg;
+    return a.is_closed && b.is_closed;
+}
+
+static bool all_got(void *arg)
+{
+    return a.got + b.got >= *(uint64_t *)arg;
+}
+
+static void meet(struct tls_ctx *server, struct tls_ctx *client, const char *name)
+{
+    int fd[2];
+    sockets_open(fd);
+    assert_int_equal(end_open(&w, &a, fd[0], server, NULL), FRUN_OK);
+    assert_int_equal(end_open(&w, &b, fd[1], client, name), FRUN_OK);
+}
+
+static void shake(struct tls_ctx *server, struct tls_ctx *client, const char *name)
+{
+    meet(server, client, name);
+    assert_true(world_until(&w, is_settled, NULL));
+}
+
+static void talk(void)
+{
+    uint64_t want = 8;
+    assert_int_equal(stream_put(a.s, SPAN_LIT("pong")), FRUN_OK);
+    assert_int_equal(stream_put(b.s, SPAN_LIT("ping")), FRUN_OK);
+    assert_true(world_until(&w, all_got, &want));
+    assert_string_equal(a.first, "ping");
+    assert_string_equal(b.first, "pong");
+}
+
+/* ---- who trusts whom ---- */
+
+static void test_certificates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *server;
+        const char *client_ca;
+        const char *name;
+        const char *want;  /* NULL: works; else part of the client's text */
+        const char *alert; /* part of the server's text */
+    } rows[] = {
+        {"good", "server", "ca", "push.example.com", NULL, NULL},
+        {"good, case", "server", "ca", "PUSH.example.com", NULL, NULL},
+        {"good, address", "server", "ca", "127.0.0.1", NULL, NULL},
+        {"good, v6 address", "server", "ca", "::1", NULL, NULL},
+        {"other name", "server", "ca", "evil.example.com", "does not carry the name evil.example",
+         "refused our certificate"},
+        {"other address", "server", "ca", "127.0.0.2", "does not carry the name 127.0.0.2", NULL},
+        {"expired", "expired", "ca", "push.example.com",
+         "certificate of push.example.com has expired", "expired"},
+        {"not yet valid", "early", "ca", "push.example.com", "not valid yet", NULL},
+        {"other CA", "server", "other", "push.example.com", "not signed by the configured CA",
+         "unknown CA"},
+        {"trusts nothing", "server", NULL, "push.example.com", "not signed by the configured CA",
+         NULL},
+        {"self-signed", "self", "ca", "push.example.com", "not signed by the configured CA", NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *s = make(true, rows[i].server, NULL, NULL, false);
+        struct tls_ctx *c = make(false, NULL, rows[i].client_ca, NULL, false);
+        shake(s, c, rows[i].name);
+        if (!rows[i].want) {
+            if (!b.is_ready) {
+                fail_msg("%s: %s", rows[i].label, stream_why(b.s));
+            }
+            talk();
+        } else {
+            assert_false(b.is_ready);
+            assert_int_equal(b.closed, FRUN_E_TLS);
+            if (!strstr(stream_why(b.s), rows[i].want)) {
+                fail_msg("%s: %s", rows[i].label, stream_why(b.s));
+            }
+            assert_true(world_until(&w, both_closed, NULL));
+            assert_int_equal(a.closed, FRUN_E_TLS);
+            if (rows[i].alert && !strstr(stream_why(a.s), rows[i].alert)) {
+                fail_msg("%s: server: %s", rows[i].label, stream_why(a.s));
+            }
+        }
+        tls_unref(&s);
+        tls_unref(&c);
+        next_case();
+    }
+}
+
+static void test_mutual(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *client;
+        const char *ca;
+        const char *want; /* NULL: works; else part of the server's text */
+        const char *seen; /* part of the client's text */
+    } rows[] = {
+        {"good", "dc1-a", "ca", NULL, NULL},
+        {"none shown", NULL, "ca", "showed no certificate", "demands a certificate"},
+        {"expired", "expired", "ca", "has expired", "refused our certificate"},
+        {"self-signed", "self", "ca", "not signed by the configured CA", "refused our certificate"},
+        {"other CA", "dc1-a", "other", "not signed by the configured CA",
+         "refused our certificate"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *s = make(true, "tunnel", rows[i].ca, "http/1.1", true);
+        struct tls_ctx *c = make(false, rows[i].client, "ca", "http/1.1", true);
+        meet(s, c, "tunnel.example.com");
+        /* As the connector does: speaks at once, so its last flight meets the verdict. */
+        assert_int_equal(stream_put(b.s, SPAN_LIT("ping")), FRUN_OK);
+        if (!rows[i].want) {
+            char subject[64];
+            assert_true(world_until(&w, is_settled, NULL));
+            assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_OK);
+            assert_string_equal(subject, "CN=dc1-a");
+            assert_string_equal(SSL_get_version(a.s->ssl), "TLSv1.3");
+        } else {
+            assert_true(world_until(&w, both_closed, NULL));
+            assert_false(a.is_ready);
+            assert_int_equal(a.got, 0);
+            assert_int_equal(a.closed, FRUN_E_TLS);
+            if (!strstr(stream_why(a.s), rows[i].want)) {
+                fail_msg("%s: server: %s", rows[i].label, stream_why(a.s));
+            }
+            if (b.closed != FRUN_E_TLS || !strstr(stream_why(b.s), rows[i].seen)) {
+                fail_msg("%s: client: %d %s", rows[i].label, b.closed, stream_why(b.s));
+            }
+        }
+        tls_unref(&s);
+        tls_unref(&c);
+        next_case();
+    }
+}
+
+/* ---- protocol versions and ALPN ---- */
+
+static void test_versions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        bool is_mutual;
+        int max_version;
+        const char *want; /* NULL: refused */
+    } rows[] = {
+        {"public 1.3", false, TLS1_3_VERSION, "TLSv1.3"},
+        {"public 1.2", false, TLS1_2_VERSION, "TLSv1.2"},
+        {"mutual 1.3", true, TLS1_3_VERSION, "TLSv1.3"},
+        {"mutual 1.2", true, TLS1_2_VERSION, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *s =
+            make(true, "server", rows[i].is_mutual ? "ca" : NULL, NULL, rows[i].is_mutual);
+        struct tls_ctx *c = make(false, "dc1-a", "ca", NULL, false);
+        SSL_CTX_set_max_proto_version(c->ssl, rows[i].max_version);
+        shake(s, c, "push.example.com");
+        if (rows[i].want) {
+            assert_true(a.is_ready);
+            assert_string_equal(SSL_get_version(a.s->ssl), rows[i].want);
+            talk();
+        } else {
+            assert_int_equal(a.closed, FRUN_E_TLS);
+            assert_non_null(strstr(stream_why(a.s), "no TLS version that is allowed"));
+            assert_non_null(strstr(stream_why(b.s), "refused the TLS version"));
+        }
+        tls_unref(&s);
+        tls_unref(&c);
+        next_case();
+    }
+}
+
+static void test_old_version_refused(void **state)
+{
+    (void)state;
+    struct tls_ctx *s = make(true, "server", NULL, NULL, false);
+    struct tls_ctx *c = make(false, NULL, "ca", NULL, false);
+    SSL_CTX_set_min_proto_version(c->ssl, TLS1_1_VERSION);
+    SSL_CTX_set_max_proto_version(c->ssl, TLS1_1_VERSION);
+    SSL_CTX_set_cipher_list(c->ssl, "ALL:@SECLEVEL=0");
+    shake(s, c, "push.example.com");
+    assert_false(a.is_ready);
+    assert_int_equal(a.closed, FRUN_E_TLS);
+    tls_unref(&s);
+    tls_unref(&c);
+}
+
+static void test_alpn(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *server;
+        const char *client;
+        const char *want; /* chosen; "" none; NULL: refused */
+    } rows[] = {
+        {"same", "http/1.1", "http/1.1", "http/1.1"}, {"client offers none", "http/1.1", NULL, ""},
+        {"server has none", NULL, "http/1.1", ""},    {"other", "http/1.1", "h2", NULL},
+        {"prefix", "http/1.1", "http/1.10", NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *s = make(true, "server", NULL, rows[i].server, false);
+        struct tls_ctx *c = make(false, NULL, "ca", rows[i].client, false);
+        shake(s, c, "push.example.com");
+        if (rows[i].want) {
+            const unsigned char *got;
+            unsigned n;
+            assert_true(a.is_ready && b.is_ready);
+            SSL_get0_alpn_selected(b.s->ssl, &got, &n);
+            if (!span_eq(span_make(got, n), span_of(rows[i].want))) {
+                fail_msg("%s", rows[i].label);
+            }
+        } else {
+            assert_int_equal(a.closed, FRUN_E_TLS);
+            assert_non_null(strstr(stream_why(b.s), "no application protocol"));
+        }
+        tls_unref(&s);
+        tls_unref(&c);
+        next_case();
+    }
+    /* One of several. */
+    static const unsigned char both[] = "\x02h2\x08http/1.1";
+    struct tls_ctx *s = make(true, "server", NULL, "http/1.1", false);
+    struct tls_ctx *c = make(false, NULL, "ca", NULL, false);
+    SSL_CTX_set_alpn_protos(c->ssl, both, sizeof(both) - 1);
+    shake(s, c, "push.example.com");
+    assert_true(a.is_ready && b.is_ready);
+    tls_unref(&s);
+    tls_unref(&c);
+}
+
+/* ---- one port, several names ---- */
+
+static struct tls_ctx *base;
+static struct tls_ctx *tunnel;
+
+static int setup_names(void **state)
+{
+    base = make(true, "server", NULL, "http/1.1", false);
+    tunnel = make(true, "tunnel", "ca", "http/1.1", true);
+    assert_int_equal(tls_server_add_name(base, "tunnel.example.com", tunnel), FRUN_OK);
+    assert_int_equal(tls_server_add_name(base, "Tunnel.Example.com", tunnel), FRUN_E_EXISTS);
+    return setup(state);
+}
+
+static int teardown_names(void **state)
+{
+    int rc = teardown(state);
+    tls_unref(&tunnel);
+    tls_unref(&base);
+    return rc;
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    char subject[64];
+    struct tls_ctx *bare = make(false, NULL, "ca", "http/1.1", false);
+    struct tls_ctx *shows = make(false, "dc1-a", "ca", "http/1.1", false);
+
+    /* An ordinary client is never asked for a certificate, even if it has one. */
+    struct tls_ctx *ordinary[] = {bare, shows};
+    for (size_t i = 0; i < 2; i++) {
+        shake(base, ordinary[i], "push.example.com");
+        assert_true(a.is_ready && b.is_ready);
+        assert_ptr_equal(stream_tls(a.s), base);
+        assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_E_NOT_FOUND);
+        talk();
+        next_case();
+    }
+    shake(base, shows, "tunnel.example.com");
+    assert_true(a.is_ready && b.is_ready);
+    assert_ptr_equal(stream_tls(a.s), tunnel);
+    assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_OK);
+    assert_string_equal(subject, "CN=dc1-a");
+    talk();
+    next_case();
+
+    shake(base, bare, "tunnel.example.com");
+    assert_true(world_until(&w, both_closed, NULL));
+    assert_false(a.is_ready);
+    assert_int_equal(a.closed, FRUN_E_TLS);
+    next_case();
+
+    /* TLS 1.2 is good for the base, never for the tunnel's name. */
+    SSL_CTX_set_max_proto_version(shows->ssl, TLS1_2_VERSION);
+    shake(base, shows, "tunnel.example.com");
+    assert_true(world_until(&w, both_closed, NULL));
+    assert_int_equal(a.closed, FRUN_E_TLS);
+    assert_non_null(strstr(stream_why(a.s), "no TLS version that is allowed"));
+    next_case();
+    shake(base, shows, "push.example.com");
+    assert_true(a.is_ready && b.is_ready);
+    tls_unref(&bare);
+    tls_unref(&shows);
+}
+
+static SSL_SESSION *session_of(struct tls_ctx *client, const char *name)
+{
+    shake(base, client, name);
+    assert_true(a.is_ready && b.is_ready);
+    talk(); /* a TLS 1.3 ticket comes with the first octets */
+    SSL_SESSION *session = SSL_get1_session(b.s->ssl);
+    /* OpenSSL spoils the session of a connection that is freed without its end. */
+    SSL_set_shutdown(b.s->ssl, SSL_SENT_SHUTDOWN);
+    next_case();
+    return session;
+}
+
+/* Offer @p session to @p name; the connection must stand if @p is_ready. */
+static bool is_resumed(bool is_ready, struct tls_ctx *client, const char *name,
+                       SSL_SESSION *session)
+{
+    meet(base, client, name);
+    SSL_set_session(b.s->ssl, session);
+    assert_true(world_until(&w, is_settled, NULL));
+    if (b.is_ready) {
+        SSL_set_shutdown(b.s->ssl, SSL_SENT_SHUTDOWN);
+    }
+    assert_int_equal(a.is_ready, is_ready);
+    bool is = a.is_ready && SSL_session_reused(a.s->ssl);
+    next_case();
+    return is;
+}
+
+/* A session made under one name is worth nothing under the other (CVE-2025-23419). */
+static void test_sessions_do_not_cross(void **state)
+{
+    (void)state;
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < 2; i++) {
+        struct tls_ctx *c = make(false, "dc1-a", "ca", "http/1.1", false);
+        /* The certificate's name does not matter here: what the server does is asked. */
+        SSL_CTX_set_verify(c->ssl, SSL_VERIFY_NONE, NULL);
+        SSL_CTX_set_max_proto_version(c->ssl, versions[i]);
+        SSL_SESSION *session = session_of(c, "push.example.com");
+        assert_true(SSL_SESSION_is_resumable(session));
+        assert_true(is_resumed(true, c, "push.example.com", session));
+        /* In TLS 1.3 the full handshake with its certificates takes place instead. */
+        bool is_13 = versions[i] == TLS1_3_VERSION;
+        assert_false(is_resumed(is_13, c, "tunnel.example.com", session));
+        SSL_SESSION_free(session);
+        tls_unref(&c);
+    }
+    struct tls_ctx *c = make(false, "dc1-a", "ca", "http/1.1", false);
+    SSL_SESSION *session = session_of(c, "tunnel.example.com");
+    assert_false(SSL_SESSION_is_resumable(session)); /* no ticket at all */
+    SSL_SESSION_free(session);
+    tls_unref(&c);
+}
+
+/* ---- settings ---- */
+
+static void write_text(const char *name, const char *text)
+{
+    FILE *f = fopen(fixture_path(&fix, name), "we");
+    assert_non_null(f);
+    (void)fputs(text, f);
+    (void)fclose(f);
+}
+
+static void test_bad_settings(void **state)
+{
+    (void)state;
+    write_text("empty.pem", "");
+    write_text("empty.key", "");
+    const struct {
+        const char *label;
+        const char *cert;
+        const char *key;
+        const char *ca;
+        frun_err want;
+        const char *text;
+        const char *file;
+    } rows[] = {
+        {"no certificate", "missing", "server", NULL, FRUN_E_IO, "cannot be read", "missing.pem"},
+        {"no key", "server", "missing", NULL, FRUN_E_IO, "cannot be read", "missing.key"},
+        {"empty certificate", "empty", "server", NULL, FRUN_E_TLS, "no usable certificate",
+         "empty.pem"},
+        {"empty key", "server", "empty", NULL, FRUN_E_TLS, "no usable private key", "empty.key"},
+        {"other key", "server", "tunnel", NULL, FRUN_E_TLS, "does not belong", "tunnel.key"},
+        {"no CA", "server", "server", "missing", FRUN_E_IO, "cannot be read", "missing.pem"},
+        {"empty CA", "server", "server", "empty", FRUN_E_TLS, "no usable CA", "empty.pem"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int is_server = 0; is_server < 2; is_server++) {
+            struct tls_ctx *t = NULL;
+            struct diag d = {0};
+            const struct tls_settings s = {.certificate = pem(rows[i].cert),
+                                           .private_key = key(rows[i].key),
+                                           .ca_file = pem(rows[i].ca),
+                                           .is_mutual = rows[i].ca != NULL};
+            frun_err err = (is_server ? tls_server_new : tls_client_new)(&s, &t, &d);
+            if (err != rows[i].want || !strstr(d.text, rows[i].text) ||
+                !strstr(d.text, rows[i].file)) {
+                fail_msg("%s: %d %s", rows[i].label, err, d.text);
+            }
+            assert_null(t);
+        }
+    }
+}
+
+static void test_encrypted_key(void **state)
+{
+    (void)state;
+    struct tls_ctx *t = NULL;
+    struct diag d = {0};
+    EVP_PKEY *pkey = EVP_EC_gen("P-256");
+    FILE *f = fopen(fixture_path(&fix, "locked.key"), "we");
+    assert_non_null(f);
+    PEM_write_PKCS8PrivateKey(f, pkey, EVP_aes_128_cbc(), "secret", 6, NULL, NULL);
+    (void)fclose(f);
+    EVP_PKEY_free(pkey);
+    const struct tls_settings s = {.certificate = pem("server"), .private_key = key("locked")};
+    /* Never asks on a terminal. */
+    assert_int_equal(tls_server_new(&s, &t, &d), FRUN_E_TLS);
+    assert_non_null(strstr(d.text, "without a passphrase"));
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define N(fn) cmocka_unit_test_setup_teardown(fn, setup_names, teardown_names)
+    const struct CMUnitTest tests[] = {
+        T(test_certificates),          T(test_mutual),       T(test_versions),
+        T(test_old_version_refused),   T(test_alpn),         N(test_names),
+        N(test_sessions_do_not_cross), T(test_bad_settings), T(test_encrypted_key)};
+    return cmocka_run_group_tests(tests, setup_all, teardown_all);
+}
