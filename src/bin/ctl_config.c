@@ -9,6 +9,7 @@
 
 #include "ctl.h"
 
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -90,22 +91,43 @@ static frun_err check_connector(const char *path)
     return err;
 }
 
+/* FILE, or --config FILE as the daemons have it. */
+static int file_of(int argc, char **argv, const char **path)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
+    int c;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (c != 'c') {
+            return EX_USAGE;
+        }
+        *path = optarg;
+    }
+    if (!*path && optind < argc) {
+        *path = argv[optind++];
+    }
+    return !*path || optind < argc ? ctl_misuse("one FILE is wanted") : 0;
+}
+
 int ctl_config_check(int argc, char **argv)
 {
     struct votes v = {0, 0};
-    if (argc != 2) {
-        return ctl_misuse("one FILE is wanted");
+    const char *path = NULL;
+    int status = file_of(argc, argv, &path);
+    if (status) {
+        return status;
     }
-    frun_err err = vote(argv[1], &v);
+    frun_err err = vote(path, &v);
     if (!err && v.gateway == 0 && v.connector == 0) {
         (void)fprintf(stderr,
                       "%s:0: neither a gateway's nor a connector's file; 'frunctl config sample' "
                       "shows both\n",
-                      argv[1]);
+                      path);
         return EX_CONFIG;
     }
     /* an unreadable file is explained by whoever loads it */
-    err = v.connector > v.gateway ? check_connector(argv[1]) : check_gateway(argv[1]);
+    err = v.connector > v.gateway ? check_connector(path) : check_gateway(path);
     if (err && err != FRUN_E_SYNTAX) {
         return ctl_fail("%s", err_text(err));
     }

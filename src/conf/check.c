@@ -113,6 +113,15 @@ static const char *check_address(struct span s)
                : "must be host:port, IP:port or [IPv6]:port, port 1..65535";
 }
 
+/* As address, and port 0 lets the system choose one: for tests. */
+static const char *check_listen(struct span s)
+{
+    if (s.n > 2 && s.p[s.n - 1] == '0' && s.p[s.n - 2] == ':') {
+        return is_host(span_head(s, s.n - 2)) ? NULL : check_address(s);
+    }
+    return check_address(s);
+}
+
 static const char *check_host(struct span s)
 {
     return is_host(s) ? NULL : "must be a host name or address without port";
@@ -435,6 +444,7 @@ const char *conf_check(const char *check, struct span value)
                   {"fence", check_fence},
                   {"hash", check_hash},
                   {"host", check_host},
+                  {"listen", check_listen},
                   {"method", check_method},
                   {"name", check_name},
                   {"path", check_path},

@@ -318,7 +318,8 @@ static void on_item(const struct conf_ini_item *it, void *ctx)
         on_pair(d, it);
         break;
     case CONF_INI_FAULT:
-        conf_fault(d, true, NULL, d->at ? d->at->title : NULL, it->line, "%s", it->name);
+        conf_fault(d, true, d->at, it->value ? conf_text(d, "%s", it->value) : NULL, it->line, "%s",
+                   it->name);
         break;
     }
 }

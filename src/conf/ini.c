@@ -4,6 +4,9 @@
 #include <ini.h>
 #include <stdlib.h>
 
+/* Longest key that a fault names, octets with NUL. */
+#define FAULT_KEY_BYTES 64
+
 /* What inih's reader and handler share. */
 struct scan {
     struct span rest;           /* not read yet */
@@ -102,6 +105,35 @@ static void scan_section(struct scan *s, struct span line)
     report(s, CONF_INI_SECTION, text);
 }
 
+/* A key as any schema would have it? */
+static bool is_key(struct span key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        char c = key.p[i];
+        bool is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-' || c == '.';
+        if (!is_good) {
+            return false;
+        }
+    }
+    return key.n > 0;
+}
+
+/* Report a bad line, with its key if the damage is behind it. */
+static void report_line(struct scan *s, struct span line, const char *fault)
+{
+    char text[FAULT_KEY_BYTES];
+    struct span key = span_trim(span_head(line, span_find(line, '=')));
+    bool is_told = key.n < line.n && key.n < sizeof(text) && is_key(key);
+    if (is_told) {
+        memcpy(text, key.p, key.n);
+        text[key.n] = '\0';
+    }
+    s->fault = (struct conf_ini_item){
+        .kind = CONF_INI_FAULT, .line = s->line, .name = fault, .value = is_told ? text : NULL};
+    s->on_item(&s->fault, s->ctx);
+}
+
 /* What is wrong with a line that should be a pair, or NULL. */
 static const char *pair_fault(struct span line, size_t room)
 {
@@ -113,13 +145,8 @@ static const char *pair_fault(struct span line, size_t room)
     if (key.n == 0) {
         return "no key before '='";
     }
-    for (size_t i = 0; i < key.n; i++) {
-        char c = key.p[i];
-        bool is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '-' || c == '.';
-        if (!is_good) {
-            return "a key has letters, digits and '_' only and stands before '='";
-        }
+    if (!is_key(key)) {
+        return "a key has letters, digits and '_' only and stands before '='";
     }
     if (line.n > room) {
         return "line too long; shorten it, or write a list on several lines 'key = value'";
@@ -165,7 +192,7 @@ static char *read_pair(char *out, int num, void *stream)
         struct span line = span_trim(raw);
         const char *fault = octets_fault(raw);
         if (fault) {
-            report(s, CONF_INI_FAULT, fault);
+            report_line(s, line, fault);
             continue;
         }
         if (line.n == 0 || line.p[0] == ';' || line.p[0] == '#') {
@@ -177,7 +204,7 @@ static char *read_pair(char *out, int num, void *stream)
         }
         fault = pair_fault(line, room);
         if (fault) {
-            report(s, CONF_INI_FAULT, fault);
+            report_line(s, line, fault);
             continue;
         }
         s->is_cut = has_comment(line);

@@ -174,6 +174,7 @@ static void test_bad_values(void **state)
         {"[item a b]", "2 item a b: bad name"},
         {"[main x]", "2 main x: this section has no name"},
         {"[item x]", "2 item x.must: is missing"},
+        {"text = a\x01", "2 main.text: control character"},
         {"gibberish", "2 main: neither a [section] nor"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -15,7 +15,7 @@
 
 /**
  * Apply a check by its name: address, authority, carrier, client, customer_network, digits, fence,
- * host, hash, method, name, path, proxy, public_url, sid, subject, target, url, user.
+ * host, hash, listen, method, name, path, proxy, public_url, sid, subject, target, url, user.
  *
  * @param check    name of the check, one of the above
  * @param value    text

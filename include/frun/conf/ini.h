@@ -34,8 +34,9 @@ struct conf_ini_item {
     enum conf_ini_kind kind; /**< what it is */
     unsigned line;           /**< its number, 1.. */
     const char *name;        /**< see the kind; borrowed for the call */
-    const char *value;       /**< pair: its value, else NULL; borrowed for the call */
-    bool is_cut;             /**< pair: a comment was cut off behind the value */
+    const char *value; /**< pair: its value; fault: the line's key, if it can be told; else NULL;
+                          borrowed for the call */
+    bool is_cut;       /**< pair: a comment was cut off behind the value */
 };
 
 /** Takes one item. @param it item, borrowed for the call @param ctx the caller's. */
