@@ -66,6 +66,7 @@ struct h2 {
     enum h2_drain_step drain;   /**< see there */
     struct list streams;        /**< every h2_stream */
     struct list due;            /**< those with due bits */
+    struct list over;           /**< closed and let go, freed when the end-of-pass work ends */
     size_t n_owned;             /**< streams that somebody holds: in flight */
     size_t n_open;              /**< streams that nghttp2 has not closed */
     struct later later;         /**< end of the pass: events, then frames */
@@ -220,9 +221,8 @@ void h2_stream_run_due(struct h2_stream *s);
 /** Put due bits. @param s stream @param bits H2_DUE_. Thread: owner. */
 void h2_stream_make_due(struct h2_stream *s, unsigned bits);
 
-/** Free an object that is in no list any more; for loop_free_later(). @param obj stream. Thread:
- * owner. */
-void h2_stream_destroy(void *obj);
+/** Take it out of its list and free it. @param s stream. Thread: owner. */
+void h2_stream_destroy(struct h2_stream *s);
 
 /** Reads the out buffer for nghttp2. */
 ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t max, uint32_t *flags,

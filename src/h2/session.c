@@ -108,19 +108,27 @@ void h2_end(struct h2 *h, frun_err err, const char *why)
     stream_free(h->stream);
     h->stream = NULL;
     lose_streams(h);
+    if (h->n_owned > 0) {
+        h2_mark_draining(h);
+    }
     h2_wake(h);
+}
+
+static void destroy_all(struct list *streams)
+{
+    struct list *node;
+
+    while ((node = list_first(streams))) {
+        h2_stream_destroy(list_entry(node, struct h2_stream, node));
+    }
 }
 
 static void destroy(void *obj)
 {
     struct h2 *h = obj;
-    struct list *it;
-    struct list *tmp;
 
-    list_foreach_safe (it, tmp, &h->streams) {
-        list_remove(it);
-        h2_stream_destroy(list_entry(it, struct h2_stream, node));
-    }
+    destroy_all(&h->streams);
+    destroy_all(&h->over);
     nghttp2_session_del(h->ng);
     buf_done(&h->first);
     free(h);
@@ -325,6 +333,7 @@ static void run(struct later *x)
     } while (!h->is_freed && h->is_again && ++round < RUN_ROUNDS);
     if (!h->is_freed) {
         settle(h);
+        destroy_all(&h->over);
     }
     h->is_running = false;
     if (h->is_again && !h->is_freed && h->state != H2_STATE_DEAD) {
@@ -406,6 +415,7 @@ frun_err h2_new(struct loop *l, struct stream **s, struct span first, const stru
     apply_ceilings(&h->set);
     list_init(&h->streams);
     list_init(&h->due);
+    list_init(&h->over);
     later_init(&h->later, run);
     deadline_init(&h->tick, h2_tick);
     buf_init(&h->first, first.n ? first.n : 1);

@@ -33,21 +33,22 @@ struct h2_stream *h2_stream_new(struct h2 *h)
     return s;
 }
 
-void h2_stream_destroy(void *obj)
+void h2_stream_destroy(struct h2_stream *s)
 {
-    struct h2_stream *s = obj;
-
+    list_remove(&s->node);
     buf_done(&s->in);
     buf_done(&s->out);
     h2_rx_free(s->rx);
     free(s);
 }
 
+/* Not freed here: callers up the stack still look at it. */
 static void free_if_over(struct h2_stream *s)
 {
-    if (!s->is_owned && s->is_closed && !list_is_empty(&s->node)) {
+    if (!s->is_owned && s->is_closed) {
         list_remove(&s->node);
-        loop_free_later(s->h->loop, h2_stream_destroy, s);
+        list_append(&s->h->over, &s->node);
+        h2_wake(s->h);
     }
 }
 
@@ -543,7 +544,6 @@ static const struct call_ops call_ops = {
 /* Undo h2_stream_new() for a request that was never submitted. */
 static frun_err forget(struct h2_stream *s, frun_err err)
 {
-    list_remove(&s->node);
     s->h->n_open--;
     h2_stream_destroy(s);
     return err;

@@ -114,21 +114,20 @@ void rig_push_answer(struct srv *r)
 
 void rig_answer(struct srv *r, unsigned status, enum head_body body, uint64_t n)
 {
-    struct head *h = calloc(1, sizeof(*h));
+    struct head h = {
+        .status = status,
+        .body = body,
+        .body_len_bytes = body == HEAD_BODY_LENGTH ? n : 0,
+    };
 
-    assert_non_null(h);
-    h->status = status;
-    h->body = body;
-    h->body_len_bytes = body == HEAD_BODY_LENGTH ? n : 0;
-    assert_int_equal(head_add(h, SPAN_LIT("X-Kind"), SPAN_LIT("test")), FRUN_OK);
+    assert_int_equal(head_add(&h, SPAN_LIT("X-Kind"), SPAN_LIT("test")), FRUN_OK);
     if (strcmp(r->path, "/bighead") == 0) {
-        assert_int_equal(head_add(h, SPAN_LIT("x-big"), span_of(r->env->big)), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("x-big"), span_of(r->env->big)), FRUN_OK);
     }
     if (status == 204 || status == 304 || strncmp(r->path, "/head", 5) == 0) {
-        assert_int_equal(head_add(h, SPAN_LIT("Content-Length"), SPAN_LIT("77")), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("Content-Length"), SPAN_LIT("77")), FRUN_OK);
     }
-    r->head_err = r->served->ops->send_head(r->served, h);
-    free(h);
+    r->head_err = r->served->ops->send_head(r->served, &h);
     if (r->head_err) {
         r->served->ops->abandon(r->served);
         r->served = NULL;
@@ -214,6 +213,17 @@ static void on_request(void *ctx, struct served *v, const struct head *h)
     assert_true(span_eq(h->authority, SPAN_LIT("fr1_frun:443")));
     assert_null(head_find(h, SPAN_LIT("connection")));
     assert_null(head_find(h, SPAN_LIT("x-hop")));
+    assert_true(h->is_keep_alive && h->minor == 1);
+    if (strcmp(r->path, "/cookies") == 0) {
+        size_t cookies = 0;
+
+        for (size_t i = 0; i < h->n_fields; i++) {
+            cookies += span_eq(h->fields[i].name, SPAN_LIT("cookie"));
+        }
+        assert_int_equal(cookies, 1);
+        assert_true(span_eq(head_find(h, SPAN_LIT("cookie"))->value, SPAN_LIT("a=1; b=2; c=3")));
+        assert_non_null(head_find(h, SPAN_LIT("x-between")));
+    }
     if (hit(e, &e->server, SPOT_REQUEST) || strcmp(r->path, "/refuse") == 0) {
         r->served = NULL;
         return;
@@ -237,13 +247,9 @@ static void on_request(void *ctx, struct served *v, const struct head *h)
     } else if (strcmp(r->path, "/early") == 0) {
         rig_answer(r, 413, HEAD_BODY_LENGTH, 10);
     } else if (strcmp(r->path, "/abandon") == 0) {
-        struct head *head = calloc(1, sizeof(*head));
+        struct head head = {.status = 200, .body = HEAD_BODY_LENGTH, .body_len_bytes = 100};
 
-        head->status = 200;
-        head->body = HEAD_BODY_LENGTH;
-        head->body_len_bytes = 100;
-        assert_int_equal(v->ops->send_head(v, head), FRUN_OK);
-        free(head);
+        assert_int_equal(v->ops->send_head(v, &head), FRUN_OK);
         assert_int_equal(v->ops->send_body(v, SPAN_LIT("0123456789"), false), 10);
         v->ops->abandon(v);
         r->served = NULL;
@@ -353,31 +359,41 @@ static const struct call_events cli_events = {
 frun_err rig_try_open(struct env *e, const char *method, const char *path, uint64_t body,
                       struct cli **out)
 {
-    struct head *h = calloc(1, sizeof(*h));
+    struct head h = {0};
     struct cli *c = &e->cli[e->n_cli];
     frun_err err;
 
-    assert_non_null(h);
     assert_true(e->n_cli < MAX_REQS);
     *c = (struct cli){.env = e, .to_send = body};
-    h->method = span_of(method);
-    h->target = span_of(path);
-    h->authority = SPAN_LIT("fr1_frun:443");
-    h->body = body ? HEAD_BODY_LENGTH : HEAD_BODY_NONE;
-    h->body_len_bytes = body;
-    assert_int_equal(head_add(h, SPAN_LIT("Authorization"), SPAN_LIT("Basic x")), FRUN_OK);
-    assert_int_equal(head_add(h, SPAN_LIT("Connection"), SPAN_LIT("close, X-Hop")), FRUN_OK);
-    assert_int_equal(head_add(h, SPAN_LIT("X-Hop"), SPAN_LIT("1")), FRUN_OK);
-    assert_int_equal(head_add(h, SPAN_LIT("Transfer-Encoding"), SPAN_LIT("chunked")), FRUN_OK);
-    assert_int_equal(head_add(h, SPAN_LIT("TE"), SPAN_LIT("trailers, deflate")), FRUN_OK);
+    h.method = span_of(method);
+    h.target = span_of(path);
+    h.authority = SPAN_LIT("fr1_frun:443");
+    h.body = body ? HEAD_BODY_LENGTH : HEAD_BODY_NONE;
+    h.body_len_bytes = body;
+    assert_int_equal(head_add(&h, SPAN_LIT("Authorization"), SPAN_LIT("Basic x")), FRUN_OK);
+    assert_int_equal(head_add(&h, SPAN_LIT("Connection"), SPAN_LIT("close, X-Hop")), FRUN_OK);
+    assert_int_equal(head_add(&h, SPAN_LIT("X-Hop"), SPAN_LIT("1")), FRUN_OK);
+    assert_int_equal(head_add(&h, SPAN_LIT("Transfer-Encoding"), SPAN_LIT("chunked")), FRUN_OK);
+    assert_int_equal(head_add(&h, SPAN_LIT("TE"), SPAN_LIT("trailers, deflate")), FRUN_OK);
     if (strcmp(path, "/continue") == 0) {
-        assert_int_equal(head_add(h, SPAN_LIT("Expect"), SPAN_LIT("100-continue")), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("Expect"), SPAN_LIT("100-continue")), FRUN_OK);
+    }
+    if (strcmp(path, "/expect") == 0) {
+        assert_int_equal(head_add(&h, SPAN_LIT("Expect"), SPAN_LIT("a-wonder")), FRUN_OK);
+    }
+    if (strcmp(path, "/cookies") == 0) {
+        assert_int_equal(head_add(&h, SPAN_LIT("Cookie"), SPAN_LIT("a=1")), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("X-Between"), SPAN_LIT("1")), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("cookie"), SPAN_LIT("b=2")), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("COOKIE"), SPAN_LIT("c=3")), FRUN_OK);
+    }
+    if (strcmp(path, "/badhost") == 0) {
+        h.authority = SPAN_LIT("fr1_frun:99999");
     }
     if (strcmp(path, "/bigfield") == 0) {
-        assert_int_equal(head_add(h, SPAN_LIT("X-Big"), span_of(e->big)), FRUN_OK);
+        assert_int_equal(head_add(&h, SPAN_LIT("X-Big"), span_of(e->big)), FRUN_OK);
     }
-    err = h2_call(e->client.h, h, &cli_events, c, &c->call);
-    free(h);
+    err = h2_call(e->client.h, &h, &cli_events, c, &c->call);
     if (!err) {
         e->n_cli++;
     }

@@ -9,9 +9,12 @@
  * back-pressure), PING from this side after idle time, dead when it is not answered, ceilings for
  * streams, windows and header lists, no push.
  *
- *     open --h2_drain() or peer's GOAWAY--> draining (no new streams, old ones finish) -->
- * on_closed any error, PING not answered, stream closed --> on_closed; every call fails, every
- * served request is gone
+ *     open --h2_drain() or GOAWAY of the peer--> draining --last stream ended--> on_closed
+ *        \_____any error, PING not answered, stream closed_____/---------------> on_closed
+ *
+ * Draining: no new streams, old ones finish. After an error every call fails and every served
+ * request is gone, except calls whose answer has arrived completely: their owners take it in their
+ * own time, and on_closed waits for them.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_H2_SESSION_H
