@@ -17,6 +17,9 @@
 
 #define MAX_HOST_BYTES 256
 
+/* Room for a text of strerror_r(). */
+#define SYS_TEXT_BYTES 128
+
 /* A question to the resolver. Its memory is its own: getaddrinfo() cannot be stopped, so it may
  * outlive the dial that asked. */
 struct question {
@@ -185,10 +188,29 @@ static void shake(struct dial *d)
     }
 }
 
+/* What errno of a socket means to a person. */
+static const char *sys_cause(int number, char text[SYS_TEXT_BYTES])
+{
+    switch (number) {
+    case ECONNREFUSED:
+        return "connection refused; check the port, and that the service runs";
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return "unreachable; check network, routing and firewall";
+    case ETIMEDOUT:
+        return "no answer in time; check host and firewall";
+    case EADDRNOTAVAIL:
+        return "no local port or address left for it";
+    default:
+        return strerror_r(number, text, SYS_TEXT_BYTES);
+    }
+}
+
 /* ---- proxy ---- */
 
 static void on_proxy_readable(struct dial *d)
 {
+    char text[SYS_TEXT_BYTES];
     char *room;
     if (buf_reserve(&d->in, 2048, &room)) {
         (void)snprintf(d->why, sizeof(d->why), "proxy %.200s sent an endless answer", d->t.proxy);
@@ -200,7 +222,7 @@ static void on_proxy_readable(struct dial *d)
         return;
     }
     if (got <= 0) {
-        describe(d, got ? strerror(errno)
+        describe(d, got ? sys_cause(errno, text)
                         : "closed without an answer to CONNECT; check that it is "
                           "an HTTP proxy");
         try_next(d, FRUN_E_PROXY);
@@ -217,10 +239,11 @@ static void on_proxy_readable(struct dial *d)
 
 static void on_proxy_writable(struct dial *d)
 {
+    char text[SYS_TEXT_BYTES];
     struct span out = buf_span(&d->out);
     ssize_t sent = send(d->fd, out.p, out.n, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        describe(d, strerror(errno));
+        describe(d, sys_cause(errno, text));
         try_next(d, FRUN_E_PROXY);
         return;
     }
@@ -249,23 +272,6 @@ static void begin_proxy(struct dial *d)
 
 /* ---- connecting ---- */
 
-static const char *connect_cause(int number)
-{
-    switch (number) {
-    case ECONNREFUSED:
-        return "connection refused; check the port, and that the service runs";
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return "unreachable; check network, routing and firewall";
-    case ETIMEDOUT:
-        return "no answer in time; check host and firewall";
-    case EADDRNOTAVAIL:
-        return "no local port or address left for it";
-    default:
-        return strerror(number);
-    }
-}
-
 static void on_io(struct io *io, int what)
 {
     struct dial *d = list_entry(io, struct dial, io);
@@ -277,13 +283,14 @@ static void on_io(struct io *io, int what)
         }
         return;
     }
+    char text[SYS_TEXT_BYTES];
     int number = 0;
     socklen_t len = sizeof(number);
     if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &number, &len)) {
         number = errno;
     }
     if (number) {
-        describe(d, connect_cause(number));
+        describe(d, sys_cause(number, text));
         try_next(d, FRUN_E_CONNECT);
     } else if (d->t.proxy) {
         begin_proxy(d);
@@ -294,12 +301,13 @@ static void on_io(struct io *io, int what)
 
 static frun_err begin_connect(struct dial *d)
 {
+    char text[SYS_TEXT_BYTES];
     const struct addr *a = &d->addrs[d->at];
     d->state = DIAL_CONNECTING;
     d->fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (d->fd < 0 ||
         (connect(d->fd, (const struct sockaddr *)&a->ss, a->len) && errno != EINPROGRESS)) {
-        describe(d, connect_cause(errno));
+        describe(d, sys_cause(errno, text));
         return FRUN_E_CONNECT;
     }
     frun_err err = io_open(&d->io, d->loop, d->fd, on_io);
@@ -403,10 +411,11 @@ static void question_done(struct offload_job *j)
     }
     d->question = NULL;
     if (q->gai || q->n_addrs == 0) {
+        char text[SYS_TEXT_BYTES];
         (void)snprintf(d->why, sizeof(d->why),
                        "the %sname %.200s cannot be resolved: %s; check the name and DNS",
                        d->t.proxy ? "proxy's " : "", q->host,
-                       q->gai == EAI_SYSTEM ? strerror(q->sys_errno)
+                       q->gai == EAI_SYSTEM ? strerror_r(q->sys_errno, text, sizeof(text))
                        : q->gai             ? gai_strerror(q->gai)
                                             : "no address");
         free(q);

@@ -16,6 +16,9 @@
 
 #define REST_MS 100
 
+/* Room for a text of strerror_r(). */
+#define SYS_TEXT_BYTES 128
+
 struct listener {
     struct io io;
     struct loop *loop;
@@ -68,11 +71,13 @@ static frun_err setup(int fd, const struct addr *a)
 frun_err listener_socket(const struct addr *a, struct addr *bound, int *out, struct diag *d)
 {
     char text[ADDR_TEXT_BYTES];
+    char why[SYS_TEXT_BYTES];
     int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setup(fd, a)) {
         int number = errno;
         addr_text(a, text);
-        diag_set(d, "cannot listen on %s: %s; %s", text, strerror(number), remedy(number));
+        diag_set(d, "cannot listen on %s: %s; %s", text, strerror_r(number, why, sizeof(why)),
+                 remedy(number));
         if (fd >= 0) {
             close(fd);
         }

@@ -261,7 +261,7 @@ static frun_err tls_read(struct stream *s, void *p, size_t max, size_t *n)
     return ssl_err(s, rc);
 }
 
-static frun_err encrypt(struct stream *s, const char *p, size_t n)
+static frun_err write_record(struct stream *s, const char *p, size_t n)
 {
     size_t written = 0;
     ERR_clear_error();
@@ -283,7 +283,7 @@ static frun_err tls_seal(struct stream *s)
     while (!err && buf_len(&s->stage) > 0) {
         struct span all = buf_span(&s->stage);
         size_t n = all.n < STREAM_RECORD_BYTES ? all.n : STREAM_RECORD_BYTES;
-        err = encrypt(s, all.p, n);
+        err = write_record(s, all.p, n);
         if (!err) {
             buf_consume(&s->stage, n);
         }
@@ -310,7 +310,7 @@ static frun_err tls_put(struct stream *s, struct span data)
     }
     while (!err && data.n > 0) {
         if (buf_len(&s->stage) == 0 && data.n >= STREAM_RECORD_BYTES) {
-            err = encrypt(s, data.p, STREAM_RECORD_BYTES);
+            err = write_record(s, data.p, STREAM_RECORD_BYTES);
             data = span_skip(data, STREAM_RECORD_BYTES);
             continue;
         }

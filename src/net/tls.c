@@ -21,6 +21,9 @@
 #define CIPHERS_TLS13  "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define ALPN_MAX_BYTES 255
 
+/* Room for a text of strerror_r(). */
+#define SYS_TEXT_BYTES 128
+
 /* ---- which context serves a name ---- */
 
 /* The host name of a server_name extension; anything odd counts as "no name". Source: RFC 6066 3.
@@ -52,7 +55,8 @@ static void switch_to(SSL *ssl, const struct tls_ctx *other)
 }
 
 /* Here and not in the servername callback: that one runs after a ticket has been looked at, and a
- * session of one name could be resumed under another (CVE-2025-23419). */
+ * session of one name could be resumed under another (CVE-2025-23419). OpenSSL gives the type.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
 {
     (void)alert;
@@ -109,7 +113,8 @@ frun_err tls_server_add_name(struct tls_ctx *base, const char *name, struct tls_
 
 /* ---- making ---- */
 
-/* A passphrase prompt would stop a daemon for ever. */
+/* A passphrase prompt would stop a daemon for ever. OpenSSL gives the type.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int no_passphrase(char *buf, int size, int is_write, void *arg)
 {
     (void)buf;
@@ -131,10 +136,11 @@ static frun_err refuse(struct diag *d, const char *file, const char *text)
 
 static frun_err check_readable(const char *file, struct diag *d)
 {
+    char why[SYS_TEXT_BYTES];
     FILE *f = fopen(file, "re");
     if (!f) {
         diag_set(d, "%s: cannot be read (%s): check the name, and that the service's user may read",
-                 file, strerror(errno));
+                 file, strerror_r(errno, why, sizeof(why)));
         return FRUN_E_IO;
     }
     (void)fclose(f);
@@ -287,19 +293,20 @@ struct tls_ctx *tls_ref(struct tls_ctx *t)
     return t;
 }
 
-void tls_unref(struct tls_ctx **ref)
+/* Contexts reached by name have no names in use themselves: one level deep.
+ * NOLINTNEXTLINE(misc-no-recursion) */
+void tls_unref(struct tls_ctx **t)
 {
-    struct tls_ctx *t = *ref;
-    *ref = NULL;
-    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) {
+    struct tls_ctx *old = *t;
+    *t = NULL;
+    if (!old || atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    for (size_t i = 0; i < t->n_names; i++) {
-        free(t->names[i].name);
-        /* Names are one level deep: a context reached by name has none of its own in use. */
-        tls_unref(&t->names[i].other);
+    for (size_t i = 0; i < old->n_names; i++) {
+        free(old->names[i].name);
+        tls_unref(&old->names[i].other);
     }
-    SSL_CTX_free(t->ssl);
-    BIO_meth_free(t->bio);
-    free(t);
+    SSL_CTX_free(old->ssl);
+    BIO_meth_free(old->bio);
+    free(old);
 }

@@ -52,7 +52,8 @@ frun_err loop_post(struct loop *l, loop_job_fn fn, void *arg) FRUN_MUST_CHECK;
  */
 struct later {
     struct list node;            /**< private */
-    void (*fn)(struct later *l); /**< called once; may arm itself again for the next pass */
+    void (*fn)(struct later *l); /**< called once; may arm itself again for the next pass, and
+                                    others for this one */
 };
 
 /** Prepare. @param x node @param fn work. Thread: owner. */

@@ -41,13 +41,15 @@ struct stream_events {
     /** TLS handshake done (plain: soon after stream_new()). Reading is off until stream_read_on().
      * May be NULL. */
     void (*on_ready)(void *ctx);
-    /** stream_read() is worth a try. */
+    /** stream_read() is worth a try; the peer's end is announced once. */
     void (*on_readable)(void *ctx);
     /** There is room again after stream_room() was short. May be NULL. */
     void (*on_room)(void *ctx);
     /** The stream is dead: FRUN_E_EOF after stream_finish(), FRUN_E_CLOSED reset or ended by the
-     * peer while nobody read, FRUN_E_TLS, FRUN_E_IO, FRUN_E_TIMEOUT handshake. Only stream_free()
-     * and the getters may follow. */
+     * peer while nobody read (and nothing was left to read), FRUN_E_TLS, FRUN_E_IO, FRUN_E_NOMEM,
+     * FRUN_E_TIMEOUT handshake, or 30 s in which the peer took nothing after stream_finish(). Comes
+     * once, never from within a call of ours, also after stream_read() or stream_put() have said so
+     * already. Only stream_free() and the getters may follow. */
     void (*on_closed)(void *ctx, frun_err err);
 };
 
@@ -101,9 +103,9 @@ frun_err stream_read(struct stream *s, void *p, size_t max, size_t *n) FRUN_MUST
 /** Switch on_readable on or off. @param s stream @param is_on state. Thread: owner. */
 void stream_read_on(struct stream *s, bool is_on);
 
-/** Gather octets for sending. Takes all of them, also above the ceiling (respect stream_room()).
- * @param s stream @param data octets, copied @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_CLOSED dead.
- * Thread: owner. */
+/** Gather octets for sending. Takes all of them, also above the ceiling (respect stream_room());
+ * more than 16 MiB waiting kills the stream. @param s stream @param data octets, copied @return
+ * FRUN_OK; FRUN_E_NOMEM; FRUN_E_CLOSED dead. Thread: owner. */
 frun_err stream_put(struct stream *s, struct span data) FRUN_MUST_CHECK;
 
 /** Octets that may be put before the ceiling. @param s stream @return 0..STREAM_BUFFER_BYTES.
