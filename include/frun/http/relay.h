@@ -37,21 +37,29 @@ struct relay {
     bool is_answered;        /**< relay_answer() has been called: nothing is kept any more */
     bool is_too_long;        /**< max_body_bytes was passed; the owner answers 413 */
     bool is_answer_done;     /**< the answer is complete at the call's side */
+    bool is_request_held;    /**< less of the request was taken than offered: served waits */
+    bool is_answer_held;     /**< less of the answer was taken than offered: the call waits */
 };
 
 /** Begin. @param r pump @param in the served request @param max_body_bytes ceiling of the request
  * body. Thread: worker. */
 void relay_begin(struct relay *r, struct served *in, uint64_t max_body_bytes);
 
-/** Connect (again) with a call: what is kept is sent first, then reading goes on. @param r pump
- * @param out call just opened. Thread: worker. */
+/** Connect (again) with a call: what is kept is sent first, then reading goes on. Octets that come
+ * before the first call are kept, as many as fit. @param r pump @param out call just opened.
+ * Thread: worker. */
 void relay_attach(struct relay *r, struct call *out);
+
+/** The call failed or was cancelled and is gone; what is kept waits for the next relay_attach().
+ * @param r pump. Thread: worker. */
+void relay_detach(struct relay *r);
 
 /** May the request be sent again from its first octet? @param r pump @return true if everything
  * read so far is kept and nothing was answered. Thread: worker. */
 bool relay_can_repeat(const struct relay *r);
 
-/** The answer's head went out: give up what was kept. @param r pump. Thread: worker. */
+/** The answer's head went out: give up what was kept, except what the present call has not taken
+ * yet. @param r pump. Thread: worker. */
 void relay_answer(struct relay *r);
 
 /** Event of the served side: body offered. @param r pump @param data octets @return octets taken; 0
@@ -61,8 +69,9 @@ size_t relay_on_request_body(struct relay *r, struct span data);
 /** Event of the served side: body complete. @param r pump. Thread: worker. */
 void relay_on_request_end(struct relay *r);
 
-/** Event of the served side: room for the answer. @param r pump @return true when by this the
- * answer is complete and served is gone. Thread: worker. */
+/** Event of the served side: room for the answer. The call may end from within this; then
+ * relay_on_answer_end() told it, and this returns false. @param r pump @return true when by this
+ * the answer's end was taken and served is gone. Thread: worker. */
 bool relay_on_answer_room(struct relay *r);
 
 /** Event of the call side: room for the request. @param r pump. Thread: worker. */
@@ -72,8 +81,9 @@ void relay_on_request_room(struct relay *r);
  * taken. Thread: worker. */
 size_t relay_on_answer_body(struct relay *r, struct span data);
 
-/** Event of the call side: answer complete; the call is gone. @param r pump @return true when the
- * answer's end was taken and served is gone too. Thread: worker. */
+/** Event of the call side: answer complete; the call is gone. A request that has not ended is not
+ * read any further here: served drains it. @param r pump @return true when the answer's end was
+ * taken and served is gone too. Thread: worker. */
 bool relay_on_answer_end(struct relay *r);
 
 /** Forget both sides (they are the owner's business) and free what is kept. @param r pump. Thread:
