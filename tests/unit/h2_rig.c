@@ -605,3 +605,19 @@ void rig_settle(struct env *e, uint64_t ms)
     loop_run(e->loop);
     deadline_clear(&e->guard);
 }
+
+static bool has_turned(struct env *e)
+{
+    if (e->passes == 0) {
+        return true;
+    }
+    e->passes--;
+    rig_poke(e);
+    return false;
+}
+
+void rig_turn(struct env *e, unsigned passes)
+{
+    e->passes = passes;
+    rig_spin(e, has_turned);
+}

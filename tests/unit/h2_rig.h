@@ -95,6 +95,7 @@ struct env {
     struct later look;
     struct deadline guard;
     bool is_late;
+    unsigned passes; /* of the loop, still to go */
     enum spot spot;
     bool is_spot_hit;
     size_t take_max;
@@ -120,6 +121,8 @@ bool rig_all_done(struct env *e);
 bool rig_both_closed(struct env *e);
 bool rig_server_is_closed(struct env *e);
 bool rig_client_is_closed(struct env *e);
+/* Let the loop turn so often. */
+void rig_turn(struct env *e, unsigned passes);
 void rig_settle(struct env *e, uint64_t ms);
 
 #endif

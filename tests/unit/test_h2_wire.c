@@ -307,12 +307,198 @@ static void test_large_answer_head(void **state)
     rig_env_free(e);
 }
 
+/* ---- octets changed by chance ---- */
+
+/* An owner that takes whatever comes. */
+struct easy {
+    struct h2 *h;
+    bool is_closed;
+    unsigned n_calls;  /* under way */
+    unsigned n_served; /* requests seen */
+    unsigned n_heads;  /* of answers */
+};
+
+static size_t easy_body(void *owner, struct span data)
+{
+    (void)owner;
+    return data.n - data.n / 3;
+}
+
+static void easy_body_end(void *owner)
+{
+    struct served *v = owner;
+    struct head h = {.status = 200, .body = HEAD_BODY_CHUNKED};
+
+    if (v->ops->send_head(v, &h) != FRUN_OK) {
+        v->ops->abandon(v);
+    } else {
+        (void)v->ops->send_body(v, SPAN_LIT("ok"), true);
+    }
+}
+
+static void easy_nothing(void *owner)
+{
+    (void)owner;
+}
+
+static void easy_gone(void *owner, frun_err err, const char *why)
+{
+    (void)owner;
+    (void)err;
+    (void)why;
+}
+
+static void easy_request(void *ctx, struct served *v, const struct head *h)
+{
+    static const struct served_events events = {
+        .on_body = easy_body,
+        .on_body_end = easy_body_end,
+        .on_room = easy_nothing,
+        .on_gone = easy_gone,
+    };
+
+    ((struct easy *)ctx)->n_served++;
+    assert_true(h->method.n > 0 && h->target.n > 0 && h->authority.n > 0);
+    assert_true(h->n_fields <= HEAD_MAX_FIELDS);
+    v->ev = &events;
+    v->owner = v;
+    v->ops->accept_body(v);
+    v->ops->resume(v);
+}
+
+static void easy_closed(void *ctx, frun_err err, const char *why)
+{
+    struct easy *x = ctx;
+
+    (void)err;
+    (void)why;
+    x->is_closed = true;
+    assert_int_equal(x->n_calls, 0);
+}
+
+static void easy_head(void *owner, const struct head *h)
+{
+    ((struct easy *)owner)->n_heads++;
+    assert_in_range(h->status, 200, 599);
+}
+
+static void easy_end(void *owner)
+{
+    ((struct easy *)owner)->n_calls--;
+}
+
+static void easy_fail(void *owner, const struct call_failure *f)
+{
+    assert_true(f->text[0]);
+    ((struct easy *)owner)->n_calls--;
+}
+
+static uint32_t next_chance(uint32_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 17;
+    *x ^= *x << 5;
+    return *x;
+}
+
+/* Returns how many requests or answers arrived. */
+static unsigned run_changed(struct env *e, struct span octets, bool is_client)
+{
+    static const struct stream_events none = {0};
+    static const struct h2_events events = {.on_request = easy_request, .on_closed = easy_closed};
+    static const struct call_events calls = {
+        .on_head = easy_head,
+        .on_body = easy_body,
+        .on_room = easy_nothing,
+        .on_end = easy_end,
+        .on_fail = easy_fail,
+    };
+    struct head head = {
+        .method = SPAN_LIT("POST"),
+        .target = SPAN_LIT("/"),
+        .authority = SPAN_LIT("a"),
+        .body = HEAD_BODY_CHUNKED,
+    };
+    struct h2_settings set = rig_settings(is_client);
+    struct stream_settings ss = {.handshake_ms = 1000};
+    struct easy x = {0};
+    struct stream *s = NULL;
+    struct call *c = NULL;
+    int fd[2];
+
+    rig_tcp_pair(fd);
+    assert_int_equal(stream_new(e->loop, &fd[0], &ss, &none, NULL, &s), FRUN_OK);
+    assert_int_equal(h2_new(e->loop, &s, (struct span){0}, &set, &events, &x, &x.h), FRUN_OK);
+    for (int i = 0; is_client && i < 3; i++) {
+        assert_int_equal(h2_call(x.h, &head, &calls, &x, &c), FRUN_OK);
+        x.n_calls++;
+    }
+    rig_turn(e, 2);
+    write_all(fd[1], octets.p, octets.n);
+    (void)shutdown(fd[1], SHUT_WR);
+    rig_turn(e, 6);
+    h2_free(x.h);
+    assert_int_equal(x.n_calls, 0);
+    (void)close(fd[1]);
+    rig_turn(e, 2);
+    return x.n_served + x.n_heads;
+}
+
+/* Whatever comes, nothing breaks, and each call is told its end exactly once. */
+static void test_changed_octets(void **state)
+{
+    static const struct span good[] = {
+        LIT(PREFACE SETTINGS HD("\x00\x0d", "\x01", "\x04",
+                                "\x01") "\x83\x87\x84\x41\x01"
+                                        "a\x00\x01"
+                                        "b\x03"
+                                        "ccc" HD("\x00\x03", "\x00", "\x01", "\x01") "xyz" HD(
+                                            "\x00\x06", "\x01", "\x05",
+                                            "\x03") "\x82\x87\x84\x41\x01"
+                                                    "a" HD("\x00\x08", "\x06", "\x00",
+                                                           "\x00") "12345678"),
+        LIT(SETTINGS HD(
+            "\x00\x05", "\x01", "\x04",
+            "\x01") "\x88\x0f\x0d\x01"
+                    "3" HD("\x00\x03", "\x00", "\x01", "\x01") "xyz" HD(
+                        "\x00\x01", "\x01", "\x05",
+                        "\x03") "\x89" HD("\x00\x04", "\x03", "\x00",
+                                          "\x05") "\x00\x00\x00\x07" HD("\x00\x08", "\x07", "\x00",
+                                                                        "\x00") "\x00\x00\x00\x03"
+                                                                                "\x00\x00\x00\x00"),
+    };
+    struct env *e = rig_env_new();
+    uint32_t chance = 4711;
+    unsigned heads = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 600; round++) {
+        bool is_client = round % 2 == 1;
+        struct span from = good[is_client];
+        char octets[512];
+        size_t skip = is_client || round % 8 == 0 ? 0 : sizeof(PREFACE) - 1;
+
+        assert_true(from.n <= sizeof(octets));
+        memcpy(octets, from.p, from.n);
+        for (unsigned k = round < 2 ? 0 : 1 + next_chance(&chance) % 4; k > 0; k--) {
+            size_t at = skip + next_chance(&chance) % (from.n - skip);
+
+            octets[at] = (char)((unsigned char)octets[at] ^ (1U << (next_chance(&chance) % 8)));
+        }
+        heads += run_changed(e, span_make(octets, from.n), is_client);
+        assert_true(round != 1 || heads == 4);
+    }
+    /* Not everything was thrown away at the door. */
+    assert_true(heads > 300);
+    rig_env_free(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_clients),   cmocka_unit_test(test_floods),
         cmocka_unit_test(test_dead_peer),         cmocka_unit_test(test_hostile_servers),
-        cmocka_unit_test(test_large_answer_head),
+        cmocka_unit_test(test_large_answer_head), cmocka_unit_test(test_changed_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
