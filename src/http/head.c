@@ -8,6 +8,9 @@
 
 #define METHOD_MAX_BYTES 32
 
+/* All Connection values of a head: every other field is looked up in them. */
+#define CONNECTION_MAX_BYTES 1024
+
 /* What the fields of one head said about framing so far. */
 struct framing {
     bool has_length;
@@ -15,6 +18,7 @@ struct framing {
     bool has_host;
     bool is_close;
     bool is_keep_alive;
+    size_t connection_bytes;
     uint64_t length;
 };
 
@@ -118,11 +122,17 @@ static frun_err take_coding(struct span value, struct framing *fr, struct head_f
     return FRUN_OK;
 }
 
-static void take_connection(struct span value, struct framing *fr, struct head *out)
+static frun_err take_connection(struct span value, struct framing *fr, struct head *out,
+                                struct head_fault *fault)
 {
+    fr->connection_bytes += value.n;
+    if (fr->connection_bytes > CONNECTION_MAX_BYTES) {
+        return fail(fault, 431, "Connection names too much");
+    }
     fr->is_close = fr->is_close || head_list_has(value, SPAN_LIT("close"));
     fr->is_keep_alive = fr->is_keep_alive || head_list_has(value, SPAN_LIT("keep-alive"));
     out->is_upgrade = out->is_upgrade || head_list_has(value, SPAN_LIT("upgrade"));
+    return FRUN_OK;
 }
 
 static frun_err take_host(struct span value, struct framing *fr, struct head *out,
@@ -161,10 +171,7 @@ static inline frun_err take_field(const struct field *f, struct framing *fr, str
         }
         return FRUN_OK;
     case 10:
-        if (name_is(f->name, "connection")) {
-            take_connection(f->value, fr, out);
-        }
-        return FRUN_OK;
+        return name_is(f->name, "connection") ? take_connection(f->value, fr, out, fault) : FRUN_OK;
     case 14:
         return name_is(f->name, "content-length") ? take_length(f->value, fr, fault) : FRUN_OK;
     case 17:
