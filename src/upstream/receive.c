@@ -102,7 +102,7 @@ static bool is_until_close(const struct conn *c)
  * there is room, or a good end could not be told from a bad one. */
 static void hold(struct conn *c)
 {
-    if (c->stream && !c->x.ended) {
+    if (!c->x.ended) {
         stream_read_on(c->stream, is_until_close(c));
     }
 }
@@ -131,8 +131,8 @@ static void input_ended(struct conn *c, frun_err err)
 {
     if (c->x.is_head_seen && buf_len(&c->in) > 0) {
         /* The owner has not taken everything yet: the end waits for its turn. */
-        c->x.ended = c->x.ended ? c->x.ended : err;
-        if (c->stream) {
+        if (!c->x.ended) {
+            c->x.ended = err;
             stream_read_on(c->stream, false);
         }
         return;
@@ -265,11 +265,7 @@ static void on_closed(void *ctx, frun_err err)
         upstream_conn_close(c);
         return;
     }
-    if (c->x.is_head_seen && buf_len(&c->in) > 0) {
-        /* What has been read is good, and may be all there is to come. */
-        stream_free(c->stream);
-        c->stream = NULL;
-    }
+    /* What has been read and is held back is good, and may be all there is to come. */
     input_ended(c, err);
 }
 

@@ -104,7 +104,7 @@ static size_t call_send(struct call *call, struct span data, bool is_last)
     struct conn *c = upstream_conn(call);
 
     assert(c->state == CONN_DIALLING || c->state == CONN_BUSY);
-    if (c->x.fault || (c->state == CONN_BUSY && !c->stream)) {
+    if (c->x.fault || c->x.ended) {
         return 0;
     }
     if (!is_as_announced(c, data.n, is_last)) {
@@ -165,10 +165,6 @@ void upstream_send_gathered(struct conn *c)
     buf_done(&c->out);
     if (err) {
         upstream_conn_fail(c, err, "the connection ended before the request could be sent");
-        return;
     }
-    if (c->x.wants_room && stream_room(c->stream) > 0) {
-        c->x.wants_room = false;
-        c->call.ev->on_room(c->call.owner);
-    }
+    /* A body that was longer than its room fills the stream too: on_room comes from there. */
 }

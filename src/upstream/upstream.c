@@ -80,7 +80,7 @@ static bool is_reusable(const struct conn *c)
     const struct upstream *u = c->pool;
 
     return c->x.may_keep && c->x.is_answer_keepalive && c->x.is_sent && !c->x.fault &&
-           !c->x.ended && c->stream && stream_waiting(c->stream) == 0 && buf_len(&c->in) == 0 &&
+           !c->x.ended && stream_waiting(c->stream) == 0 && buf_len(&c->in) == 0 &&
            u->s.max_idle > 0 && !u->is_closing;
 }
 
@@ -150,7 +150,7 @@ void upstream_conn_lost(struct conn *c, frun_err err)
     const char *why = "connection lost before an answer";
 
     f.is_stale = f.err == FRUN_E_CLOSED && c->x.is_reused && !c->x.has_answer_octets;
-    if (err == FRUN_E_TLS && c->stream && *stream_why(c->stream)) {
+    if (err == FRUN_E_TLS && *stream_why(c->stream)) {
         why = stream_why(c->stream);
     } else if (c->x.is_head_seen) {
         why = "connection lost within the answer's body";
@@ -238,7 +238,7 @@ static void on_later(struct later *l)
     }
     c->x.is_resumed = false;
     upstream_receive_process(c);
-    if (c->state == CONN_BUSY && !c->x.is_held && !c->x.ended && c->stream) {
+    if (c->state == CONN_BUSY && !c->x.is_held && !c->x.ended) {
         if (buf_len(&c->in) == 0) {
             upstream_receive_release(c);
         }

@@ -27,7 +27,7 @@
 /** What a connection is doing; each state but DEAD is a list of the pool. */
 enum conn_state {
     CONN_DIALLING, /**< a dial is under way and a call waits for it; no stream yet */
-    CONN_BUSY, /**< a call; stream open, or NULL when it died while its owner held the rest back */
+    CONN_BUSY, /**< a call; stream open, or ended (x.ended) while the owner held the rest back */
     CONN_IDLE, /**< stream open, no call, nothing waits to be sent, watched for its end */
     CONN_DEAD  /**< not begun, or closed and parked until the pass ends; in no list */
 };
@@ -128,7 +128,7 @@ void upstream_send_gathered(struct conn *c);
 /** Octets of the request that wait for the socket. @param c busy @return count. Thread: owner. */
 static inline size_t upstream_send_waiting(const struct conn *c)
 {
-    return c->stream ? stream_waiting(c->stream) : 0;
+    return stream_waiting(c->stream);
 }
 
 /** Use what has been read, or what was held back. @param c busy. Thread: owner. */

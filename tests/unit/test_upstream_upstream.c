@@ -236,6 +236,61 @@ static void test_ceilings(void **state)
     assert_int_equal(k[2].failure.err, FRUN_E_CLOSED);
 }
 
+/* Of two connections the one used last is used next: the other one may go in peace. */
+static void test_newest_first(void **state)
+{
+    static const struct step waits[] = {WAIT_HEAD, WAIT("go"), EMPTY, WAIT_HEAD, EMPTY, {0}};
+    struct rig r;
+    struct client k[2] = {{0}};
+    struct client last = {0};
+    (void)state;
+    rig_init(&r, waits);
+    rig_open(&r);
+    k[0].r = k[1].r = &r;
+    client_open(&k[0]);
+    client_open(&k[1]);
+    while (r.n_peers < 2 || r.peers[0].matched == 0 || r.peers[1].matched == 0) {
+        rig_turn(&r, 1);
+    }
+    for (size_t i = 2; i > 0; i--) {
+        r.peers[i - 1].step++;
+        peer_play(&r.peers[i - 1]);
+        rig_turn(&r, 1);
+    }
+    assert_int_equal(upstream_idle(r.u), 2);
+    size_t before = buf_len(&r.peers[0].wire);
+    client_run(&last, &r);
+    assert_true(buf_len(&r.peers[0].wire) > before);
+    rig_done(&r);
+}
+
+/* A second answer arrives together with the first but is not read with it: the next call, opened
+ * at once, must not take it for its own. */
+static void test_smuggled_answer(void **state)
+{
+    static const char head[] = OK_HEAD "Content-Length: 16342\r\n\r\n";
+    static const struct step script[] = {WAIT_HEAD,
+                                         SAY(head),
+                                         MANY(16342),
+                                         SAY("HTTP/1.1 203 Smuggled\r\nContent-Length: 0\r\n\r\n"),
+                                         {0}};
+    struct rig r;
+    struct client next = {0};
+    struct client k = {.next = &next};
+    (void)state;
+    assert_int_equal(sizeof(head) - 1 + 16342, 16384); /* one read takes just that */
+    rig_init(&r, script);
+    r.scripts[1] = script_always_empty;
+    rig_open(&r);
+    k.r = next.r = &r;
+    client_open(&k);
+    assert_true(rig_until(&r, client_is_gone, &next));
+    assert_int_equal(k.got, 16342);
+    assert_int_equal(next.status, 200);
+    assert_int_equal(r.n_peers, 2);
+    rig_done(&r);
+}
+
 /* ---- answers before the request is over ---- */
 
 static void test_early_answer(void **state)
@@ -345,9 +400,11 @@ static void test_owner_holds_back(void **state)
     assert_false(client_is_gone(&k));
     assert_int_equal(k.heads, 1);
     assert_true(r.peers[0].done_bytes < MIB10);
+    /* Reading stopped with the first refusal. */
+    assert_true(upstream_conn(k.c)->in.cap <= 16384);
     check_bounded(&k);
     k.takes_nothing = false;
-    k.c->ops->resume(k.c);
+    on_resume(&k.resume);
     assert_true(rig_until(&r, client_is_gone, &k));
     assert_int_equal(k.got, MIB10);
     assert_int_equal(upstream_idle(r.u), 1);
@@ -380,7 +437,7 @@ static void test_end_while_held(void **state)
         rig_turn(&r, 3);
         assert_false(client_is_gone(&k));
         k.takes_nothing = false;
-        k.c->ops->resume(k.c);
+        on_resume(&k.resume);
         assert_true(rig_until(&r, client_is_gone, &k));
         if (k.ends != 1 || strcmp(k.text, "hello") != 0) {
             fail_msg("%s: %s", rows[i].label, k.failure.text);
@@ -552,7 +609,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_idle_ends),        cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_ceilings),         cmocka_unit_test(test_early_answer),
+        cmocka_unit_test(test_ceilings),         cmocka_unit_test(test_newest_first),
+        cmocka_unit_test(test_smuggled_answer),  cmocka_unit_test(test_early_answer),
         cmocka_unit_test(test_bulk_answers),     cmocka_unit_test(test_bulk_requests),
         cmocka_unit_test(test_owner_holds_back), cmocka_unit_test(test_end_while_held),
         cmocka_unit_test(test_timeouts),         cmocka_unit_test(test_refused),

@@ -49,6 +49,7 @@ struct client {
     size_t sent;
     bool is_end_sent;
     bool is_in_operation;
+    bool is_waiting; /* took less than offered and has not called resume() */
     unsigned heads, ends, fails, rooms, cancels;
     struct call_failure failure;
     size_t max_in, max_waiting;
@@ -66,7 +67,7 @@ static inline bool client_is_gone(void *arg)
 static inline void note_memory(struct client *k)
 {
     const struct conn *c = upstream_conn(k->c);
-    size_t waiting = buf_len(&c->out) + upstream_send_waiting(c);
+    size_t waiting = buf_len(&c->out) + (c->stream ? upstream_send_waiting(c) : 0);
     k->max_in = c->in.cap > k->max_in ? c->in.cap : k->max_in;
     k->max_waiting = waiting > k->max_waiting ? waiting : k->max_waiting;
 }
@@ -155,6 +156,7 @@ static inline size_t on_body(void *owner, struct span data)
     assert_false(client_is_gone(k));
     assert_int_equal(k->heads, 1);
     assert_true(data.n > 0);
+    assert_false(k->is_waiting);
     note_memory(k);
     size_t n = k->take_max && data.n > k->take_max ? k->take_max : data.n;
     n = k->takes_nothing ? 0 : n;
@@ -165,6 +167,7 @@ static inline size_t on_body(void *owner, struct span data)
         k->is_garbled |= data.p[i] != rig_pattern(k->got + i);
     }
     k->got += n;
+    k->is_waiting = n < data.n;
     if (misbehave(k, AT_BODY)) {
         return n;
     }
@@ -179,6 +182,7 @@ static inline void on_resume(struct later *x)
 {
     struct client *k = list_entry(x, struct client, resume);
     if (!client_is_gone(k) && !misbehave(k, AT_HOLD)) {
+        k->is_waiting = false;
         k->is_in_operation = true;
         k->c->ops->resume(k->c);
         k->is_in_operation = false;

@@ -7,6 +7,7 @@
 #define FRUN_TESTS_UPSTREAM_FIXTURE_H
 
 #include "frun/base/buf.h"
+#include "frun/base/mono.h"
 #include "frun/http/body.h"
 #include "frun/net/listener.h"
 #include "frun/upstream/upstream.h"
@@ -156,13 +157,14 @@ static inline bool rig_until(struct rig *r, bool (*is_met)(void *arg), void *arg
 
 static inline bool rig_passed(void *arg)
 {
-    return --*(int *)arg < 0;
+    return mono_now_ms() >= *(const uint64_t *)arg;
 }
 
 /** Let the loop turn for about @p ticks tenths of a second. */
 static inline void rig_turn(struct rig *r, int ticks)
 {
-    bool is_met = rig_until(r, rig_passed, &ticks);
+    uint64_t at_ms = mono_now_ms() + (uint64_t)ticks * LOOP_TICK_MS;
+    bool is_met = rig_until(r, rig_passed, &at_ms);
     assert(is_met);
     (void)is_met;
 }
