@@ -159,7 +159,7 @@ static frun_err start(struct connector *c, const struct trust *t)
         err = loop_on_signal(c->loop, SIGHUP, on_hangup, c);
     }
     if (!err) {
-        err = service_watchdog_start(c->loop);
+        err = service_watchdog_start(c->loop, NULL, NULL);
     }
     return err;
 }

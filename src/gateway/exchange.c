@@ -250,8 +250,8 @@ static void reply(struct exchange *x, const struct reply *r)
     x->log.by = "gateway";
     x->log.error = r->error;
     struct head *h = arena_alloc(&x->arena, sizeof(*h));
-    struct span detail = span_of(r->detail);
-    if (!h || arena_copy(&x->arena, detail, &x->log.note) != FRUN_OK ||
+    struct span note = span_of(r->note ? r->note : r->detail);
+    if (!h || arena_copy(&x->arena, note, &x->log.note) != FRUN_OK ||
         reply_build(r, x->facts.request_id, &x->arena, h, &x->rest) != FRUN_OK ||
         x->served->ops->send_head(x->served, h) != FRUN_OK) {
         abandon(x, "proxy_internal_error");
@@ -409,13 +409,16 @@ static void call_on_fail(void *owner, const struct call_failure *f)
         open_route(x);
         return;
     }
+    /* The failure's own text names internal addresses: it is for the log alone. */
     char detail[256];
     bool is_unclear = f->err == FRUN_E_CLOSED && !f->is_unprocessed;
-    (void)snprintf(detail, sizeof(detail), "%s%s", f->text[0] ? f->text : err_text(f->err),
-                   is_unclear ? "; it may have been processed, so it was not sent again" : "");
+    (void)snprintf(detail, sizeof(detail), "%s%s", reply_cause(f->err),
+                   is_unclear ? "; the request may have been processed, so it was not sent again"
+                              : "");
     reply(x, &(struct reply){.status = f->err == FRUN_E_TIMEOUT ? 504 : 502,
                              .error = reply_error_type(f->err),
-                             .detail = detail});
+                             .detail = detail,
+                             .note = f->text[0] ? f->text : NULL});
 }
 
 static const struct call_events call_events = {

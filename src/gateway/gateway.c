@@ -8,6 +8,7 @@
 #include "frun/gateway/gateway.h"
 
 #include "frun/base/log.h"
+#include "frun/base/mono.h"
 #include "frun/gateway/worker.h"
 #include "frun/net/addr.h"
 
@@ -16,7 +17,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /** Threads for password hashes: verifying is rare, and must leave CPUs for the data path. */
@@ -24,6 +24,9 @@
 
 /** Threads for names. */
 #define GATEWAY_RESOLVERS 2
+
+/** A worker that has not turned for so long hangs, milliseconds. */
+#define GATEWAY_STUCK_MS 10000
 
 /** Jobs that may wait for either. */
 #define GATEWAY_MAX_QUEUED 1024
@@ -131,7 +134,7 @@ static frun_err adopt(struct gateway *g, const int *fds, size_t n, bool is_tunne
         for (size_t i = 0; i < g->shared.n_workers; i++) {
             int fd = i == 0 ? fds[k] : fcntl(fds[k], F_DUPFD_CLOEXEC, 3);
             if (fd < 0 || worker_listen(g->shared.workers[i], fd, is_tunnel) != FRUN_OK) {
-                diag_set(d, "a socket handed over by systemd cannot be used: %s", strerror(errno));
+                diag_set(d, "a socket handed over by systemd cannot be used (errno %d)", errno);
                 return FRUN_E_IO;
             }
         }
@@ -249,6 +252,23 @@ static void on_signal(void *arg)
     loop_stop(g->loop);
 }
 
+/* A worker that has not turned for so long hangs: then the watchdog shall not be kept quiet. */
+static bool are_workers_alive(void *arg)
+{
+    const struct gateway *g = arg;
+    uint64_t now_ms = mono_now_ms();
+    for (size_t i = 0; i < g->shared.n_workers; i++) {
+        struct worker *w = g->shared.workers[i];
+        if (!atomic_load(&g->shared.is_draining) &&
+            now_ms - atomic_load(&w->turned_ms) > GATEWAY_STUCK_MS) {
+            log_error(NULL, "worker %zu has not turned for %d s; leaving it to the watchdog", i,
+                      GATEWAY_STUCK_MS / 1000);
+            return false;
+        }
+    }
+    return true;
+}
+
 static frun_err start(struct gateway *g)
 {
     g->shared.on_stopped = on_worker_stopped;
@@ -258,7 +278,7 @@ static frun_err start(struct gateway *g)
         err = loop_on_signal(g->loop, SIGINT, on_signal, g);
     }
     if (!err) {
-        err = service_watchdog_start(g->loop);
+        err = service_watchdog_start(g->loop, are_workers_alive, g);
     }
     for (size_t i = 0; !err && i < g->shared.n_workers; i++) {
         err = worker_start(g->shared.workers[i]);

@@ -77,3 +77,29 @@ const char *reply_error_type(frun_err err)
         return "proxy_internal_error";
     }
 }
+
+const char *reply_cause(frun_err err)
+{
+    switch (err) {
+    case FRUN_E_RESOLVE:
+        return "the host name of Focused Run has no address";
+    case FRUN_E_CONNECT:
+        return "Focused Run cannot be reached";
+    case FRUN_E_TLS:
+        return "TLS with Focused Run failed; the gateway's log has the cause";
+    case FRUN_E_TIMEOUT:
+        return "Focused Run did not answer in time";
+    case FRUN_E_CLOSED:
+    case FRUN_E_EOF:
+    case FRUN_E_IO:
+        return "the connection to Focused Run was lost";
+    case FRUN_E_SYNTAX:
+        return "the answer of Focused Run is not proper HTTP";
+    case FRUN_E_LIMIT:
+        return "the head of Focused Run's answer is too large, or too many connections are open";
+    case FRUN_E_PROXY:
+        return "the HTTP proxy towards Focused Run refused";
+    default:
+        return "the gateway could not forward the request";
+    }
+}

@@ -5,6 +5,7 @@
 #include "frun/gateway/worker.h"
 
 #include "frun/base/log.h"
+#include "frun/base/mono.h"
 #include "frun/gateway/door.h"
 #include "frun/gateway/exchange.h"
 #include "frun/gateway/front.h"
@@ -15,6 +16,9 @@
 
 /** Octets of the largest head we write: all fields of the largest head we take, and ours. */
 #define WORKER_SCRATCH_BYTES 262144
+
+/** How often a worker shows that it turns, milliseconds. */
+#define WORKER_BEAT_MS 1000
 
 /** How often a full worker looks whether it may accept again, milliseconds. */
 #define WORKER_ACCEPT_AGAIN_MS 200
@@ -73,6 +77,14 @@ static void on_door(void *ctx, int *fd, const struct addr *peer)
     if (err) {
         log_error("tunnel", "a connection could not be taken on: %s", err_text(err));
     }
+}
+
+/* Shows main's watchdog that this worker still turns. */
+static void on_beat(struct deadline *d)
+{
+    struct worker *w = list_entry(d, struct worker, beat);
+    atomic_store(&w->turned_ms, mono_now_ms());
+    deadline_set(w->loop, d, WORKER_BEAT_MS);
 }
 
 /* -- the end
@@ -243,6 +255,7 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
     list_init(&w->spare);
     deadline_init(&w->drain_deadline, on_drain_deadline);
     deadline_init(&w->accept_deadline, on_accept_deadline);
+    deadline_init(&w->beat, on_beat);
     buf_init(&w->scratch, WORKER_SCRATCH_BYTES);
     frun_err err = make_parts(w);
     if (err) {
@@ -274,6 +287,7 @@ frun_err worker_start(struct worker *w)
             return err;
         }
     }
+    on_beat(&w->beat);
     char name[16];
     (void)snprintf(name, sizeof(name), "worker-%u", w->index);
     return loop_thread_start(w->loop, name, &w->thread);
@@ -304,6 +318,7 @@ void worker_free(struct worker *w)
     auth_free(w->auth);
     deadline_clear(&w->drain_deadline);
     deadline_clear(&w->accept_deadline);
+    deadline_clear(&w->beat);
     loop_free(w->loop);
     exchange_drop_spare(w);
     buf_done(&w->scratch);

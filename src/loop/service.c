@@ -65,6 +65,8 @@ static struct {
     struct deadline again;
     struct loop *loop; /* NULL: not running */
     uint64_t every_ms;
+    service_alive_fn is_alive;
+    void *arg;
 } watchdog;
 
 static void notify(const char *state, const char *status)
@@ -89,11 +91,13 @@ void service_stopping(void)
 
 static void pat(struct deadline *d)
 {
-    (void)sd_notify(0, "WATCHDOG=1");
+    if (!watchdog.is_alive || watchdog.is_alive(watchdog.arg)) {
+        (void)sd_notify(0, "WATCHDOG=1");
+    }
     deadline_set(watchdog.loop, d, watchdog.every_ms);
 }
 
-frun_err service_watchdog_start(struct loop *l)
+frun_err service_watchdog_start(struct loop *l, service_alive_fn is_alive, void *arg)
 {
     uint64_t usec = 0;
     service_watchdog_stop();
@@ -103,6 +107,8 @@ frun_err service_watchdog_start(struct loop *l)
     /* A third: one late turn of the loop must not kill the service. */
     watchdog.every_ms = usec / 3000 ? usec / 3000 : 1;
     watchdog.loop = l;
+    watchdog.is_alive = is_alive;
+    watchdog.arg = arg;
     deadline_init(&watchdog.again, pat);
     pat(&watchdog.again);
     return FRUN_OK;
@@ -153,9 +159,11 @@ void service_stopping(void)
 {
 }
 
-frun_err service_watchdog_start(struct loop *l)
+frun_err service_watchdog_start(struct loop *l, service_alive_fn is_alive, void *arg)
 {
     (void)l;
+    (void)is_alive;
+    (void)arg;
     return FRUN_OK;
 }
 

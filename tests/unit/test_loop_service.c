@@ -81,14 +81,35 @@ static void on_stop(struct deadline *d)
     loop_stop(l);
 }
 
+static bool is_never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* What hangs must be killed: no word to systemd on its behalf. */
+static void test_watchdog_of_the_stuck(void **state)
+{
+    (void)state;
+    assert_int_equal(loop_new(&l), FRUN_OK);
+    (void)setenv("WATCHDOG_USEC", "300000", 1);
+    assert_int_equal(service_watchdog_start(l, is_never, NULL), FRUN_OK);
+    deadline_init(&stop, on_stop);
+    deadline_set(l, &stop, 500);
+    loop_run(l);
+    assert_string_equal(next_message(), "");
+    service_watchdog_stop();
+    loop_free(l);
+}
+
 static void test_watchdog(void **state)
 {
     (void)state;
     assert_int_equal(loop_new(&l), FRUN_OK);
-    assert_int_equal(service_watchdog_start(l), FRUN_OK); /* none asked for */
+    assert_int_equal(service_watchdog_start(l, NULL, NULL), FRUN_OK); /* none asked for */
     assert_string_equal(next_message(), "");
     (void)setenv("WATCHDOG_USEC", "600000", 1);
-    assert_int_equal(service_watchdog_start(l), FRUN_OK);
+    assert_int_equal(service_watchdog_start(l, NULL, NULL), FRUN_OK);
     deadline_init(&stop, on_stop);
     deadline_set(l, &stop, 1000);
     loop_run(l);
@@ -113,7 +134,7 @@ static void test_sockets(void **state)
     char pid[16];
     int fds[4];
     /* Descriptors 3 and 4 are the test's to fill, as the service manager would. */
-    int a = socket(AF_INET, SOCK_STREAM, 0);
+    int a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(a >= 0);
     int keep3 = fcntl(3, F_DUPFD_CLOEXEC, 10);
     int keep4 = fcntl(4, F_DUPFD_CLOEXEC, 10);
@@ -176,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watchdog_of_the_stuck, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_thread, setup, teardown),

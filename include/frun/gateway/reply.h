@@ -14,9 +14,10 @@
 
 /** An answer of our own. */
 struct reply {
-    unsigned status;        /**< HTTP status */
-    const char *error;      /**< RFC 9209 error type, or NULL */
-    const char *detail;     /**< what is wrong and what to do, one sentence */
+    unsigned status;    /**< HTTP status */
+    const char *error;  /**< RFC 9209 error type, or NULL */
+    const char *detail; /**< what is wrong and what to do, one sentence */
+    const char *note;   /**< what only the log is told (internal addresses), or NULL: the detail */
     unsigned retry_after_s; /**< Retry-After, 0: none */
     struct span allow;      /**< Allow for 405, or absent */
     struct span challenge;  /**< WWW-Authenticate for 401, or absent */
@@ -27,6 +28,10 @@ struct reply {
  * @param head out: head @param body out: body @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
 frun_err reply_build(const struct reply *r, struct span request_id, struct arena *a,
                      struct head *head, struct span *body) FRUN_MUST_CHECK;
+
+/** What a failed call is for the pusher: cause without internal names. @param err its code @return
+ * constant text. Thread: any. */
+const char *reply_cause(frun_err err);
 
 /** The RFC 9209 error type that fits a failed call. @param err its code @return constant text.
  * Thread: any. Source: RFC 9209 2.3. */

@@ -73,6 +73,8 @@ struct worker {
     struct list spare;                 /**< exchanges kept for the next requests */
     size_t n_spare;                    /**< their number */
     struct buf scratch;                /**< heads are written here; empty between calls */
+    struct deadline beat;              /**< sets turned_ms once a second */
+    atomic_uint_fast64_t turned_ms;    /**< when the loop last turned; read by main's watchdog */
     struct deadline accept_deadline;   /**< looks again whether connections may be accepted */
     size_t n_waiting;                  /**< requests that wait for a tunnel */
     bool is_stopped;                   /**< said so to main */

@@ -41,7 +41,7 @@ struct call_failure {
     bool is_unprocessed; /**< provably nothing of it was processed: any request may be sent again */
     bool is_stale; /**< a kept connection ended before any octet of the answer: may be sent again if
                       idempotent */
-    char text[160]; /**< for a person: which address, what happened */
+    char text[256]; /**< for a person: which address, what happened */
 };
 
 /** What a call reports to its owner. */

@@ -24,9 +24,15 @@ void service_status(const char *status);
 /** Tell systemd we are stopping. Thread: main. */
 void service_stopping(void);
 
-/** Keep the watchdog quiet from @p l as long as the loop turns. @param l the main loop @return
- * FRUN_OK, also when there is no watchdog; FRUN_E_NOMEM. Thread: main. */
-frun_err service_watchdog_start(struct loop *l) FRUN_MUST_CHECK;
+/** Does everything that this process is for still turn? @param arg the caller's @return true if so.
+ */
+typedef bool (*service_alive_fn)(void *arg);
+
+/** Keep the watchdog quiet from @p l as long as the loop turns and @p is_alive says so. @param l
+ * the main loop @param is_alive asked each time, or NULL: the loop is all there is @param arg for
+ * it @return FRUN_OK, also when there is no watchdog; FRUN_E_NOMEM. Thread: main. */
+frun_err service_watchdog_start(struct loop *l, service_alive_fn is_alive,
+                                void *arg) FRUN_MUST_CHECK;
 
 /** End what service_watchdog_start() began. Thread: main. */
 void service_watchdog_stop(void);
