@@ -27,6 +27,7 @@ struct world {
     struct deadline look;      /**< looks also when nothing happens */
     struct deadline patience;  /**< ends the wait */
     bool is_late;              /**< it did */
+    int ticks;                 /**< times look came due */
 };
 
 /** One end of a connection. */
@@ -68,6 +69,7 @@ static inline void world_on_look(struct deadline *d)
 {
     struct world *w = list_entry(d, struct world, look);
     deadline_set(w->l, d, 100);
+    w->ticks++;
     world_look(w);
 }
 
@@ -97,13 +99,15 @@ static inline bool world_until(struct world *w, bool (*is_met)(void *arg), void 
 
 static inline bool world_passed(void *arg)
 {
-    return --*(int *)arg <= 0;
+    struct world *w = arg;
+    return w->ticks >= 0;
 }
 
 /** Let the loop turn for about @p ticks tenths of a second. */
 static inline void world_turn(struct world *w, int ticks)
 {
-    bool is_met = world_until(w, world_passed, &ticks);
+    w->ticks = -ticks;
+    bool is_met = world_until(w, world_passed, w);
     assert(is_met);
     (void)is_met;
 }
