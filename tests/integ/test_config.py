@@ -7,7 +7,7 @@ import pytest
 
 from chain import Process, merge, ini_text, program, run
 
-PLACE = re.compile(r"^(?P<file>\S+?):(?P<line>\d+): (?P<where>[^:]+): (?P<why>.+)$")
+PLACE = re.compile(r"^(?P<file>\S+?):(?P<line>\d+): (?P<where>.+?): (?P<why>.+)$")
 
 
 def check(chain, name="frunproxyd", file="frunproxy.ini"):

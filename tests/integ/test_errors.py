@@ -77,7 +77,7 @@ def test_focused_run_is_down(make_chain):
 
 def test_focused_run_is_too_slow(make_chain):
     chain = make_chain(gateway=FAST)
-    a = chain.push(target="/ACME_PROD/sap/frun/x?_sim=delay:4s")
+    a = chain.push(target="/ACME_PROD/sap/frun/x?_sim=delay:9s")
     assert_problem(a, 504, "frun")
     assert chain.push().status == 200
 

@@ -22,9 +22,9 @@ def test_endpoints_and_root_urls(make_chain):
 
 def test_config_check(make_chain):
     chain = make_chain(start=False)
-    assert ctl("config", "check", "--config", chain.path("frunproxy.ini")).returncode == 0
+    assert ctl("config", "check", chain.path("frunproxy.ini")).returncode == 0
     chain.write("broken.ini", "[gateway]\nnonsense = 1\n")
-    r = ctl("config", "check", "--config", chain.path("broken.ini"))
+    r = ctl("config", "check", chain.path("broken.ini"))
     assert r.returncode == 78 and "gateway.nonsense" in r.stdout + r.stderr
 
 

@@ -41,7 +41,7 @@ def test_tunnel_and_back_end_over_ipv6(make_chain):
     chain.sim.argv[chain.sim.argv.index("--listen") + 1] = f"[::1]:{sim6}"
     chain.add_connector("dc1-a", {
         "subaccount provider": {"gateway": f"[::1]:{port6}"},
-        "system fr1_frun:443": {"internal_host": "::1", "internal_port": str(sim6)}})
+        "system fr1_frun:443": {"internal_host": "[::1]", "internal_port": str(sim6)}})
     chain.sim.start()
     chain.wait_port(chain.sim, sim6, "::1")
     sim, chain.sim = chain.sim, None

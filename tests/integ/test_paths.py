@@ -36,7 +36,10 @@ FRUN = "/ACME_PROD/sap/frun"
 ])
 def test_path(shared, target, status):
     with shared.raw() as c:
-        c.send(shared.octets("POST", target, body=b"{}"))
+        if target.endswith("/ping"):
+            c.send(shared.octets("GET", target))
+        else:
+            c.send(shared.octets("POST", target, body=b"{}"))
         a = c.answer()
     assert a.status == status, (target, a)
     got = shared.received()
@@ -62,7 +65,7 @@ def test_without_credentials_nothing_is_told_about_paths(shared):
 def test_method(shared, method):
     a = shared.request(method, FRUN + "/x")
     if method == "CONNECT":
-        assert a.status in (400, 405), a
+        assert a.status in (400, 405, 501), a
     else:
         assert_problem(a, 405)
         assert sorted(m.strip() for m in a.get("Allow").split(",")) == \

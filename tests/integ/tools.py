@@ -273,12 +273,17 @@ class Raw:
         return Answer(version, int(status), reason.strip(), fields)
 
     def _take(self, n):
-        while len(self.buffer) < n:
+        parts, have = [self.buffer], len(self.buffer)
+        self.buffer = b""
+        while have < n:
             if not self.fill():
-                data, self.buffer = self.buffer, b""
-                return data, False
-        data, self.buffer = self.buffer[:n], self.buffer[n:]
-        return data, True
+                return b"".join(parts), False
+            parts.append(self.buffer)
+            have += len(self.buffer)
+            self.buffer = b""
+        data = b"".join(parts)
+        self.buffer = data[n:]
+        return data[:n], True
 
     def _line(self):
         while b"\r\n" not in self.buffer:

@@ -105,9 +105,10 @@ static void *run_job(void *arg)
             (void)SSL_shutdown(w->ssl);
         }
         SSL_free(w->ssl);
-        ERR_clear_error();
     }
     free(w);
+    /* Now, not at the thread's end, which the leak check may overtake. */
+    OPENSSL_thread_stop();
     (void)pthread_mutex_lock(&s->lock);
     s->fds[job->slot] = -1;
     (void)close(job->fd);
@@ -333,6 +334,7 @@ static void drain(struct sim *s)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 5;
     atomic_store(&s->is_stopping, true);
+    sim_wake();
     (void)pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < SIM_MAX_CONNECTIONS; i++) {
         if (s->fds[i] >= 0) {

@@ -158,6 +158,9 @@ const char *request_field(const struct request *r, const char *name, size_t *n);
  * filled @return false if the connection cannot go on. */
 bool body_read(struct wire *w, const struct request *r, uint64_t rate, struct body *b);
 
+/** No sleep from now on: frunsim ends. */
+void sim_wake(void);
+
 /** Sleep. @param ms milliseconds. */
 void sim_sleep(unsigned ms);
 

@@ -281,7 +281,8 @@ static bool answer_send(const struct sim *s, struct wire *w, const struct reques
         (void)wire_write(w, f->raw, strlen(f->raw));
         return false;
     }
-    if (f->is_hinted && !wire_write(w, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 41)) {
+    static const char hints[] = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    if (f->is_hinted && !wire_write(w, hints, sizeof(hints) - 1)) {
         return false;
     }
     const char *connection = request_field(r, "connection", NULL);
@@ -389,6 +390,8 @@ static bool serve_one(struct sim *s, struct wire *w, const struct request *r)
 
 void sim_serve(struct sim *s, struct wire *w)
 {
+    static const char refusal[] =
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     bool goes_on = true;
     while (goes_on && !atomic_load(&s->is_stopping)) {
         struct request r;
@@ -398,10 +401,7 @@ void sim_serve(struct sim *s, struct wire *w)
         } else {
             goes_on = false;
             if (rc < 0) {
-                (void)wire_write(w,
-                                 "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                                 "Content-Length: 0\r\n\r\n",
-                                 67);
+                (void)wire_write(w, refusal, sizeof(refusal) - 1);
             }
         }
         request_done(&r);
