@@ -70,8 +70,11 @@ fi
 
 say "Building into $build"
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build "$build" -j "$(nproc 2>/dev/null || echo 2)" \
-    --target frunproxyd frunconnector frunctl frunsim -- --no-print-directory --quiet
+if ! cmake --build "$build" -j "$(nproc 2>/dev/null || echo 2)" \
+    --target frunproxyd frunconnector frunctl frunsim >"$build/quickstart.log" 2>&1; then
+    tail -n 40 "$build/quickstart.log" >&2
+    exit 1
+fi
 bin=$build/bin
 
 # ---- a temporary folder for everything; nothing stays
@@ -261,17 +264,18 @@ echo "root URL that the pusher was given: $root_url"
 say "What Focused Run received"
 curl -sS --cacert tls/ca.pem "https://127.0.0.1:$sim_port/_sim/received?form=text" |
     while IFS= read -r line; do
-        case $line in
-        Host:*) note="replaced: the virtual host" ;;
-        Authorization:*) note="replaced: the endpoint's technical user, not the pusher's" ;;
-        X-Admin-Request-Parameter:*) note="added: fence of customer network ACME PROD" ;;
-        X-Forwarded-* | Forwarded:* | clientprotocol:* | Via:*) note="added" ;;
-        X-Request-ID:* | traceparent:*) note="added, or kept if the pusher sent a valid one" ;;
-        SSL_CLIENT_CERT:*) note="added empty: no certificate logon" ;;
+        # Names lose their capitals in the tunnel's HTTP/2.
+        case $(printf '%s' "${line%%:*}" | tr '[:upper:]' '[:lower:]') in
+        host) note="replaced: the virtual host" ;;
+        authorization) note="replaced: the endpoint's technical user" ;;
+        x-admin-request-parameter) note="added: fence of customer network ACME PROD" ;;
+        x-forwarded-* | forwarded | clientprotocol | via) note="added" ;;
+        x-request-id | traceparent) note="added (kept if the pusher sends a valid one)" ;;
+        ssl_client_cert) note="added empty: no certificate logon" ;;
         *) note= ;;
         esac
         if [ -n "$note" ]; then
-            printf '  %-64s <- %s\n' "$line" "$note"
+            printf '  %-52s <- %s\n' "$line" "$note"
         else
             printf '  %s\n' "$line"
         fi

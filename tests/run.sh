@@ -35,7 +35,11 @@ fi
 jobs=$(nproc 2>/dev/null || echo 2)
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DFRUN_SANITIZE=address,undefined \
     -DFRUN_WERROR="${FRUN_WERROR:-ON}" >/dev/null
-cmake --build "$build" -j "$jobs" -- --no-print-directory --quiet
+echo "building into $build"
+if ! cmake --build "$build" -j "$jobs" >"$build/build.log" 2>&1; then
+    grep -n -A 12 -E 'error|warning|undefined' "$build/build.log" | head -n 80
+    exit 1
+fi
 
 # ctest ends with its summary, and with a code that says whether all passed.
 exec ctest --test-dir "$build" --output-on-failure -j "$jobs" "$@"
