@@ -12,6 +12,9 @@
 /** Octets of a reason for the log. */
 #define WHY_BYTES 256
 
+/** Octets of a Host value at most: a DNS name, or an address in brackets. */
+#define HOST_BYTES 300
+
 struct dialer {
     struct dialer_settings set;     /**< as given */
     const struct dialer_events *ev; /**< owner's */
@@ -258,11 +261,16 @@ static void greet(struct dialer *d)
 {
     struct buf hello;
     const char *name = d->set.target.server_name ? d->set.target.server_name : d->set.target.host;
+    char host[HOST_BYTES];
+    int n = strchr(name, ':') ? snprintf(host, sizeof(host), "[%s]", name) /* RFC 3986 3.2.2 */
+                              : snprintf(host, sizeof(host), "%s", name);
     buf_init(&hello, DIALER_MAX_GREETING_BYTES);
     buf_init(&d->answer, DIALER_MAX_GREETING_BYTES + 1);
     d->scanned = 0;
     stream_set_events(d->stream, &greeting_table, d);
-    frun_err err = ptth_write_hello(&d->set.hello, span_of(name), &hello);
+    frun_err err = n > 0 && (size_t)n < sizeof(host)
+                       ? ptth_write_hello(&d->set.hello, span_of(host), &hello)
+                       : FRUN_E_LIMIT;
     if (!err) {
         err = stream_put(d->stream, buf_span(&hello));
     }
