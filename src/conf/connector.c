@@ -69,8 +69,18 @@ static void name_mapping(const struct work *w, struct conf_mapping *m)
     m->virtual_port = port ? port : 443;
 }
 
+/* An IPv6 address may be written with brackets or without; inside we have it without. */
+static void name_internal_host(const struct work *w, struct conf_mapping *m)
+{
+    struct span host = span_of(m->internal_host);
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
+        m->internal_host = conf_text(w->d, "%.*s", (int)(host.n - 2), host.p + 1);
+    }
+}
+
 static void check_mapping(const struct work *w, struct conf_mapping *m)
 {
+    name_internal_host(w, m);
     conf_pair_check(w->d, m, "system_certificate", "system_private_key");
     if (m->protocol == 0 && !conf_key_given(w->d, m, "backend_ca")) {
         conf_issue_add(w->d, true, m, "backend_ca",
