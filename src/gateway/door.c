@@ -144,6 +144,35 @@ static void refuse(struct door *d, unsigned status, unsigned retry_after_s, cons
  * -------------------------------------------------------------------------------------------------
  */
 
+/* What every worker is asked to do when a connector has dialled. */
+struct probe {
+    struct worker *w;
+    unsigned connector_index;
+};
+
+static void probe_job(void *arg)
+{
+    struct probe *p = arg;
+    hub_probe(p->w->hub, p->connector_index);
+    free(p);
+}
+
+/* A connector dials because it is new, or because it has lost a tunnel that we may still believe
+ * in. */
+static void probe_all(struct gateway_shared *g, unsigned connector_index)
+{
+    for (size_t i = 0; i < g->n_workers; i++) {
+        struct probe *p = malloc(sizeof(*p));
+        if (!p) {
+            return; /* the regular PING finds out too, later */
+        }
+        *p = (struct probe){.w = g->workers[i], .connector_index = connector_index};
+        if (loop_post(p->w->loop, probe_job, p) != FRUN_OK) {
+            free(p);
+        }
+    }
+}
+
 /* On the worker that shall have the tunnel. */
 static void arrive(void *arg)
 {
@@ -171,6 +200,7 @@ static void arrive(void *arg)
         stream_free(m->stream);
     } else {
         atomic_fetch_add(&w->shared->n_tunnels, 1);
+        probe_all(w->shared, m->member.connector_index);
     }
     free(m);
 }

@@ -247,6 +247,21 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     return FRUN_OK;
 }
 
+void hub_probe(struct hub *h, unsigned connector_index)
+{
+    struct list *loc_it;
+    list_foreach (loc_it, &h->locations) {
+        struct hub_location *loc = list_entry(loc_it, struct hub_location, node);
+        struct list *it;
+        list_foreach (it, &loc->tunnels) {
+            struct tunnel *t = list_entry(it, struct tunnel, node);
+            if (t->member.connector_index == connector_index) {
+                h2_probe(t->h2, HUB_PROBE_MS);
+            }
+        }
+    }
+}
+
 /* Least in flight among those that may take a call; suspects only if nothing else is there. */
 static struct tunnel *pick(const struct hub_location *loc)
 {

@@ -53,6 +53,6 @@ def test_both_find_out(make_chain):
 
 def test_the_connector_alone_finds_out(make_chain):
     """The new tunnel of a newer dial must not wait for the stale one."""
-    run(make_chain, False, True, 25)
+    run(make_chain, False, True, 12)
 
 

@@ -65,6 +65,10 @@ void hub_free(struct hub *h);
 frun_err hub_join(struct hub *h, struct stream **s, struct span first,
                   const struct hub_member *m) FRUN_MUST_CHECK;
 
+/** Probe every tunnel of a connector: it has just dialled anew, so an old one may be half-open.
+ * @param h hub @param connector_index its place among the [connector] sections. Thread: worker. */
+void hub_probe(struct hub *h, unsigned connector_index);
+
 /** The tunnels of one location ID; lives with the hub. */
 struct hub_location;
 
