@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/check.h"
 
+#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -122,9 +123,21 @@ static const char *check_listen(struct span s)
     return check_address(s);
 }
 
+static bool is_bare_ipv6(struct span s)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr out;
+    if (s.n == 0 || s.n >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, s.p, s.n);
+    text[s.n] = 0;
+    return inet_pton(AF_INET6, text, &out) == 1;
+}
+
 static const char *check_host(struct span s)
 {
-    return is_host(s) ? NULL : "must be a host name or address without port";
+    return is_host(s) || is_bare_ipv6(s) ? NULL : "must be a host name or address without port";
 }
 
 static const char *check_name(struct span s)
