@@ -121,8 +121,9 @@ static void to_draining(struct member *m)
     struct site *s = m->site;
     list_remove(&m->node);
     s->n_active--;
-    if (s->n_draining >= SUBACCOUNT_MAX_DRAINING) {
-        struct member *oldest = member_of(list_first(&s->draining));
+    struct list *first = list_first(&s->draining);
+    if (first && s->n_draining >= SUBACCOUNT_MAX_DRAINING) {
+        struct member *oldest = member_of(first);
         log_warning(s->label,
                     "too many tunnels drain at once; the oldest is closed with %zu "
                     "requests in it",
