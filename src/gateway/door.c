@@ -33,7 +33,7 @@
 #define DOOR_RETRY_S 5
 
 struct door {
-    struct list node; /* in worker.doors */
+    struct list node; /* in worker.doors; first, because the worker knows no more of us */
     struct worker *w;
     struct stream *stream; /* NULL once given away */
     struct buf in;

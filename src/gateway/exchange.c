@@ -492,6 +492,11 @@ static void served_on_gone(void *owner, frun_err err, const char *why)
     x->served = NULL;
     x->relay.in = NULL;
     cancel_call(x);
+    if (x->log.status == 0 && (err == FRUN_E_SYNTAX || err == FRUN_E_TIMEOUT)) {
+        /* The connection answers a body that breaks off by itself; the line shall show it. */
+        x->log.status = err == FRUN_E_SYNTAX ? 400 : 408;
+        x->log.by = "gateway";
+    }
     x->log.error = "connection_terminated";
     x->log.note = span_of(why && *why ? why : err_text(err));
     finish(x);

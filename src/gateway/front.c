@@ -46,7 +46,7 @@ enum front_state {
 };
 
 struct front {
-    struct list node; /* in worker.fronts */
+    struct list node; /* in worker.fronts; first, because the worker knows no more of us */
     struct worker *w;
     struct stream *stream;
     enum front_state state;

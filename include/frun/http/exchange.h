@@ -86,7 +86,8 @@ struct served_events {
     /** send_body() has room again after it took less than offered. */
     void (*on_room)(void *owner);
     /** The peer went away or broke the framing; the served request is gone. @p why is a constant
-     * text. */
+     * text. If no head had been sent, an HTTP/1.1 carrier has answered FRUN_E_SYNTAX with 400 and
+     * FRUN_E_TIMEOUT with 408 itself. */
     void (*on_gone)(void *owner, frun_err err, const char *why);
 };
 
