@@ -87,6 +87,7 @@ int main(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     const char *path = NULL;
     bool is_check = false;
+    /* Single-threaded here. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     for (int c; (c = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
         switch (c) {
         case 'c':

@@ -155,7 +155,7 @@ static const struct h2_events h2_table = {
 static void open_session(struct dialer *d, size_t head_bytes, unsigned tunnels)
 {
     struct span first = span_skip(buf_span(&d->answer), head_bytes);
-    if (h2_new(d->set.loop, &d->stream, first, &d->set.h2, &h2_table, d, &d->h2)) {
+    if (h2_new(&d->stream, first, &d->set.h2, &h2_table, d, &d->h2)) {
         fail(d, "no memory for the tunnel's session", 0);
         return;
     }

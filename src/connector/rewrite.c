@@ -208,7 +208,7 @@ static frun_err rewrite_location(const struct conf_cn *conf, const struct conf_m
                                  struct span value, struct arena *a, struct span *out)
 {
     unsigned usual = PORT_HTTPS;
-    struct span rest = value;
+    struct span rest;
     *out = value;
     if (span_starts_nocase(value, SPAN_LIT("https://"))) {
         rest = span_skip(value, sizeof("https://") - 1);

@@ -45,14 +45,12 @@ static void report_failure(FILE *report, const struct source *s, const struct di
     if (!report) {
         return;
     }
+    /* One file may hold key, certificate and CA: then the text decides. */
     const char *key = s->certificate_key;
-    if (names_file(d, s->tls.private_key) && strstr(d->text, "private key")) {
-        key = s->private_key_key; /* said first: one file may hold key, certificate and CA */
-    } else if (names_file(d, s->tls.ca_file)) {
-        key = s->ca_key;
-    } else if (names_file(d, s->tls.private_key)) {
+    bool is_ca = names_file(d, s->tls.ca_file);
+    if (names_file(d, s->tls.private_key) && (!is_ca || strstr(d->text, "private key"))) {
         key = s->private_key_key;
-    } else if (!s->tls.certificate) {
+    } else if (is_ca || !s->tls.certificate) {
         key = s->ca_key;
     }
     report_line(report, s, key, d->text);

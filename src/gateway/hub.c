@@ -231,7 +231,7 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     t->member = *m;
     t->since_ms = loop_now_ms(h->loop);
     (void)snprintf(t->scope, sizeof(t->scope), "tunnel %s/%.8s", m->connector, m->instance);
-    err = h2_new(h->loop, s, first, &h->settings, &tunnel_events, t, &t->h2);
+    err = h2_new(s, first, &h->settings, &tunnel_events, t, &t->h2);
     if (err) {
         free(t);
         return err;

@@ -17,7 +17,7 @@
 #include <string.h>
 
 /** Ceiling of what all endpoints and pushers take, octets. */
-#define REGISTRY_MAX_BYTES (256U * 1024 * 1024)
+#define REGISTRY_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
 struct registry {
     atomic_int refs;

@@ -399,7 +399,7 @@ static frun_err submit_settings(struct h2 *h)
     return FRUN_OK;
 }
 
-frun_err h2_new(struct loop *l, struct stream **s, struct span first, const struct h2_settings *set,
+frun_err h2_new(struct stream **s, struct span first, const struct h2_settings *set,
                 const struct h2_events *ev, void *ctx, struct h2 **out)
 {
     struct h2 *h = calloc(1, sizeof(*h));
@@ -407,11 +407,11 @@ frun_err h2_new(struct loop *l, struct stream **s, struct span first, const stru
     if (!h) {
         return FRUN_E_NOMEM;
     }
-    h->loop = l;
+    h->loop = stream_loop(*s);
     h->set = *set;
     h->ev = ev;
     h->ctx = ctx;
-    h->last_rx_ms = loop_now_ms(l);
+    h->last_rx_ms = loop_now_ms(h->loop);
     apply_ceilings(&h->set);
     list_init(&h->streams);
     list_init(&h->due);

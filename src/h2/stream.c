@@ -431,6 +431,7 @@ void h2_stream_head(struct h2_stream *s, bool is_end)
 
 /* ---- octets out ---- */
 
+/* NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's */
 ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t max, uint32_t *flags,
                            nghttp2_data_source *source, void *user)
 {
@@ -442,9 +443,10 @@ ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t m
     if (!s || (!s->is_owned && !s->is_out_ended)) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    n = buf_len(&s->out) < max ? buf_len(&s->out) : max;
-    if (n > 0) {
-        memcpy(p, buf_span(&s->out).p, n);
+    struct span waiting = buf_span(&s->out);
+    n = waiting.n < max ? waiting.n : max;
+    if (waiting.p && n > 0) {
+        memcpy(p, waiting.p, n);
         buf_consume(&s->out, n);
     }
     if (s->is_short && buf_len(&s->out) <= EXCHANGE_BUFFER_BYTES / 2) {

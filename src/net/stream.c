@@ -611,6 +611,11 @@ frun_err stream_attach(struct stream *s, struct loop *l)
     return FRUN_OK;
 }
 
+struct loop *stream_loop(const struct stream *s)
+{
+    return s->loop;
+}
+
 const struct addr *stream_peer(const struct stream *s)
 {
     return &s->peer;

@@ -109,8 +109,7 @@ static void link_welcome(struct link *k, const struct ptth_hello *hello)
     assert_int_equal(ptth_write_welcome(gw.wish, &out), FRUN_OK);
     assert_int_equal(stream_put(k->stream, buf_span(&out)), FRUN_OK);
     buf_done(&out);
-    assert_int_equal(h2_new(gw.loop, &k->stream, SPAN_LIT(""), &set, &link_h2_events, k, &k->h2),
-                     FRUN_OK);
+    assert_int_equal(h2_new(&k->stream, SPAN_LIT(""), &set, &link_h2_events, k, &k->h2), FRUN_OK);
     k->is_open = true;
 }
 

@@ -525,9 +525,9 @@ void rig_begin_side(struct env *e, int *fd, const struct h2_settings *set, struc
     struct side *side = side_of(e, set->is_client);
 
     assert_int_equal(stream_new(e->loop, fd, &ss, &none, NULL, &s), FRUN_OK);
-    assert_int_equal(h2_new(e->loop, &s, first, set,
-                            set->is_client ? &client_events : &server_events, e, &side->h),
-                     FRUN_OK);
+    assert_int_equal(
+        h2_new(&s, first, set, set->is_client ? &client_events : &server_events, e, &side->h),
+        FRUN_OK);
     assert_null(s);
 }
 

@@ -99,8 +99,7 @@ static void test_no_session(void **state)
     assert_int_equal(stream_new(e->loop, &fd[0], &ss, &none, NULL, &s), FRUN_OK);
     for (unsigned n = 1; n <= 2; n++) {
         countdown = n;
-        assert_int_equal(h2_new(e->loop, &s, SPAN_LIT("first"), &set, &events, NULL, &h),
-                         FRUN_E_NOMEM);
+        assert_int_equal(h2_new(&s, SPAN_LIT("first"), &set, &events, NULL, &h), FRUN_E_NOMEM);
         assert_non_null(s);
         assert_null(h);
     }

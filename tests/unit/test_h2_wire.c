@@ -428,7 +428,7 @@ static unsigned run_changed(struct env *e, struct span octets, bool is_client)
 
     rig_tcp_pair(fd);
     assert_int_equal(stream_new(e->loop, &fd[0], &ss, &none, NULL, &s), FRUN_OK);
-    assert_int_equal(h2_new(e->loop, &s, (struct span){0}, &set, &events, &x, &x.h), FRUN_OK);
+    assert_int_equal(h2_new(&s, (struct span){0}, &set, &events, &x, &x.h), FRUN_OK);
     for (int i = 0; is_client && i < 3; i++) {
         assert_int_equal(h2_call(x.h, &head, &calls, &x, &c), FRUN_OK);
         x.n_calls++;

@@ -64,7 +64,6 @@ struct h2_events {
 /**
  * Begin on an open stream; sends the preface and SETTINGS.
  *
- * @param l        loop of the stream
  * @param s        stream, ready; taken and set to NULL on success
  * @param first    octets already read from the stream that belong to HTTP/2 (behind the 101), may
  * be empty
@@ -73,9 +72,9 @@ struct h2_events {
  * @param ctx      for them
  * @param out      session; h2_free() it
  * @return FRUN_OK; FRUN_E_NOMEM
- * Thread: owner of @p l. Source: RFC 9113.
+ * Thread: owner of the stream's loop. Source: RFC 9113.
  */
-frun_err h2_new(struct loop *l, struct stream **s, struct span first, const struct h2_settings *set,
+frun_err h2_new(struct stream **s, struct span first, const struct h2_settings *set,
                 const struct h2_events *ev, void *ctx, struct h2 **out) FRUN_MUST_CHECK;
 
 /** Close at once: calls fail with is_unprocessed true only where provable, served requests are

@@ -132,6 +132,9 @@ const struct tls_ctx *stream_tls(const struct stream *s);
  * owner. Source: RFC 2253. */
 frun_err stream_peer_subject(const struct stream *s, char *out, size_t max) FRUN_MUST_CHECK;
 
+/** The loop it belongs to. @param s stream @return loop, NULL while detached. Thread: owner. */
+struct loop *stream_loop(const struct stream *s);
+
 /** Address of the peer. @param s stream @return address, lives with the stream. Thread: owner. */
 const struct addr *stream_peer(const struct stream *s);
 
