@@ -305,10 +305,11 @@ void subaccount_free(struct subaccount *a)
     for (size_t i = 0; i < a->n_sites; i++) {
         struct site *s = &a->sites[i];
         struct list *node;
-        while ((node = list_first(&s->active))) {
+        struct list *next;
+        list_foreach_safe (node, next, &s->active) {
             drop_member(member_of(node), &s->n_active);
         }
-        while ((node = list_first(&s->draining))) {
+        list_foreach_safe (node, next, &s->draining) {
             drop_member(member_of(node), &s->n_draining);
         }
     }
