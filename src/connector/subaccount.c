@@ -297,6 +297,13 @@ static void free_later(void *obj)
     free(a);
 }
 
+static void drop_all(const struct list *members, size_t *count)
+{
+    while (*count > 0) {
+        drop_member(member_of(members->next), count);
+    }
+}
+
 void subaccount_free(struct subaccount *a)
 {
     if (!a) {
@@ -304,14 +311,8 @@ void subaccount_free(struct subaccount *a)
     }
     for (size_t i = 0; i < a->n_sites; i++) {
         struct site *s = &a->sites[i];
-        struct list *node;
-        struct list *next;
-        list_foreach_safe (node, next, &s->active) {
-            drop_member(member_of(node), &s->n_active);
-        }
-        list_foreach_safe (node, next, &s->draining) {
-            drop_member(member_of(node), &s->n_draining);
-        }
+        drop_all(&s->active, &s->n_active);
+        drop_all(&s->draining, &s->n_draining);
     }
     loop_free_later(a->set.loop, free_later, a);
 }
