@@ -40,7 +40,7 @@ struct field {
 
 /** How the body behind a head is framed. */
 enum head_body {
-    HEAD_BODY_NONE,       /**< there is none */
+    HEAD_BODY_NONE,       /**< there is none, or it is empty */
     HEAD_BODY_LENGTH,     /**< body_len_bytes octets */
     HEAD_BODY_CHUNKED,    /**< chunked in HTTP/1.1; simply of unknown length in HTTP/2 */
     HEAD_BODY_UNTIL_CLOSE /**< an answer that ends with its connection */
@@ -95,7 +95,8 @@ frun_err head_cut(struct span in, const struct head_limits *lim, size_t *scanned
  * signed, listed or overlong Content-Length, blanks before the colon, line folding, bare CR or LF,
  * NUL and other controls, empty or non-token names, missing or repeated Host (HTTP/1.1), bad Host
  * syntax, more than one blank in the request line, HTTP versions other than 1.0 and 1.1 (505), an
- * expectation other than 100-continue (417), more fields than allowed (431), a longer target (414).
+ * expectation other than 100-continue (417), more fields than allowed or Connection values of more
+ * than 1024 octets (431), a longer target (414), CONNECT (501). One empty line in front is skipped.
  *
  * @param in       the head as head_cut() measured it; borrowed, must outlive @p out
  * @param lim      ceilings
@@ -166,7 +167,8 @@ frun_err head_write_request(const struct head *h, struct buf *out) FRUN_MUST_CHE
  * @param peer_minor minor version of the request: 0 never gets chunked and needs an explicit
  * keep-alive
  * @param out      appended to
- * @param is_chunked out: the body that follows must be written in chunks
+ * @param is_chunked out: the body that follows must be written in chunks; false with
+ * HEAD_BODY_CHUNKED or HEAD_BODY_UNTIL_CLOSE: only closing the connection ends it
  * @return FRUN_OK; FRUN_E_LIMIT or FRUN_E_NOMEM, then nothing was appended
  * Thread: owner. Source: RFC 9112 4, 6, 9.3.
  */

@@ -4,8 +4,10 @@
  * What is matched, what is authorised and what is forwarded is the same string. A path that another
  * reader could understand differently is refused, never repaired: encoded slash, backslash, NUL or
  * other control, backslash itself, a dot segment (plain, encoded or with a ";" parameter), "//", a
- * bad percent escape, an escaped unreserved character ("%66" for "f"),
- * '#', anything outside RFC 3986 pchar.
+ * bad percent escape, an escaped unreserved character ("%66" for "f"), an escaped escape ("%252e"),
+ * escaped octets that are not UTF-8 of the shortest form, a segment that is only a ";" parameter,
+ * '#', anything outside RFC 3986 pchar. A query may have any visible ASCII but '#', because clients
+ * send quotes and braces raw; its escapes must be well-formed and none may be "%00".
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_HTTP_URI_H
