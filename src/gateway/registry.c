@@ -11,6 +11,7 @@
 #include "frun/base/map.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
+#include "frun/net/tls_files.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -27,6 +28,8 @@ struct registry {
     size_t n_endpoints;
     struct pusher *pushers;
     size_t n_pushers;
+    struct span *fences; /* carrier names of all endpoints */
+    size_t n_fences;
     struct map *by_root; /* first path segment without '/' -> endpoint */
     struct map *by_user; /* user name -> first pusher of that name */
 };
@@ -93,26 +96,39 @@ static struct span after_scheme(const char *url, struct span *scheme)
     return span_skip(s, scheme->n + 3);
 }
 
-static frun_err prepare_tls(struct registry *r, struct endpoint *e, struct diag *d)
+static bool is_direct_https(const struct conf_endpoint *c)
+{
+    return c->route == CONF_ROUTE_DIRECT && c->protocol == 0;
+}
+
+/* One context for all endpoints with the same backend_ca. */
+static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report)
 {
     const struct conf_endpoint *c = e->conf;
-    if (c->route != CONF_ROUTE_DIRECT || c->protocol != 0) {
+    if (!is_direct_https(c)) {
         return FRUN_OK;
     }
     for (size_t i = 0; i < e->index; i++) {
         const struct endpoint *other = &r->endpoints[i];
-        if (other->backend_tls && strcmp(other->conf->backend_ca ? other->conf->backend_ca : "",
-                                         c->backend_ca ? c->backend_ca : "") == 0) {
-            e->backend_tls = tls_ref(other->backend_tls);
+        if (is_direct_https(other->conf) &&
+            strcmp(other->conf->backend_ca ? other->conf->backend_ca : "",
+                   c->backend_ca ? c->backend_ca : "") == 0) {
+            /* None if that one failed: it has been told, once is enough. */
+            e->backend_tls = other->backend_tls ? tls_ref(other->backend_tls) : NULL;
             return FRUN_OK;
         }
     }
-    struct tls_settings s = {.ca_file = c->backend_ca, .alpn = "http/1.1"};
-    return tls_client_new(&s, &e->backend_tls, d);
+    const struct conf_doc *doc = r->conf->doc;
+    bool is_own = conf_key_given(doc, c, "backend_ca");
+    struct tls_source s = {
+        .tls = {.ca_file = c->backend_ca, .alpn = "http/1.1"},
+        .ca = {is_own ? (const void *)c : c->system, "backend_ca"},
+    };
+    return tls_files_load(&s, doc, false, report, &e->backend_tls);
 }
 
 static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint *c,
-                                 struct endpoint *e, struct diag *d)
+                                 struct endpoint *e)
 {
     e->conf = c;
     e->name = span_of(c->place.name);
@@ -131,15 +147,40 @@ static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint 
     if (!err) {
         err = map_put(r->by_root, span_skip(p->root_path, 1), e);
     }
-    if (!err && span_eq_nocase(p->root_path, SPAN_LIT("/sap"))) {
-        diag_set(
-            d,
-            "endpoint %s.customer_network: \"sap\" is taken by the gateway's own /sap/bc/ping; "
-            "choose another name",
-            c->place.name);
-        return FRUN_E_SYNTAX;
+    return err;
+}
+
+static bool has_name(const struct registry *r, struct span name)
+{
+    for (size_t i = 0; i < r->n_fences; i++) {
+        if (span_eq_nocase(r->fences[i], name)) {
+            return true;
+        }
     }
-    return err ? err : prepare_tls(r, e, d);
+    return false;
+}
+
+/* Every carrier name of any endpoint, each once; all endpoints share the list. */
+static frun_err gather_fences(struct registry *r)
+{
+    r->fences = calloc(2 * r->n_endpoints + 1, sizeof(*r->fences));
+    if (!r->fences) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        const struct policy *p = &r->endpoints[i].policy;
+        const struct span names[] = {p->fence_header, p->fence_query};
+        for (size_t k = 0; k < 2; k++) {
+            if (names[k].n && !has_name(r, names[k])) {
+                r->fences[r->n_fences++] = names[k];
+            }
+        }
+    }
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        r->endpoints[i].policy.foreign_fences = r->fences;
+        r->endpoints[i].policy.n_foreign_fences = r->n_fences;
+    }
+    return FRUN_OK;
 }
 
 static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
@@ -155,7 +196,7 @@ static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, 
     return map_put(r->by_user, span_of(c->user), p);
 }
 
-static frun_err fill(struct registry *r, struct diag *d)
+static frun_err fill(struct registry *r, FILE *report)
 {
     const struct conf_gw *c = r->conf;
     r->endpoints = calloc(c->n_endpoints + 1, sizeof(*r->endpoints));
@@ -163,6 +204,7 @@ static frun_err fill(struct registry *r, struct diag *d)
     if (!r->endpoints || !r->pushers) {
         return FRUN_E_NOMEM;
     }
+    frun_err worst = FRUN_OK;
     frun_err err = map_new(false, &r->by_root);
     if (!err) {
         err = map_new(false, &r->by_user);
@@ -170,14 +212,21 @@ static frun_err fill(struct registry *r, struct diag *d)
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
         r->endpoints[i].index = i;
         r->n_endpoints = i + 1;
-        err = prepare_endpoint(r, c->endpoints[i], &r->endpoints[i], d);
+        err = prepare_endpoint(r, c->endpoints[i], &r->endpoints[i]);
+        if (!err) {
+            frun_err bad = prepare_tls(r, &r->endpoints[i], report);
+            worst = bad ? bad : worst;
+        }
+    }
+    if (!err) {
+        err = gather_fences(r);
     }
     for (size_t i = 0; !err && i < c->n_pushers; i++) {
         r->pushers[i].index = i;
         r->n_pushers = i + 1;
         err = prepare_pusher(r, c->pushers[i], &r->pushers[i]);
     }
-    return err;
+    return err ? err : worst;
 }
 
 static void destroy(struct registry *r)
@@ -193,6 +242,7 @@ static void destroy(struct registry *r)
     }
     map_free(r->by_root);
     map_free(r->by_user);
+    free(r->fences);
     free(r->endpoints);
     free(r->pushers);
     arena_done(&r->arena);
@@ -200,21 +250,17 @@ static void destroy(struct registry *r)
     free(r);
 }
 
-frun_err registry_new(struct conf_gw *conf, struct registry **out, struct diag *d)
+frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out)
 {
     struct registry *r = calloc(1, sizeof(*r));
     if (!r) {
-        diag_set(d, "out of memory");
         return FRUN_E_NOMEM;
     }
     atomic_init(&r->refs, 1);
     r->conf = conf_gw_ref(conf);
     arena_init(&r->arena, REGISTRY_MAX_BYTES);
-    frun_err err = fill(r, d);
+    frun_err err = fill(r, report);
     if (err) {
-        if (err == FRUN_E_NOMEM) {
-            diag_set(d, "out of memory");
-        }
         destroy(r);
         return err;
     }

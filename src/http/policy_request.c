@@ -13,7 +13,24 @@ static bool is_logon_cookie(struct span key, void *ctx)
     return uri_key_is(key, SPAN_LIT("MYSAPSSO2"));
 }
 
-/* The fence's names count in either carrier: the site's Web Dispatcher may read it from both. */
+typedef bool (*same_fn)(struct span a, struct span b);
+
+/* The fence's names count in either carrier, and so do those of other endpoints: the site's Web
+ * Dispatcher may read any of them. */
+static bool is_fence_name(const struct policy *p, struct span name, same_fn is_same)
+{
+    if ((p->fence_header.n > 0 && is_same(name, p->fence_header)) ||
+        (p->fence_query.n > 0 && is_same(name, p->fence_query))) {
+        return true;
+    }
+    for (size_t i = 0; i < p->n_foreign_fences; i++) {
+        if (is_same(name, p->foreign_fences[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_dropped_key(struct span key, void *ctx)
 {
     const struct policy *p = ctx;
@@ -23,14 +40,7 @@ static bool is_dropped_key(struct span key, void *ctx)
             return true;
         }
     }
-    return (p->fence_query.n > 0 && uri_key_is(key, p->fence_query)) ||
-           (p->fence_header.n > 0 && uri_key_is(key, p->fence_header));
-}
-
-static bool is_fence_field(const struct policy *p, struct span name)
-{
-    return (p->fence_header.n > 0 && policy_same_name(name, p->fence_header)) ||
-           (p->fence_query.n > 0 && policy_same_name(name, p->fence_query));
+    return is_fence_name(p, key, uri_key_is);
 }
 
 static frun_err build_target(const struct policy *p, const struct policy_facts *f, struct arena *a,
@@ -104,7 +114,8 @@ static frun_err pass_fields(const struct policy *p, const struct policy_facts *f
         enum policy_action action = row ? row->request : POLICY_PASS;
 
         if (action == POLICY_DROP || action == POLICY_REPLACE ||
-            (action == POLICY_TRACE && !keeps_trace) || is_fence_field(p, field->name) ||
+            (action == POLICY_TRACE && !keeps_trace) ||
+            is_fence_name(p, field->name, policy_same_name) ||
             (has_named && policy_is_hop_field(in, field->name))) {
             continue;
         }

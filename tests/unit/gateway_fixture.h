@@ -92,6 +92,7 @@ static inline void fixture_init(struct fixture *f)
     f->log.access = CONF_ACCESS_OFF;
     fixture_endpoint(f, &f->acme, "ACME_PROD", "/ACME_PROD");
     fixture_endpoint(f, &f->globex, "GLOBEX_PROD", "/GLOBEX_PROD");
+    f->globex.carrier.header = "X-Globex-Fence";
     f->endpoints[0] = f->acme_only[0] = &f->acme;
     f->endpoints[1] = f->globex_only[0] = &f->globex;
     fixture_pusher(&f->s4_acme, "s4-acme", "s4push",

@@ -175,11 +175,10 @@ static const struct route_ops road_ops = {"tunnel", road_open, road_wait, road_i
 static int set_up(void **state)
 {
     struct bench *b = calloc(1, sizeof(*b));
-    struct diag d = {.text = ""};
     fixture_init(&b->f);
     struct worker *w = &b->w;
     w->shared = &b->shared;
-    if (registry_new(&b->f.gw, &b->shared.registry, &d) || loop_new(&w->loop) ||
+    if (registry_new(&b->f.gw, NULL, &b->shared.registry) || loop_new(&w->loop) ||
         offload_new(1, 8, &b->shared.hashers) || auth_new(w->loop, b->shared.hashers, &w->auth)) {
         return -1;
     }
@@ -373,6 +372,19 @@ static void a_push_goes_through(void **state)
     assert_memory_equal(b->door.body, "no authorization", 16);
 }
 
+static void another_endpoints_fence_is_not_passed_on(void **state)
+{
+    struct bench *b = *state;
+    ask(b,
+        "GET /ACME_PROD/sap/frun?x_globex_fence=GLOBEX_PROD&a=1 HTTP/1.1\r\n"
+        "x-globex-fence: GLOBEX_PROD\r\n",
+        RIGHT);
+    assert_int_equal(b->road.n_opened, 1);
+    assert_non_null(strstr(b->road.request, "GET /sap/frun?a=1 host="));
+    assert_null(strcasestr(b->road.request, "globex"));
+    answer(b, 200, "ok");
+}
+
 static void unprocessed_post_is_sent_again(void **state)
 {
     struct bench *b = *state;
@@ -511,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(own_answers),
         ROW(a_push_goes_through),
+        ROW(another_endpoints_fence_is_not_passed_on),
         ROW(unprocessed_post_is_sent_again),
         ROW(unclear_post_is_not_sent_again),
         ROW(unclear_post_is_sent_again_where_the_endpoint_says_so),

@@ -17,6 +17,7 @@
 #include "frun/http/uri.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /** What an endpoint adds; prepared once, immutable, borrowed by every request. */
 struct policy {
@@ -25,10 +26,12 @@ struct policy {
     struct span fence_value;   /**< admin request parameter; absent with carrier none */
     struct span fence_header;  /**< field that carries it; absent: not in a field */
     struct span fence_query;   /**< query parameter that carries it; absent: not in the query */
-    struct span public_scheme; /**< "https" (or "http" behind a TLS terminator) */
-    struct span public_host;   /**< host[:port] of public_url, for Location */
-    struct span root_path;     /**< "/ACME_PROD": stands before every path of the endpoint */
-    struct span via_name;      /**< our name in Via, "frunproxyd" */
+    const struct span *foreign_fences; /**< carrier names of all endpoints: a pusher may set none */
+    size_t n_foreign_fences;           /**< their number */
+    struct span public_scheme;         /**< "https" (or "http" behind a TLS terminator) */
+    struct span public_host;           /**< host[:port] of public_url, for Location */
+    struct span root_path; /**< "/ACME_PROD": stands before every path of the endpoint */
+    struct span via_name;  /**< our name in Via, "frunproxyd" */
 };
 
 /** What one request adds. */
