@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -51,10 +52,11 @@ static struct {
     pthread_t writer;
     struct log_settings settings; /* constant while running */
     /* The writer's own while running. */
-    char *other;  /* being written */
-    int fd;       /* where to, -1 for none */
-    bool is_slow; /* a pipe or socket: may block */
-    bool is_torn; /* the last line was cut by an error */
+    char *other;      /* being written */
+    int fd;           /* where to, -1 for none */
+    bool is_slow;     /* a pipe or socket: may block */
+    bool is_torn;     /* the last line was cut by an error */
+    bool is_refusing; /* the file takes nothing: told on stderr */
 } sink = {
     .level = LOG_LEVEL_INFO,
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -279,18 +281,37 @@ static size_t compose(char out[LOG_LINE_BYTES], bool has_prefix, enum log_level 
     return len;
 }
 
+/* A file that takes nothing (the disk is full) cannot say so itself. */
+static void tell_stderr(void)
+{
+    char text[LOG_LINE_BYTES / 2];
+    char line[LOG_LINE_BYTES];
+
+    (void)snprintf(text, sizeof(text),
+                   "the log file \"%s\" takes no lines, is the disk full? They are lost until it "
+                   "does",
+                   sink.settings.path);
+    write_now(line, compose(line, is_stderr_journal(), LOG_LEVEL_ERROR, "log", text));
+}
+
 /* Tell how many lines are missing; what the report itself cannot deliver stays counted. */
 static void report_lost(unsigned long long lost)
 {
     char text[128];
     char line[LOG_LINE_BYTES];
 
+    bool is_refused = false;
     if (lost > 0) {
         (void)snprintf(text, sizeof(text),
                        "%llu lines lost: the queue was full or the log target refused them", lost);
         size_t n = compose(line, sink.has_prefix, LOG_LEVEL_WARNING, "log", text);
-        lost = emit(span_make(line, n)) ? lost : 0;
+        is_refused = emit(span_make(line, n)) > 0;
+        lost = is_refused ? lost : 0;
     }
+    if (is_refused && !sink.is_refusing && sink.settings.target == LOG_TARGET_FILE) {
+        tell_stderr();
+    }
+    sink.is_refusing = is_refused;
     if (lost > 0) {
         (void)pthread_mutex_lock(&sink.lock);
         sink.lost += lost;
@@ -346,6 +367,49 @@ static void *writer_main(void *unused)
     return NULL;
 }
 
+/* Say that a log file cannot be opened, and why (errno). */
+static frun_err refuse_file(const char *path, struct diag *d)
+{
+    char why[128];
+    diag_set(d,
+             "cannot open the log file \"%s\": %s; its folder must be there, and the service's "
+             "user must be allowed to write in it",
+             path, strerror_r(errno, why, sizeof(why)));
+    return FRUN_E_IO;
+}
+
+static frun_err check_journal(struct diag *d)
+{
+#ifdef FRUN_HAVE_SYSTEMD
+    (void)d;
+    return FRUN_OK;
+#else
+    diag_set(d, "this build has no journal; use target = stderr");
+    return FRUN_E_UNSUPPORTED;
+#endif
+}
+
+frun_err log_check(const struct log_settings *s, struct diag *d)
+{
+    char folder[PATH_MAX];
+    if (s->target == LOG_TARGET_JOURNAL) {
+        return check_journal(d);
+    }
+    if (s->target != LOG_TARGET_FILE || access(s->path, W_OK) == 0) {
+        return FRUN_OK;
+    }
+    const char *slash = strrchr(s->path, '/');
+    size_t n = slash ? (size_t)(slash - s->path) : 0;
+    if (errno != ENOENT || n >= sizeof(folder)) {
+        return refuse_file(s->path, d);
+    }
+    (void)snprintf(folder, sizeof(folder), "%.*s", (int)(n ? n : 1),
+                   n       ? s->path
+                   : slash ? "/"
+                           : ".");
+    return access(folder, W_OK | X_OK) == 0 ? FRUN_OK : refuse_file(s->path, d);
+}
+
 static frun_err target_open(const struct log_settings *s, struct diag *d)
 {
     struct stat st;
@@ -354,20 +418,12 @@ static frun_err target_open(const struct log_settings *s, struct diag *d)
     sink.is_journal_stream = s->target == LOG_TARGET_STDERR && is_stderr_journal();
     sink.has_prefix = sink.is_journal_stream || s->target == LOG_TARGET_JOURNAL;
     if (s->target == LOG_TARGET_JOURNAL) {
-#ifdef FRUN_HAVE_SYSTEMD
-        return FRUN_OK;
-#else
-        diag_set(d, "this build has no journal; use target = stderr");
-        return FRUN_E_UNSUPPORTED;
-#endif
+        return check_journal(d);
     }
     if (s->target == LOG_TARGET_FILE) {
         sink.fd = open_file(s->path);
         if (sink.fd < 0) {
-            char why[128];
-            diag_set(d, "cannot open the log file \"%s\": %s", s->path,
-                     strerror_r(errno, why, sizeof(why)));
-            return FRUN_E_IO;
+            return refuse_file(s->path, d);
         }
     } else {
         /* A copy of our own: if stderr is closed later its number may become a client's socket.
@@ -375,7 +431,7 @@ static frun_err target_open(const struct log_settings *s, struct diag *d)
         sink.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     }
     sink.is_slow = sink.fd >= 0 && fstat(sink.fd, &st) == 0 && !S_ISREG(st.st_mode);
-    sink.is_torn = false;
+    sink.is_torn = sink.is_refusing = false;
     return FRUN_OK;
 }
 

@@ -42,6 +42,11 @@ struct log_settings {
  * cannot be opened; FRUN_E_UNSUPPORTED no journal in this build; FRUN_E_NOMEM. Thread: main. */
 frun_err log_start(const struct log_settings *s, struct diag *d) FRUN_MUST_CHECK;
 
+/** Could log_start() open its target? Nothing is opened or made. @param s settings @param d filled
+ * on failure @return FRUN_OK; FRUN_E_IO the file cannot be written; FRUN_E_UNSUPPORTED no journal
+ * in this build. Thread: any. */
+frun_err log_check(const struct log_settings *s, struct diag *d) FRUN_MUST_CHECK;
+
 /** Write what is queued, stop the writer, close the file. Thread: main. */
 void log_stop(void);
 
