@@ -38,7 +38,7 @@ static const char help_text[] =
     "its access control allows to SAP Focused Run.\n"
     "\n"
     "  -c, --config FILE  configuration (frunconnector.ini)\n"
-    "      --check        check configuration, certificates and keys, then end\n"
+    "  -t, --check        check configuration, certificates, keys and secrets, then end\n"
     "  -h, --help         show this text\n"
     "  -V, --version      show the version\n"
     "\n"
@@ -50,19 +50,19 @@ static bool read_arguments(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
+        {"check", no_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
     int c;
     /* Single-threaded here. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    while ((c = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "c:thV", options, NULL)) != -1) {
         switch (c) {
         case 'c':
             out->config = optarg;
             break;
-        case 'k':
+        case 't':
             out->is_check = true;
             break;
         case 'h':
@@ -108,8 +108,8 @@ static int run(const struct conf_cn *conf, const struct trust *trust)
 {
     struct diag d = {0};
     if (log_start(&conf->log->settings, &d)) {
-        (void)fprintf(stderr, "frunconnector: %s\n", d.text);
-        return EXIT_FAILED;
+        conf_place_print(conf->doc, stderr, true, conf->log, "target", d.text);
+        return EXIT_CONFIG;
     }
     frun_err err = connector_run(conf, trust, &d);
     if (err) {
@@ -117,6 +117,18 @@ static int run(const struct conf_cn *conf, const struct trust *trust)
     }
     log_stop();
     return err ? EXIT_FAILED : EXIT_OK;
+}
+
+static int check(const struct conf_cn *conf, const char *path)
+{
+    struct diag d = {0};
+    if (log_check(&conf->log->settings, &d)) {
+        conf_place_print(conf->doc, stderr, true, conf->log, "target", d.text);
+        return EXIT_CONFIG;
+    }
+    (void)printf("%s: good: %zu subaccount(s), %zu system(s)\n", path, conf->n_subaccounts,
+                 conf->n_mappings);
+    return EXIT_OK;
 }
 
 static int load_and_run(const struct arguments *args)
@@ -133,8 +145,8 @@ static int load_and_run(const struct arguments *args)
         status = EXIT_FAILED;
     } else if (err) {
         status = EXIT_CONFIG;
-    } else if (!args->is_check) {
-        status = run(conf, trust);
+    } else {
+        status = args->is_check ? check(conf, args->config) : run(conf, trust);
     }
     trust_free(trust);
     conf_cn_unref(&conf);

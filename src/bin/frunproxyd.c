@@ -27,7 +27,9 @@ static const char usage[] =
     "  -V, --version      print the version\n"
     "  -h, --help         print this\n"
     "\n"
-    "signals: SIGTERM and SIGINT stop it in good order, a second one at once\n";
+    "signals: SIGTERM and SIGINT finish what is under way and end, a second one ends at once;\n"
+    "SIGHUP opens the log file again\n"
+    "exit status: 0 in good order, 64 wrong usage, 78 wrong configuration, 1 any other failure\n";
 
 /* No secret reaches a core dump or another process of the same user; a closed connection is no
  * reason to die. */
@@ -49,20 +51,24 @@ static void protect(void)
 static int run(struct conf_gw *conf, const char *path, bool is_check)
 {
     struct diag d = {.text = ""};
-    if (!is_check && log_start(&conf->log->settings, &d) != FRUN_OK) {
-        (void)fprintf(stderr, "%s: log.target: %s\n", path, d.text);
-        return EX_CONFIG;
+    const struct log_settings *log = &conf->log->settings;
+    frun_err bad_log = is_check ? log_check(log, &d) : log_start(log, &d);
+    if (bad_log) {
+        conf_place_print(conf->doc, stderr, true, conf->log, "target", d.text);
+        if (!is_check) {
+            return EX_CONFIG;
+        }
     }
     struct gateway *g = NULL;
-    frun_err err = gateway_new(conf, is_check, &g, &d);
+    frun_err err = gateway_new(conf, is_check, stderr, &g, &d);
     int status = EXIT_SUCCESS;
     if (err) {
-        if (is_check) {
-            (void)fprintf(stderr, "%s: %s\n", path, d.text);
-        } else {
+        if (!is_check) {
             log_error(NULL, "%s: %s", path, d.text);
         }
         status = err == FRUN_E_NOMEM ? EXIT_FAILURE : EX_CONFIG;
+    } else if (bad_log) {
+        status = EX_CONFIG;
     } else if (is_check) {
         (void)printf("%s: good: %zu endpoint(s), %zu pusher(s), %zu system(s)\n", path,
                      conf->n_endpoints, conf->n_pushers, conf->n_systems);

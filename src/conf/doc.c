@@ -615,6 +615,15 @@ bool conf_is_starved(const struct conf_doc *d)
     return d->is_starved;
 }
 
+void conf_place_print(const struct conf_doc *d, FILE *to, bool is_error, const void *section,
+                      const char *key, const char *why)
+{
+    unsigned line = 0;
+    const char *file = conf_key_place(d, section, key, &line);
+    (void)fprintf(to, "%s:%u: %s%s.%s: %s\n", file, line,
+                  is_error ? "" : "warning: ", conf_meta_of(section)->title, key, why);
+}
+
 void conf_issue_add(struct conf_doc *d, bool is_error, const void *section, const char *key,
                     const char *fmt, ...)
 {

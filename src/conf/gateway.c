@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The load under way: sections are still writable. */
 struct work {
@@ -186,6 +187,11 @@ static void make_root(const struct work *w, struct conf_endpoint *e)
     if (strchr(path, '-')) {
         conf_issue_add(w->d, false, e, "customer_network",
                        "'-' is not usual in customer networks; is it '_' in Focused Run?");
+    }
+    if (strcasecmp(path, "/sap") == 0) {
+        conf_issue_add(w->d, true, e, "customer_network",
+                       "'%s' is taken: /sap/bc/ping is the gateway's own; choose another name",
+                       e->customer_network);
     }
     e->root_path = conf_text(w->d, "%s", path);
     if (w->gateway && w->gateway->public_url) {

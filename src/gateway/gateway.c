@@ -11,6 +11,7 @@
 #include "frun/base/mono.h"
 #include "frun/gateway/worker.h"
 #include "frun/net/addr.h"
+#include "frun/net/tls_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,27 +44,61 @@ struct gateway {
  * -------------------------------------------------------------------------------------------------
  */
 
-static frun_err make_tls(struct gateway *g, struct diag *d)
+static frun_err make_front_tls(struct gateway *g, FILE *report)
 {
     const struct conf_gateway *c = g->conf->gateway;
+    struct tls_source s = {
+        .tls = {.certificate = c->certificate, .private_key = c->private_key, .alpn = "http/1.1"},
+        .certificate = {c, "certificate"},
+        .private_key = {c, "private_key"},
+    };
+    return tls_files_load(&s, g->conf->doc, true, report, &g->shared.front_tls);
+}
+
+static frun_err make_tunnel_tls(struct gateway *g, FILE *report)
+{
     const struct conf_tunnel *t = g->conf->tunnel;
-    struct gateway_shared *sh = &g->shared;
-    struct tls_settings front = {
-        .certificate = c->certificate, .private_key = c->private_key, .alpn = "http/1.1"};
-    frun_err err = tls_server_new(&front, &sh->front_tls, d);
-    if (err || !t) {
+    struct tls_source s = {
+        .tls = {.certificate = t->certificate,
+                .private_key = t->private_key,
+                .ca_file = t->client_ca,
+                .alpn = "http/1.1",
+                .is_mutual = true},
+        .certificate = {t, "certificate"},
+        .private_key = {t, "private_key"},
+        .ca = {t, "client_ca"},
+    };
+    if (conf_key_given(g->conf->doc, t, "certificate")) {
+        return tls_files_load(&s, g->conf->doc, true, report, &g->shared.tunnel_tls);
+    }
+    s.certificate.section = s.private_key.section = g->conf->gateway;
+    if (!g->shared.front_tls) {
+        /* The gateway's pair, which failed and has been told: look at the CA alone. */
+        struct tls_ctx *unused = NULL;
+        s.tls.certificate = s.tls.private_key = NULL;
+        frun_err err = tls_files_load(&s, g->conf->doc, false, report, &unused);
+        tls_unref(&unused);
         return err;
     }
-    struct tls_settings tunnel = {.certificate = t->certificate,
-                                  .private_key = t->private_key,
-                                  .ca_file = t->client_ca,
-                                  .alpn = "http/1.1",
-                                  .is_mutual = true};
-    err = tls_server_new(&tunnel, &sh->tunnel_tls, d);
-    if (!err && t->server_name) {
-        err = tls_server_add_name(sh->front_tls, t->server_name, sh->tunnel_tls);
+    return tls_files_load(&s, g->conf->doc, true, report, &g->shared.tunnel_tls);
+}
+
+/* All certificates, keys and CAs; what is wrong is told at once. */
+static frun_err load_files(struct gateway *g, FILE *report)
+{
+    struct gateway_shared *sh = &g->shared;
+    const struct conf_tunnel *t = g->conf->tunnel;
+    frun_err worst = make_front_tls(g, report);
+    frun_err err = t && worst != FRUN_E_NOMEM ? make_tunnel_tls(g, report) : FRUN_OK;
+    worst = err ? err : worst;
+    if (worst != FRUN_E_NOMEM) {
+        err = registry_new(g->conf, report, &sh->registry);
+        worst = err ? err : worst;
     }
-    return err;
+    if (!worst && t && t->server_name) {
+        worst = tls_server_add_name(sh->front_tls, t->server_name, sh->tunnel_tls);
+    }
+    return worst;
 }
 
 static size_t count_workers(const struct conf_gateway *c)
@@ -184,7 +219,8 @@ static frun_err open_sockets(struct gateway *g, struct diag *d)
     return err;
 }
 
-frun_err gateway_new(struct conf_gw *conf, bool is_check, struct gateway **out, struct diag *d)
+frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct gateway **out,
+                     struct diag *d)
 {
     struct gateway *g = calloc(1, sizeof(*g));
     if (!g) {
@@ -195,9 +231,13 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, struct gateway **out, 
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         g->shared.has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
     }
-    frun_err err = registry_new(conf, &g->shared.registry, d);
-    if (!err) {
-        err = make_tls(g, d);
+    frun_err err = load_files(g, report);
+    if (err) {
+        diag_set(d, "%s",
+                 err == FRUN_E_NOMEM
+                     ? err_text(err)
+                     : "a certificate, key or CA cannot be used; frunproxyd --check "
+                       "tells which");
     }
     if (!err && !is_check) {
         err = loop_new(&g->loop);
@@ -252,6 +292,13 @@ static void on_signal(void *arg)
     loop_stop(g->loop);
 }
 
+static void on_hangup(void *arg)
+{
+    (void)arg;
+    log_reopen();
+    log_info(NULL, "log reopened; a changed configuration takes effect at the next start");
+}
+
 /* A worker that has not turned for so long hangs: then the watchdog shall not be kept quiet. */
 static bool are_workers_alive(void *arg)
 {
@@ -276,6 +323,9 @@ static frun_err start(struct gateway *g)
     frun_err err = loop_on_signal(g->loop, SIGTERM, on_signal, g);
     if (!err) {
         err = loop_on_signal(g->loop, SIGINT, on_signal, g);
+    }
+    if (!err) {
+        err = loop_on_signal(g->loop, SIGHUP, on_hangup, g);
     }
     if (!err) {
         err = service_watchdog_start(g->loop, are_workers_alive, g);

@@ -63,9 +63,24 @@ def test_all_errors_at_once_with_places(files):
     ("no listen", {"gateway": {"listen": None}}, "gateway.listen"),
     ("no public_url", {"gateway": {"public_url": None}}, "gateway.public_url"),
     ("public_url with a path", {"gateway": {"public_url": "https://a/b"}}, "gateway.public_url"),
-    ("missing certificate", {"gateway": {"certificate": "tls/none.pem"}}, ""),
-    ("key of another certificate", {"gateway": {"private_key": "tls/frun.key"}}, ""),
-    ("missing client_ca", {"tunnel": {"client_ca": "tls/none.pem"}}, ""),
+    ("missing certificate", {"gateway": {"certificate": "tls/none.pem"}}, "gateway.certificate"),
+    ("no certificate", {"gateway": {"certificate": "junk"}}, "gateway.certificate"),
+    ("key of another certificate", {"gateway": {"private_key": "tls/frun.key"}},
+     "gateway.private_key"),
+    ("key with a passphrase", {"tunnel": {"private_key": "junk"}}, "tunnel.private_key"),
+    ("missing client_ca", {"tunnel": {"client_ca": "tls/none.pem"}}, "tunnel.client_ca"),
+    ("no CA", {"tunnel": {"client_ca": "junk"}}, "tunnel.client_ca"),
+    ("no CA behind an inherited certificate", {"tunnel": {
+        "certificate": None, "private_key": None, "client_ca": "junk"}}, "tunnel.client_ca"),
+    ("no CA of a direct system", {"system FR1": {
+        "route": "direct", "address": "127.0.0.1:1", "backend_ca": "../junk"}},
+     "system FR1.backend_ca"),
+    ("no CA of a direct endpoint", {"endpoint GLOBEX": {
+        "route": "direct", "address": "127.0.0.1:1", "backend_ca": "../junk"}},
+     "endpoint GLOBEX.backend_ca"),
+    ("log in a missing folder", {"log": {"target": "file:none/log"}}, "log.target"),
+    ("the gateway's own path", {"endpoint GLOBEX": {"customer_network": "SAP"}},
+     "endpoint GLOBEX.customer_network"),
     ("bad carrier", {"endpoint ACME_PROD": {"admin_request_carrier": "cookie X"}},
      "endpoint ACME_PROD.admin_request_carrier"),
     ("carrier that is framing", {"endpoint ACME_PROD": {
@@ -90,6 +105,7 @@ def test_all_errors_at_once_with_places(files):
     ("bad virtual host", {"system FR1": {"virtual_host": "a b"}}, "virtual_host"),
 ])
 def test_broken_gateway_files(files, label, over, where):
+    files.write("junk", "no PEM at all\n")
     files.gateway_sections = merge(files.gateway_sections, over)
     files.write_gateway()
     r, places = check(files)
@@ -110,7 +126,10 @@ def test_broken_gateway_files(files, label, over, where):
      "system fr1_frun:443.internal_port"),
     ("bad back-end type", {"system fr1_frun:443": {"backend_type": "Mainframe"}},
      "system fr1_frun:443.backend_type"),
-    ("missing key file", {"connector": {"private_key": "tls/none.key"}}, ""),
+    ("missing key file", {"connector": {"private_key": "tls/none.key"}}, "connector.private_key"),
+    ("key of another certificate", {"connector": {"private_key": "tls/frun.key"}},
+     "connector.private_key"),
+    ("log in a missing folder", {"log": {"target": "file:none/log"}}, "log.target"),
     ("missing proxy password", {"subaccount provider": {
         "proxy": "http://127.0.0.1:1", "proxy_user": "x", "proxy_password": "file:none"}},
      "subaccount provider.proxy_password"),
@@ -121,6 +140,43 @@ def test_broken_connector_files(files, label, over, where):
     assert r.returncode == 78, (label, r)
     if where:
         assert any(where in p["where"] for p in places), (label, r)
+
+
+def test_one_bad_certificate_does_not_hide_the_next(files):
+    files.write("junk", "no PEM at all\n")
+    files.gateway_sections = merge(files.gateway_sections, {
+        "gateway": {"private_key": "tls/frun.key"},
+        "tunnel": {"private_key": "tls/frun.key", "client_ca": "junk"}})
+    files.write_gateway()
+    r, places = check(files)
+    assert r.returncode == 78, r
+    assert [p["where"] for p in places] == [
+        "gateway.private_key", "tunnel.private_key", "tunnel.client_ca"], r
+    files.write("broken.ini", ini_text(merge(files.default_connector("dc1-a"), {
+        "connector": {"private_key": "tls/frun.key"},
+        "subaccount provider": {"gateway_ca": "junk"}})))
+    r, places = check(files, "frunconnector", "broken.ini")
+    assert r.returncode == 78, r
+    assert [p["where"] for p in places if p["where"] != "warning"] == [
+        "connector.private_key", "subaccount provider.gateway_ca"], r
+
+
+@pytest.mark.parametrize("days, word", [("-1", "expired on"), ("5", "expires on"), ("60", None)])
+def test_certificates_that_end(files, days, word):
+    run(["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=old",
+         "-keyout", files.path("old.key"), "-out", files.path("old.csr")])
+    r = run(["openssl", "x509", "-req", "-in", files.path("old.csr"), "-days", days,
+             "-signkey", files.path("old.key"), "-out", files.path("old.pem")])
+    assert r.returncode == 0, r
+    over = {"certificate": "old.pem", "private_key": "old.key"}
+    files.gateway_sections = merge(files.gateway_sections, {"gateway": over})
+    files.write_gateway()
+    files.write("old.ini", ini_text(merge(files.default_connector("dc1-a"), {"connector": over})))
+    for r, where in ((check(files)[0], "gateway"),
+                     (check(files, "frunconnector", "old.ini")[0], "connector")):
+        assert r.returncode == 0, r
+        said = [x for x in r.stderr.splitlines() if f"warning: {where}.certificate: " in x]
+        assert bool(said) == bool(word) and (not word or word in said[0]), r
 
 
 def test_a_broken_file_starts_nothing(files):

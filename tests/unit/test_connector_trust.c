@@ -45,7 +45,7 @@ static void make_certificate(const char *pem, const char *key)
     (void)X509_set_version(x, 2);
     (void)ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
     (void)X509_gmtime_adj(X509_getm_notBefore(x), -60);
-    (void)X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    (void)X509_gmtime_adj(X509_getm_notAfter(x), 90L * 86400);
     (void)X509_set_pubkey(x, k);
     (void)X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
                                      (const unsigned char *)"dc1-a", -1, -1, 0);

@@ -35,10 +35,9 @@ struct asker {
 static int set_up(void **state)
 {
     struct bench *b = calloc(1, sizeof(*b));
-    struct diag d = {.text = ""};
     size_t n = 0;
     fixture_init(&b->f);
-    if (registry_new(&b->f.gw, &b->registry, &d) || loop_new(&b->loop) ||
+    if (registry_new(&b->f.gw, NULL, &b->registry) || loop_new(&b->loop) ||
         offload_new(1, 8, &b->hashers) || auth_new(b->loop, b->hashers, &b->auth)) {
         return -1;
     }

@@ -140,6 +140,13 @@ void *const *conf_sections(const struct conf_doc *d, const char *word, size_t *n
 const char *conf_key_place(const struct conf_doc *d, const void *section, const char *key,
                            unsigned *line);
 
+/** Print an error or warning found after loading, as "file:line: section.key: why". @param d
+ * document
+ * @param to stream @param is_error else warning @param section structure @param key name @param why
+ * what is wrong and the remedy. Thread: main. */
+void conf_place_print(const struct conf_doc *d, FILE *to, bool is_error, const void *section,
+                      const char *key, const char *why);
+
 /** Was the key written in the file, even if empty? @param d document @param section structure
  * @param key name @return true if so. Thread: any. */
 bool conf_key_given(const struct conf_doc *d, const void *section, const char *key);

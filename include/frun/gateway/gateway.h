@@ -9,16 +9,18 @@
 #include "frun/conf/gateway.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /** The daemon. */
 struct gateway;
 
 /** Prepare everything that can fail: certificates, trust, endpoints, sockets unless @p is_check.
- * @param conf configuration, one reference is taken @param is_check open no sockets @param out
- * daemon; gateway_free() it @param d filled on failure with place and remedy @return FRUN_OK;
+ * @param conf configuration, one reference is taken @param is_check open no sockets @param report
+ * what is wrong with certificates, keys and CAs is told here, each with its place; NULL: nowhere
+ * @param out daemon; gateway_free() it @param d filled on failure, with the remedy @return FRUN_OK;
  * FRUN_E_SYNTAX, FRUN_E_TLS configuration cannot be used; FRUN_E_IO socket or file; FRUN_E_NOMEM.
  * Thread: main. */
-frun_err gateway_new(struct conf_gw *conf, bool is_check, struct gateway **out,
+frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct gateway **out,
                      struct diag *d) FRUN_MUST_CHECK;
 
 /** Run until SIGTERM or SIGINT and the drain that follows; a second signal ends at once. @param g

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /** A pusher as the data path sees it. */
 struct pusher {
@@ -39,10 +40,10 @@ struct endpoint {
 /** The registry. */
 struct registry;
 
-/** Prepare a configuration. @param conf snapshot, one reference is taken @param out registry with
- * one reference @param d filled on failure @return FRUN_OK; FRUN_E_SYNTAX something that cannot be
- * served; FRUN_E_TLS, FRUN_E_IO a backend_ca does not load; FRUN_E_NOMEM. Thread: main. */
-frun_err registry_new(struct conf_gw *conf, struct registry **out, struct diag *d) FRUN_MUST_CHECK;
+/** Prepare a configuration. @param conf snapshot, one reference is taken @param report each
+ * backend_ca that does not load is told here; NULL: nowhere @param out registry with one reference
+ * @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO a backend_ca does not load; FRUN_E_NOMEM. Thread: main. */
+frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out) FRUN_MUST_CHECK;
 
 /** One more reference. @param r registry @return @p r. Thread: any. */
 struct registry *registry_ref(struct registry *r);

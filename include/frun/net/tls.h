@@ -15,6 +15,7 @@
 #include "frun/base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /** A context, counted. */
 struct tls_ctx;
@@ -47,6 +48,19 @@ frun_err tls_client_new(const struct tls_settings *s, struct tls_ctx **out,
  */
 frun_err tls_server_add_name(struct tls_ctx *base, const char *name,
                              struct tls_ctx *other) FRUN_MUST_CHECK;
+
+/** When a certificate is valid, seconds since 1970 UTC. */
+struct tls_validity {
+    int64_t from;  /**< first second */
+    int64_t until; /**< last second; 0: there is no certificate */
+};
+
+/** Validity of the own certificate. @param t context @return it. Thread: main. */
+struct tls_validity tls_own_validity(const struct tls_ctx *t);
+
+/** Validity of the trusted CA certificates; of several the one that lasts longest. @param t context
+ * @return it. Thread: main. */
+struct tls_validity tls_ca_validity(const struct tls_ctx *t);
 
 /** One more reference. @param t context @return @p t. Thread: any. */
 struct tls_ctx *tls_ref(struct tls_ctx *t);

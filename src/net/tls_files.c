@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/net/tls_files.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/** A certificate that ends within this time is worth a warning, seconds. */
+#define SOON_SECONDS (14 * INT64_C(86400))
+
+static frun_err make(const struct tls_settings *s, bool is_server, struct tls_ctx **out,
+                     struct diag *d)
+{
+    return is_server ? tls_server_new(s, out, d) : tls_client_new(s, out, d);
+}
+
+static void tell(FILE *report, const struct conf_doc *doc, const struct tls_place *at,
+                 bool is_error, const char *why)
+{
+    conf_place_print(doc, report, is_error, at->section, at->key, why);
+}
+
+/* Certificate and key alone: is one of them wrong? The text names the file that is. */
+static bool report_pair(const struct tls_source *s, const struct conf_doc *doc, FILE *report)
+{
+    struct tls_settings pair = {.certificate = s->tls.certificate,
+                                .private_key = s->tls.private_key};
+    struct tls_ctx *t = NULL;
+    struct diag d = {.text = ""};
+    if (!pair.certificate || tls_client_new(&pair, &t, &d) == FRUN_OK) {
+        tls_unref(&t);
+        return false;
+    }
+    size_t n = strlen(pair.private_key);
+    bool is_key = strncmp(d.text, pair.private_key, n) == 0 && d.text[n] == ':' &&
+                  (strcmp(pair.certificate, pair.private_key) != 0 || strstr(d.text, "key"));
+    tell(report, doc, is_key ? &s->private_key : &s->certificate, true, d.text);
+    return true;
+}
+
+static bool report_ca(const struct tls_source *s, const struct conf_doc *doc, FILE *report)
+{
+    struct tls_settings ca = {.ca_file = s->tls.ca_file};
+    struct tls_ctx *t = NULL;
+    struct diag d = {.text = ""};
+    if (!ca.ca_file || tls_client_new(&ca, &t, &d) == FRUN_OK) {
+        tls_unref(&t);
+        return false;
+    }
+    tell(report, doc, &s->ca, true, d.text);
+    return true;
+}
+
+static void day_of(int64_t seconds, char out[32])
+{
+    time_t at = (time_t)seconds;
+    struct tm tm;
+    if (!gmtime_r(&at, &tm) || strftime(out, 32, "%Y-%m-%d %H:%M UTC", &tm) == 0) {
+        out[0] = '\0';
+    }
+}
+
+static void warn_of_end(const struct tls_place *at, const struct conf_doc *doc, FILE *report,
+                        const char *file, struct tls_validity v)
+{
+    int64_t now = (int64_t)time(NULL);
+    char day[32];
+    char why[512];
+    if (v.until == 0 || (now >= v.from && v.until - now > SOON_SECONDS)) {
+        return;
+    }
+    day_of(now < v.from ? v.from : v.until, day);
+    (void)snprintf(why, sizeof(why), "%s %s %s%s", file,
+                   now < v.from     ? "is not valid before"
+                   : now >= v.until ? "expired on"
+                                    : "expires on",
+                   day,
+                   now < v.from     ? "; check this machine's clock"
+                   : now >= v.until ? ": connections fail, renew it"
+                                    : "; renew it in time");
+    tell(report, doc, at, false, why);
+}
+
+frun_err tls_files_load(const struct tls_source *s, const struct conf_doc *doc, bool is_server,
+                        FILE *report, struct tls_ctx **out)
+{
+    struct diag d = {.text = ""};
+    frun_err err = make(&s->tls, is_server, out, &d);
+    if (!report || err == FRUN_E_NOMEM) {
+        return err;
+    }
+    if (!err) {
+        warn_of_end(&s->certificate, doc, report, s->tls.certificate, tls_own_validity(*out));
+        warn_of_end(&s->ca, doc, report, s->tls.ca_file, tls_ca_validity(*out));
+        return FRUN_OK;
+    }
+    /* Each part alone, so that one does not hide what is wrong with the other. */
+    bool is_told = report_pair(s, doc, report);
+    is_told = report_ca(s, doc, report) || is_told;
+    if (!is_told) {
+        tell(report, doc, s->tls.ca_file ? &s->ca : &s->certificate, true, d.text);
+    }
+    return err;
+}

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log targets: rotation by SIGHUP, a full disk, the form of access lines, no secret anywhere."""
+
+import os
+import signal
+
+import pytest
+
+from chain import FENCE, FRUN_PASSWORD, PASSWORD, USER, basic, wait_until
+
+
+def text(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def test_rotation(make_chain, tmp_path):
+    gateway_log, connector_log = str(tmp_path / "gateway"), str(tmp_path / "connector")
+    chain = make_chain(gateway={"log": {"target": "file:" + gateway_log}},
+                       connector={"log": {"target": "file:" + connector_log}})
+    assert chain.push().status == 200
+    for program, log in ((chain.gateway, gateway_log), (chain.connector, connector_log)):
+        os.rename(log, log + ".1")
+        program.signal(signal.SIGHUP)
+        wait_until(lambda log=log: os.path.exists(log), "a new file")
+    assert chain.push().status == 200
+    wait_until(lambda: "/ACME_PROD/sap/frun" in text(gateway_log), "the access line")
+    assert "reopened" in text(connector_log)
+
+
+def test_a_full_disk_is_told_and_pushes_go_on(make_chain):
+    chain = make_chain(gateway={"log": {"target": "file:/dev/full"}})
+    assert chain.push().status == 200
+    assert chain.push().status == 200
+    wait_until(lambda: "/dev/full" in chain.gateway.log(), "a word on stderr")
+    assert chain.gateway.log().count("/dev/full") == 1
+
+
+@pytest.mark.parametrize("access", ["json", "combined", "off"])
+def test_no_secret_in_any_log(make_chain, access):
+    chain = make_chain(gateway={"log": {"level": "debug", "access": access}})
+    assert chain.push(fields=[(FENCE, "forged-fence")]).status == 200
+    assert chain.push(auth=(USER, "wrong-pass-word")).status == 401
+    assert chain.gateway.stop() == 0
+    said = chain.gateway.log() + chain.connector.log()
+    for secret in (PASSWORD, FRUN_PASSWORD, "wrong-pass-word", "acme-prod-proxy", "forged-fence",
+                   basic(USER, PASSWORD).split()[1]):
+        assert secret not in said, secret
+    assert ("/ACME_PROD/sap/frun" in chain.gateway.log()) == (access != "off")
