@@ -24,7 +24,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"config", "check", "FILE", "check frunproxy.ini or frunconnector.ini: 0 good, 78 not",
+    {"config", "check", "FILE",
+     "check sections, keys and secrets of a file: 0 good, 78 not;\n"
+     "      certificates and keys too: frunproxyd --check, frunconnector --check",
      ctl_config_check},
     {"config", "sample", "gateway|connector", "print a complete sample file", ctl_config_sample},
     {"config", "manual", "", "print the manual of all keys", ctl_config_manual},
@@ -49,13 +51,18 @@ static const struct command commands[] = {
      ctl_push},
 };
 
-static void usage(FILE *to)
+/* All commands, or those that begin with these words. */
+static void usage(FILE *to, const char *group, const char *name)
 {
     (void)fputs("frunctl - checks, certificates, passwords and test pushes for frunproxy\n\n"
                 "usage: frunctl COMMAND [ARGUMENTS]\n\n",
                 to);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         const struct command *c = &commands[i];
+        if ((group && strcmp(group, c->group ? c->group : c->name) != 0) ||
+            (name && strcmp(name, c->name) != 0)) {
+            continue;
+        }
         (void)fprintf(to, "  %s%s%s%s%s\n      %s\n", c->group ? c->group : "", c->group ? " " : "",
                       c->name, c->args[0] ? " " : "", c->args, c->help);
     }
@@ -115,11 +122,21 @@ static void protect(void)
     (void)umask(077);
 }
 
+/* "frunctl pki connector --help" as well as "frunctl --help". */
+static bool wants_help(int argc, char **argv)
+{
+    return argc > 1 && (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0);
+}
+
 int main(int argc, char **argv)
 {
     int words = 0;
     protect();
     const struct command *c = find(argc, argv, &words);
+    if (wants_help(argc, argv)) {
+        usage(stdout, argc > 2 ? argv[1] : NULL, c && c->group ? c->name : NULL);
+        return EXIT_SUCCESS;
+    }
     if (c) {
         int status = c->run(argc - words, argv + words);
         if (fflush(stdout) || ferror(stdout)) {
@@ -131,10 +148,6 @@ int main(int argc, char **argv)
         (void)puts("frunctl " FRUN_VERSION);
         return EXIT_SUCCESS;
     }
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        usage(stdout);
-        return EXIT_SUCCESS;
-    }
-    usage(stderr);
+    usage(stderr, NULL, NULL);
     return EX_USAGE;
 }

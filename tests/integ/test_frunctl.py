@@ -28,6 +28,13 @@ def test_config_check(make_chain):
     assert r.returncode == 78 and "gateway.nonsense" in r.stdout + r.stderr
 
 
+def test_help_of_each_command():
+    for words in (("pki",), ("pki", "connector"), ("passwd",), ("config", "check")):
+        r = ctl(*words, "--help")
+        assert r.returncode == 0 and " ".join(words) in r.stdout, (words, r)
+    assert "passwd" not in ctl("pki", "--help").stdout
+
+
 def test_passwd_makes_a_hash_the_gateway_takes(make_chain):
     r = ctl("passwd", stdin="A new pass-word ä\n")
     hashed = r.stdout.strip()
