@@ -232,6 +232,10 @@ static frun_err read_refusal(const struct head *in, const char **why)
     case 403:
         *why = "the gateway does not allow this connector or location ID";
         return FRUN_E_DENIED;
+    case 404:
+        *why = "this is no tunnel port: dial [tunnel] listen of the gateway, or set server_name to "
+               "that of its [tunnel]";
+        return FRUN_E_AGAIN;
     case 426:
         *why = "the gateway speaks another wire version";
         return FRUN_E_UNSUPPORTED;
