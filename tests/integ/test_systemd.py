@@ -47,7 +47,7 @@ def test_security_is_at_most_1_5(installed, name):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_the_issue_wants(name):
+def test_what_the_units_promise(name):
     text = unit(name)
     for line in ("Type=notify", "WatchdogSec=", "DynamicUser=yes", "LoadCredential=",
                  "KillSignal=SIGTERM", "Restart="):
