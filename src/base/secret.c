@@ -135,7 +135,7 @@ static frun_err from_path(const char *dir, const char *name, struct secret **out
     return from_file(path, out, d);
 }
 
-static frun_err from_credential(const char *name, struct secret **out, struct diag *d)
+frun_err secret_credential_path(const char *name, char *out, size_t room, struct diag *d)
 {
     /* Nothing in this program changes the environment. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     const char *dir = getenv("CREDENTIALS_DIRECTORY");
@@ -147,12 +147,24 @@ static frun_err from_credential(const char *name, struct secret **out, struct di
     }
     if (!dir || dir[0] == '\0') {
         diag_set(d,
-                 "credential \"%s\": CREDENTIALS_DIRECTORY is not set; start the program by "
-                 "systemd with LoadCredential=%s:PATH",
-                 name, name);
+                 "credential \"%s\": CREDENTIALS_DIRECTORY is not set; systemd sets it with "
+                 "LoadCredential=%s:PATH, by hand name a folder that has a file %s",
+                 name, name, name);
         return FRUN_E_NOT_FOUND;
     }
-    return from_path(dir, name, out, d);
+    int n = snprintf(out, room, "%s/%s", dir, name);
+    if (n < 0 || (size_t)n >= room) {
+        diag_set(d, "the path of credential \"%s\" is too long", name);
+        return FRUN_E_LIMIT;
+    }
+    return FRUN_OK;
+}
+
+static frun_err from_credential(const char *name, struct secret **out, struct diag *d)
+{
+    char path[PATH_MAX];
+    frun_err err = secret_credential_path(name, path, sizeof(path), d);
+    return err ? err : from_file(path, out, d);
 }
 
 static frun_err from_env(const char *name, struct secret **out, struct diag *d)

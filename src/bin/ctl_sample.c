@@ -14,6 +14,7 @@
 struct side {
     const char *name;
     const char *file;
+    const char *program;
     const char *intro;
     const struct conf_kind *(*kinds)(size_t *n);
     const struct example *examples;
@@ -125,10 +126,10 @@ static const struct example connector_examples[] = {
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct side sides[] = {
-    {"gateway", "frunproxy.ini",
+    {"gateway", "frunproxy.ini", "frunproxyd",
      "Configuration of frunproxyd. Sections with a name may stand any number of times.",
      conf_gw_kinds, gateway_examples, COUNT(gateway_examples)},
-    {"connector", "frunconnector.ini",
+    {"connector", "frunconnector.ini", "frunconnector",
      "Configuration of frunconnector. Sections with a name may stand any number of times.",
      conf_cn_kinds, connector_examples, COUNT(connector_examples)},
 };
@@ -188,8 +189,9 @@ static int print_sample(const struct side *s)
                "default.\n"
                "# A blank and ';' begin a comment behind a value. Relative file names start from "
                "this folder.\n"
-               "# Secrets: file:PATH, credential:NAME (systemd), env:NAME. Check: frunctl config "
-               "check FILE");
+               "# Secrets: file:PATH, credential:NAME (systemd), env:NAME; files too may be "
+               "credential:NAME.");
+    (void)printf("# Check: %s --config FILE --check\n", s->program);
     for (size_t i = 0; i < n; i++) {
         const struct example *name = example_of(s, kinds[i].word, NULL);
         (void)puts("");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -177,8 +178,20 @@ const char *conf_path(struct conf_doc *d, struct span name)
 /* Only asks whether it can be read: those who use a file say what is wrong with its content. */
 static void set_path(const struct setting *s)
 {
-    const char *path = conf_path(s->d, s->value);
+    char credential[PATH_MAX];
+    struct diag why = {.text = ""};
+    struct span prefix = SPAN_LIT("credential:");
+    bool is_credential = span_starts(s->value, prefix);
+    const char *path =
+        is_credential ? conf_copy(s->d, span_skip(s->value, prefix.n)) : conf_path(s->d, s->value);
     struct stat about;
+    if (path && is_credential) {
+        if (secret_credential_path(path, credential, sizeof(credential), &why)) {
+            conf_fault(s->d, true, s->m, s->row->key, s->line, "%s", why.text);
+            return;
+        }
+        path = conf_copy(s->d, span_of(credential));
+    }
     if (!path) {
         return;
     }

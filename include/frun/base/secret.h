@@ -39,6 +39,20 @@ bool secret_equal(struct span a, struct span b);
 void secret_wipe(void *p, size_t n);
 
 /**
+ * Where systemd put a credential: the file of that name in CREDENTIALS_DIRECTORY.
+ *
+ * @param name     name of the credential, no path
+ * @param out      path, not looked at yet
+ * @param room     octets at @p out
+ * @param d        filled on failure; may be NULL
+ * @return FRUN_OK; FRUN_E_SYNTAX no credential's name; FRUN_E_NOT_FOUND CREDENTIALS_DIRECTORY is
+ * not set; FRUN_E_LIMIT the path is too long
+ * Thread: main. Source: systemd.exec(5) CREDENTIALS_DIRECTORY.
+ */
+frun_err secret_credential_path(const char *name, char *out, size_t room,
+                                struct diag *d) FRUN_MUST_CHECK;
+
+/**
  * Fetch a secret from where a configuration value says it is.
  *
  * @param where    "file:PATH", "credential:NAME" (systemd LoadCredential), "env:NAME", or the
