@@ -108,7 +108,9 @@ static int choose_files(struct ctl_cert *m, const struct ask *a, const char *bas
 static int make_ca(const struct ask *a, struct ctl_cert *m)
 {
     const char *cn = a->n_names ? a->names[0] : "frunproxy CA";
-    if (mkdir(a->dir, 0700) && errno != EEXIST) {
+    /* Keys are closed by their own mode; certificates are for the services' users to read. */
+    bool is_new = mkdir(a->dir, 0755) == 0;
+    if ((!is_new && errno != EEXIST) || (is_new && chmod(a->dir, 0755))) {
         return ctl_fail("cannot make folder %s: %s", a->dir, strerrordesc_np(errno));
     }
     int status = choose_files(m, a, "ca");
