@@ -33,6 +33,9 @@
 /* A pipe that poll() calls writable takes this much without blocking. */
 #define LOG_PIPE_BYTES ((size_t)4 << 10)
 
+/* Where journald listens; libsystemd drops lines silently without it. */
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+
 /* How long log_stop() waits for a reader that does not read, and one wait while running. */
 #define LOG_STUCK_MS 1000
 
@@ -281,17 +284,23 @@ static size_t compose(char out[LOG_LINE_BYTES], bool has_prefix, enum log_level 
     return len;
 }
 
-/* A file that takes nothing (the disk is full) cannot say so itself. */
-static void tell_stderr(void)
+/* What the target cannot say itself. */
+static void tell_stderr(const char *text)
+{
+    char line[LOG_LINE_BYTES];
+
+    write_now(line, compose(line, is_stderr_journal(), LOG_LEVEL_ERROR, "log", text));
+}
+
+static void tell_full(void)
 {
     char text[LOG_LINE_BYTES / 2];
-    char line[LOG_LINE_BYTES];
 
     (void)snprintf(text, sizeof(text),
                    "the log file \"%s\" takes no lines, is the disk full? They are lost until it "
                    "does",
                    sink.settings.path);
-    write_now(line, compose(line, is_stderr_journal(), LOG_LEVEL_ERROR, "log", text));
+    tell_stderr(text);
 }
 
 /* Tell how many lines are missing; what the report itself cannot deliver stays counted. */
@@ -309,7 +318,7 @@ static void report_lost(unsigned long long lost)
         lost = is_refused ? lost : 0;
     }
     if (is_refused && !sink.is_refusing && sink.settings.target == LOG_TARGET_FILE) {
-        tell_stderr();
+        tell_full();
     }
     sink.is_refusing = is_refused;
     if (lost > 0) {
@@ -418,6 +427,10 @@ static frun_err target_open(const struct log_settings *s, struct diag *d)
     sink.is_journal_stream = s->target == LOG_TARGET_STDERR && is_stderr_journal();
     sink.has_prefix = sink.is_journal_stream || s->target == LOG_TARGET_JOURNAL;
     if (s->target == LOG_TARGET_JOURNAL) {
+        if (access(LOG_JOURNAL_SOCKET, F_OK) != 0) {
+            tell_stderr("no journal takes lines here (" LOG_JOURNAL_SOCKET
+                        " is missing): they are lost; target = stderr shows them");
+        }
         return check_journal(d);
     }
     if (s->target == LOG_TARGET_FILE) {

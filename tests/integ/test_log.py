@@ -36,6 +36,13 @@ def test_a_full_disk_is_told_and_pushes_go_on(make_chain):
     assert chain.gateway.log().count("/dev/full") == 1
 
 
+@pytest.mark.skipif(os.path.exists("/run/systemd/journal/socket"), reason="there is a journal")
+def test_a_missing_journal_is_told(make_chain):
+    chain = make_chain(gateway={"log": {"target": "journal"}})
+    assert chain.push().status == 200
+    wait_until(lambda: "target = stderr" in chain.gateway.log(), "a word on stderr")
+
+
 @pytest.mark.parametrize("access", ["json", "combined", "off"])
 def test_no_secret_in_any_log(make_chain, access):
     chain = make_chain(gateway={"log": {"level": "debug", "access": access}})
