@@ -107,7 +107,10 @@ static frun_err from_file(const char *path, struct secret **out, struct diag *d)
     frun_err err = fd < 0 ? FRUN_E_IO : read_some(fd, text, sizeof(text), &n);
     if (err) {
         err = errno == ENOENT || errno == ENOTDIR ? FRUN_E_NOT_FOUND : FRUN_E_IO;
-        diag_set(d, "cannot read %s: %s", what, strerror_r(errno, why, sizeof(why)));
+        diag_set(d, "cannot read %s: %s; %s", what, strerror_r(errno, why, sizeof(why)),
+                 err == FRUN_E_NOT_FOUND ? "make it, or correct the name"
+                                         : "the service's user must be able to read it, or systemd "
+                                           "hands it over as credential:NAME");
     } else {
         if (n > 0 && text[n - 1] == '\n') {
             n -= n > 1 && text[n - 2] == '\r' ? 2 : 1;

@@ -196,9 +196,11 @@ static void set_path(const struct setting *s)
         return;
     }
     if (stat(path, &about) || access(path, R_OK)) {
-        conf_fault(s->d, true, s->m, s->row->key, s->line,
-                   "cannot read %s: %s; relative names start from the folder of this file", path,
-                   strerrordesc_np(errno));
+        conf_fault(s->d, true, s->m, s->row->key, s->line, "cannot read %s: %s; %s", path,
+                   strerrordesc_np(errno),
+                   errno == EACCES ? "the service's user must be able to read it, or systemd hands "
+                                     "it over as credential:NAME"
+                                   : "relative names start from the folder of this file");
         return;
     }
     if (S_ISDIR(about.st_mode)) {
