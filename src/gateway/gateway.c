@@ -9,6 +9,7 @@
 
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
+#include "frun/conf/check.h"
 #include "frun/gateway/worker.h"
 #include "frun/net/addr.h"
 #include "frun/net/tls_files.h"
@@ -83,6 +84,41 @@ static frun_err make_tunnel_tls(struct gateway *g, FILE *report)
     return tls_files_load(&s, g->conf->doc, true, report, &g->shared.tunnel_tls);
 }
 
+/* A certificate that peers will not take for this name works here and nowhere else. */
+static void check_name(const struct gateway *g, FILE *report, const struct tls_ctx *t,
+                       struct tls_place at, const char *host)
+{
+    char why[512];
+    if (!report || tls_carries(t, host)) {
+        return;
+    }
+    (void)snprintf(why, sizeof(why),
+                   "the certificate does not carry the name %s: who calls by that name refuses it",
+                   host);
+    conf_place_print(g->conf->doc, report, false, at.section, at.key, why);
+}
+
+static void check_names(const struct gateway *g, FILE *report)
+{
+    const struct conf_gateway *c = g->conf->gateway;
+    const struct conf_tunnel *t = g->conf->tunnel;
+    struct span url = span_of(c->public_url);
+    struct span host;
+    char text[256];
+    if (span_starts(url, SPAN_LIT("https://")) &&
+        conf_check_authority(span_skip(url, 8), &host, NULL)) {
+        if (host.n > 2 && host.p[0] == '[') {
+            host = span_make(host.p + 1, host.n - 2);
+        }
+        (void)snprintf(text, sizeof(text), "%.*s", SPAN_FMT(host));
+        check_name(g, report, g->shared.front_tls, (struct tls_place){c, "certificate"}, text);
+    }
+    if (t && t->server_name) {
+        check_name(g, report, g->shared.tunnel_tls, (struct tls_place){t, "server_name"},
+                   t->server_name);
+    }
+}
+
 /* All certificates, keys and CAs; what is wrong is told at once. */
 static frun_err load_files(struct gateway *g, FILE *report)
 {
@@ -94,6 +130,9 @@ static frun_err load_files(struct gateway *g, FILE *report)
     if (worst != FRUN_E_NOMEM) {
         err = registry_new(g->conf, report, &sh->registry);
         worst = err ? err : worst;
+    }
+    if (!worst) {
+        check_names(g, report);
     }
     if (!worst && t && t->server_name) {
         worst = tls_server_add_name(sh->front_tls, t->server_name, sh->tunnel_tls);

@@ -306,6 +306,13 @@ struct tls_validity tls_own_validity(const struct tls_ctx *t)
     return x ? validity_of(x) : (struct tls_validity){0, 0};
 }
 
+bool tls_carries(const struct tls_ctx *t, const char *host)
+{
+    X509 *x = SSL_CTX_get0_certificate(t->ssl);
+    return x && (X509_check_host(x, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1 ||
+                 X509_check_ip_asc(x, host, 0) == 1);
+}
+
 struct tls_validity tls_ca_validity(const struct tls_ctx *t)
 {
     struct tls_validity best = {0, 0};

@@ -175,8 +175,20 @@ def test_certificates_that_end(files, days, word):
     for r, where in ((check(files)[0], "gateway"),
                      (check(files, "frunconnector", "old.ini")[0], "connector")):
         assert r.returncode == 0, r
-        said = [x for x in r.stderr.splitlines() if f"warning: {where}.certificate: " in x]
+        said = [x for x in r.stderr.splitlines()
+                if f"warning: {where}.certificate: " in x and "expire" in x]
         assert bool(said) == bool(word) and (not word or word in said[0]), r
+
+
+def test_certificates_of_other_names(files):
+    files.gateway_sections = merge(files.gateway_sections, {
+        "gateway": {"public_url": "https://elsewhere.example.com:8443"},
+        "tunnel": {"server_name": "nowhere.example.com"}})
+    files.write_gateway()
+    r, _ = check(files)
+    assert r.returncode == 0, r
+    assert "gateway.certificate: the certificate does not carry the name elsewhere." in r.stderr, r
+    assert "tunnel.server_name: the certificate does not carry the name nowhere." in r.stderr, r
 
 
 def test_a_broken_file_starts_nothing(files):

@@ -58,6 +58,11 @@ struct tls_validity {
 /** Validity of the own certificate. @param t context @return it. Thread: main. */
 struct tls_validity tls_own_validity(const struct tls_ctx *t);
 
+/** Does the own certificate carry a name? @param t context with a certificate @param host host
+ * name, IPv4 or IPv6 address without brackets @return true if peers that ask for @p host take it.
+ * Thread: main. Source: RFC 6125 6.4. */
+bool tls_carries(const struct tls_ctx *t, const char *host);
+
 /** Validity of the trusted CA certificates; of several the one that lasts longest. @param t context
  * @return it. Thread: main. */
 struct tls_validity tls_ca_validity(const struct tls_ctx *t);
