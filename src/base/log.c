@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef FRUN_HAVE_SYSTEMD
 #include <systemd/sd-journal.h>
@@ -36,6 +37,10 @@
 /* Where journald listens; libsystemd drops lines silently without it. */
 #define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
 
+/* Access lines are written in batches this far apart: waking the writer for each one costs more
+ * than the line itself. */
+#define LOG_BATCH_MS 20
+
 /* How long log_stop() waits for a reader that does not read, and one wait while running. */
 #define LOG_STUCK_MS 1000
 
@@ -47,6 +52,7 @@ static struct {
     bool is_running;         /* lines are queued; otherwise they go to stderr at once */
     bool is_stopping;        /* the writer ends once the queue is empty */
     bool is_reopen_wanted;   /* the file was rotated away */
+    bool is_urgent;          /* a line is queued that must not wait for others */
     bool has_prefix;         /* "<N>" instead of a time stamp */
     bool is_journal_stream;  /* stderr is a stream that journald reads */
     char *half;              /* being filled, LOG_HALF_BYTES */
@@ -347,6 +353,26 @@ static void reopen(void)
     sink.fd = fd;
 }
 
+/* Under the lock: wait for work, and for company of access lines. */
+static void await_lines(void)
+{
+    struct timespec until;
+
+    while (sink.half_len == 0 && !sink.is_stopping && !sink.is_reopen_wanted) {
+        (void)pthread_cond_wait(&sink.wake, &sink.lock);
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOG_BATCH_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    while (!sink.is_urgent && !sink.is_stopping && !sink.is_reopen_wanted &&
+           sink.half_len < LOG_HALF_BYTES / 4 &&
+           pthread_cond_clockwait(&sink.wake, &sink.lock, CLOCK_MONOTONIC, &until) == 0) {
+    }
+}
+
 static void *writer_main(void *unused)
 {
     bool is_last = false;
@@ -354,9 +380,7 @@ static void *writer_main(void *unused)
     (void)unused;
     while (!is_last) {
         (void)pthread_mutex_lock(&sink.lock);
-        while (sink.half_len == 0 && !sink.is_stopping && !sink.is_reopen_wanted) {
-            (void)pthread_cond_wait(&sink.wake, &sink.lock);
-        }
+        await_lines();
         char *text = sink.half;
         size_t len = sink.half_len;
         unsigned long long lost = sink.lost;
@@ -366,7 +390,7 @@ static void *writer_main(void *unused)
         sink.other = text;
         sink.half_len = 0;
         sink.lost = 0;
-        sink.is_reopen_wanted = false;
+        sink.is_reopen_wanted = sink.is_urgent = false;
         (void)pthread_mutex_unlock(&sink.lock);
         if (is_reopen && sink.settings.target == LOG_TARGET_FILE) {
             reopen();
@@ -482,7 +506,7 @@ frun_err log_start(const struct log_settings *s, struct diag *d)
         sink.other = malloc(LOG_HALF_BYTES);
         sink.half_len = 0;
         sink.lost = 0;
-        sink.is_stopping = sink.is_reopen_wanted = false;
+        sink.is_stopping = sink.is_reopen_wanted = sink.is_urgent = false;
         if (!sink.half || !sink.other || writer_start() != 0) {
             diag_set(d, "no memory for the log");
             target_close();
@@ -524,18 +548,25 @@ bool log_wants(enum log_level level)
     return (int)level <= atomic_load_explicit(&sink.level, memory_order_relaxed);
 }
 
-/* Queue whole lines; the lock is held for one memcpy. */
-static void queue(const char *p, size_t n, size_t reserve)
+/* Queue whole lines; the lock is held for one memcpy. Access lines are not urgent, and leave the
+ * reserve to those that are. */
+static void queue(const char *p, size_t n, bool is_urgent)
 {
+    size_t reserve = is_urgent ? 0 : LOG_RESERVE_BYTES;
+
     (void)pthread_mutex_lock(&sink.lock);
     if (!sink.is_running) {
         write_now(p, n);
     } else if (n > LOG_HALF_BYTES - reserve || sink.half_len > LOG_HALF_BYTES - reserve - n) {
         sink.lost++;
     } else {
+        bool is_first = sink.half_len == 0;
+        bool was_short = sink.half_len < LOG_HALF_BYTES / 4;
+        bool is_hurried = is_urgent && !sink.is_urgent;
         memcpy(sink.half + sink.half_len, p, n);
         sink.half_len += n;
-        if (sink.half_len == n) {
+        sink.is_urgent |= is_urgent;
+        if (is_first || is_hurried || (was_short && sink.half_len >= LOG_HALF_BYTES / 4)) {
             (void)pthread_cond_signal(&sink.wake);
         }
     }
@@ -564,7 +595,7 @@ void log_line(enum log_level level, const char *scope, const char *fmt, ...)
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     if (n >= 0) {
-        queue(line, compose(line, wants_prefix(), level, scope, text), 0);
+        queue(line, compose(line, wants_prefix(), level, scope, text), true);
     }
     errno = saved_errno;
 }
@@ -584,6 +615,6 @@ void log_access(struct span line)
         memcpy(whole + len, line.p, n);
     }
     whole[len + n] = '\n';
-    queue(whole, len + n + 1, LOG_RESERVE_BYTES);
+    queue(whole, len + n + 1, false);
     errno = saved_errno;
 }
