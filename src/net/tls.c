@@ -77,23 +77,33 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
+/* The offer (length, name, length, name, ...) that equals @p want, or NULL. */
+static const unsigned char *find_offer(const unsigned char *in, unsigned in_len, struct span want)
+{
+    for (unsigned at = 0; at < in_len; at += in[at] + 1U) {
+        if (at + in[at] < in_len && span_eq(span_make(in + at + 1, in[at]), want)) {
+            return in + at;
+        }
+    }
+    return NULL;
+}
+
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *arg)
 {
     (void)ssl;
     const struct tls_ctx *t = arg;
-    unsigned at = 0;
-    while (at < in_len) {
-        unsigned len = in[at];
-        if (len + 1 == t->alpn_len && at + len < in_len &&
-            memcmp(in + at, t->alpn, t->alpn_len) == 0) {
-            *out = in + at + 1;
-            *out_len = (unsigned char)len;
-            return SSL_TLSEXT_ERR_OK;
-        }
-        at += len + 1;
+    struct span ours = span_make(t->alpn + 1, t->alpn_len - 1);
+    const unsigned char *offer = find_offer(in, in_len, ours);
+    if (!offer && span_eq(ours, SPAN_LIT("http/1.1"))) {
+        offer = find_offer(in, in_len, SPAN_LIT("http/1.0")); /* the same parser reads it */
     }
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (!offer) {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    *out = offer + 1;
+    *out_len = *offer;
+    return SSL_TLSEXT_ERR_OK;
 }
 
 frun_err tls_server_add_name(struct tls_ctx *base, const char *name, struct tls_ctx *other)

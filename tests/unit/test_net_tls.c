@@ -290,9 +290,12 @@ static void test_alpn(void **state)
         const char *client;
         const char *want; /* chosen; "" none; NULL: refused */
     } rows[] = {
-        {"same", "http/1.1", "http/1.1", "http/1.1"}, {"client offers none", "http/1.1", NULL, ""},
-        {"server has none", NULL, "http/1.1", ""},    {"other", "http/1.1", "h2", NULL},
+        {"same", "http/1.1", "http/1.1", "http/1.1"},
+        {"client offers none", "http/1.1", NULL, ""},
+        {"server has none", NULL, "http/1.1", ""},
+        {"other", "http/1.1", "h2", NULL},
         {"prefix", "http/1.1", "http/1.10", NULL},
+        {"the older one, as curl -0 offers", "http/1.1", "http/1.0", "http/1.0"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct tls_ctx *s = make(true, "server", NULL, rows[i].server, false);
