@@ -129,7 +129,8 @@ frun_err stream_recv(struct stream *s, void *p, size_t max, size_t *n)
     }
     if (got == 0) {
         s->is_fd_eof = true;
-        return FRUN_E_EOF;
+        /* The failed send has taken the socket's error: this end only looks like a good one. */
+        return s->is_mute ? FRUN_E_CLOSED : FRUN_E_EOF;
     }
     if (errno == EAGAIN) {
         s->is_drained = true;
@@ -239,6 +240,10 @@ void stream_finish(struct stream *s)
 static frun_err push_out(struct stream *s)
 {
     frun_err err = FRUN_OK;
+    if (s->is_mute) {
+        buf_done(&s->out); /* alerts of OpenSSL */
+        return FRUN_OK;
+    }
     if (buf_len(&s->out) == 0 || !(s->io.wants & IO_WRITE)) {
         err = s->ops->seal(s);
     }
@@ -254,9 +259,24 @@ static frun_err push_out(struct stream *s)
     return err;
 }
 
+/* A server may answer, and close, before it has read all of a request. Its answer stands in our
+ * socket although sending fails: whoever reads gets it first, then the end. */
+static void go_mute(struct stream *s)
+{
+    s->is_mute = true;
+    s->is_drained = false;
+    buf_done(&s->out);
+    buf_done(&s->stage);
+    watch(s, IO_READ);
+}
+
 static void flush(struct stream *s)
 {
     frun_err err = push_out(s);
+    if (err == FRUN_E_CLOSED && s->state == STREAM_OPEN && s->is_reading) {
+        go_mute(s);
+        return;
+    }
     if (err && err != FRUN_E_AGAIN) {
         die(s, err);
         return;
@@ -279,7 +299,7 @@ frun_err stream_put(struct stream *s, struct span data)
     if (s->state != STREAM_HANDSHAKE && s->state != STREAM_OPEN) {
         return FRUN_E_CLOSED;
     }
-    if (s->is_finish_asked) {
+    if (s->is_finish_asked || s->is_mute) {
         return FRUN_E_CLOSED;
     }
     assert(s->loop);
@@ -368,7 +388,7 @@ static bool tell_readable(struct stream *s)
 
 static void readable_unwanted(struct stream *s)
 {
-    frun_err err = s->ops->probe(s);
+    frun_err err = s->is_mute ? FRUN_E_CLOSED : s->ops->probe(s);
     if (err) {
         die(s, err == FRUN_E_EOF ? FRUN_E_CLOSED : err);
         return;

@@ -79,6 +79,7 @@ struct stream {
     bool may_have_more;      /**< TLS holds octets that no event of the socket announces */
     bool is_eof;             /**< the peer ended in good order */
     bool is_fd_eof;          /**< the socket has ended */
+    bool is_mute;            /**< the socket sends no more; what the peer said before is read */
     bool is_short;           /**< on_room is owed */
     bool is_finish_asked;    /**< stream_finish() during the handshake */
     bool is_closed_told;     /**< on_closed was called */

@@ -379,6 +379,7 @@ static frun_err tls_last_words(struct stream *s, frun_err err)
     if (rc != 1 && ssl_err(s, rc) == FRUN_E_TLS) {
         return FRUN_E_TLS;
     }
+    s->may_have_more |= rc == 1;
     return err;
 }
 
