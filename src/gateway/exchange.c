@@ -331,6 +331,10 @@ static void call_on_head(void *owner, const struct head *h)
     bool is_connector = x->via && origin && span_eq(origin->value, SPAN_LIT("connector"));
     x->log.status = h->status;
     x->log.by = is_connector ? "connector" : "focused-run";
+    const struct field *cause = is_connector ? head_find(h, SPAN_LIT("proxy-status")) : NULL;
+    if (cause && arena_copy(&x->arena, cause->value, &x->log.note) != FRUN_OK) {
+        x->log.note = (struct span){0};
+    }
     x->log.upstream_us = mono_now_us() - x->opened_us;
     struct head *out = arena_alloc(&x->arena, sizeof(*out));
     if (!out || policy_answer(&x->e->policy, x->facts.request_id, h, &x->arena, out) != FRUN_OK ||
@@ -443,11 +447,11 @@ static size_t served_on_body(void *owner, struct span data)
         char detail[128];
         (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
                        (unsigned long long)x->relay.max_body_bytes);
-        if (x->state == STATE_OPEN) {
+        if (x->state == STATE_ANSWERING) {
+            abandon(x, "http_request_error");
+        } else {
             reply(x,
                   &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
-        } else if (x->state == STATE_ANSWERING) {
-            abandon(x, "http_request_error");
         }
         return 0;
     }
@@ -545,6 +549,13 @@ static void open_route(struct exchange *x)
     frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &x->via);
     if (err == FRUN_E_AGAIN) {
         wait_for_tunnel(x);
+        return;
+    }
+    if (err == FRUN_E_UNSUPPORTED) {
+        reply(x, &(struct reply){.status = 431,
+                                 .error = "http_request_error",
+                                 .detail = "the request's head is larger than the connector takes "
+                                           "(max_head in frunconnector.ini)"});
         return;
     }
     if (err) {

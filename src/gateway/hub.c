@@ -288,6 +288,9 @@ frun_err hub_call(struct hub_location *loc, const struct head *req, const struct
         return FRUN_E_AGAIN;
     }
     frun_err err = h2_call(t->h2, req, ev, owner, out);
+    if (err == FRUN_E_LIMIT && h2_may_call(t->h2)) {
+        return FRUN_E_UNSUPPORTED; /* not for lack of streams: waiting would not make it smaller */
+    }
     if (err == FRUN_E_LIMIT || err == FRUN_E_CLOSED) {
         return FRUN_E_AGAIN;
     }

@@ -79,8 +79,8 @@ frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out) FR
 
 /** Open a call through a tunnel of @p loc. @param loc place @param req head @param ev events @param
  * owner for them @param out call @param connector out: name of the connector taken, lives with the
- * configuration @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now: wait; FRUN_E_NOMEM. Thread:
- * worker. */
+ * configuration @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now: wait; FRUN_E_UNSUPPORTED the
+ * connector takes no head of this size; FRUN_E_NOMEM. Thread: worker. */
 frun_err hub_call(struct hub_location *loc, const struct head *req, const struct call_events *ev,
                   void *owner, struct call **out, const char **connector) FRUN_MUST_CHECK;
 

@@ -21,7 +21,8 @@ struct route;
 struct route_ops {
     const char *name; /**< "tunnel", "direct": for the access line */
     /** Open a call; @p via out: name of the connector, or NULL. FRUN_OK; FRUN_E_AGAIN not usable
-     * now, wait(); FRUN_E_LIMIT too much under way; FRUN_E_NOMEM. */
+     * now, wait(); FRUN_E_LIMIT too much under way; FRUN_E_UNSUPPORTED the head is larger than the
+     * connector takes; FRUN_E_NOMEM. */
     frun_err (*open)(struct route *r, const struct head *req, const struct call_events *ev,
                      void *owner, struct call **out, const char **via);
     /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN.
