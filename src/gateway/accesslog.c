@@ -15,7 +15,8 @@
 /** Octets of the longest access line. */
 #define ACCESSLOG_LINE_BYTES 8192
 
-/** Octets of the longest single value in it; a longer one is cut. */
+/** Octets of the longest single value in it, as written; a longer one is cut. All of them and their
+ * names fit in a line. */
 #define ACCESSLOG_VALUE_BYTES 1024
 
 /* A line under way; what does not fit is left out. */
@@ -43,16 +44,18 @@ static void put_number(struct line *l, uint64_t v)
 static void put_quoted(struct line *l, struct span s)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t n = s.n < ACCESSLOG_VALUE_BYTES ? s.n : ACCESSLOG_VALUE_BYTES;
+    size_t room = ACCESSLOG_VALUE_BYTES;
     put(l, SPAN_LIT("\""));
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x20 || c == '"' || c == '\\' || c >= 0x7f) {
-            char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-            put(l, span_make(esc, sizeof(esc)));
-        } else {
-            put(l, span_make(s.p + i, 1));
+        char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        bool is_plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+        struct span part = is_plain ? span_make(s.p + i, 1) : span_make(esc, sizeof(esc));
+        if (part.n > room) {
+            break;
         }
+        put(l, part);
+        room -= part.n;
     }
     put(l, SPAN_LIT("\""));
 }

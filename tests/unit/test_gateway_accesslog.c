@@ -102,6 +102,26 @@ static void long_values_are_cut(void **state)
     assert_int_equal(line[strlen(line) - 2], '}');
 }
 
+static void escaped_values_leave_room_for_the_end(void **state)
+{
+    (void)state;
+    struct accesslog_entry e = full;
+    char path[1500];
+    char agent[2000];
+    char line[32768];
+    memset(path, '"', sizeof(path));
+    memset(agent, 0xff, 300);
+    memset(agent + 300, 'x', sizeof(agent) - 300);
+    e.path = e.note = span_make(path, sizeof(path));
+    e.user_agent = span_make(agent, sizeof(agent));
+    line_of(&e, CONF_ACCESS_JSON, line, sizeof(line));
+    size_t n = strlen(line);
+    assert_true(n < 8192);
+    assert_string_equal(line + n - 3, "\"}\n");
+    line_of(&e, CONF_ACCESS_COMBINED, line, sizeof(line));
+    assert_non_null(strstr(line, " us=12345\n"));
+}
+
 static void combined_begins_as_apache_does(void **state)
 {
     (void)state;
@@ -126,6 +146,7 @@ int main(void)
         cmocka_unit_test(json_has_every_fact),
         cmocka_unit_test(hostile_values_stay_inside_their_quotes),
         cmocka_unit_test(long_values_are_cut),
+        cmocka_unit_test(escaped_values_leave_room_for_the_end),
         cmocka_unit_test(combined_begins_as_apache_does),
         cmocka_unit_test(off_writes_nothing),
     };
