@@ -361,11 +361,11 @@ bool uri_key_is(struct span key, struct span name)
     size_t k = 0;
     bool is_inside = false;
 
-    /* Blanks around a key are ignored: there are servers that do. */
+    /* White space around a key is ignored: there are servers that do. */
     while (i < key.n) {
         char c = next_decoded(key, &i);
 
-        if (c == ' ' && (!is_inside || k == name.n)) {
+        if ((c == ' ' || (c >= '\t' && c <= '\r')) && (!is_inside || k == name.n)) {
             continue;
         }
         is_inside = true;
