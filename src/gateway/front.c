@@ -23,7 +23,7 @@
 /** Octets read at once: one TLS record. */
 #define FRONT_READ_BYTES 16384
 
-/** Octets of a connection's input buffer. */
+/** Octets of a connection's input buffer, unless max_head is larger. */
 #define FRONT_BUFFER_BYTES 65536
 
 /** Reads in one wake-up, so that one busy peer does not starve the others. */
@@ -214,7 +214,8 @@ static void pump_body(struct front *f)
         struct span content = {0};
         frun_err err = body_look(&f->body, buf_span(&f->in), &framing, &content);
         if (err) {
-            fail_body(f, err, "the request's body breaks its framing");
+            /* Also one with too long extensions: the peer is told the same. */
+            fail_body(f, FRUN_E_SYNTAX, "the request's body breaks its framing");
             return;
         }
         buf_consume(&f->in, framing);
@@ -235,6 +236,16 @@ static void pump_body(struct front *f)
         f->is_body_told = true;
         rearm(f);
         f->served.ev->on_body_end(f->served.owner);
+    }
+}
+
+/* The next request may come; while the worker drains none is waited for. */
+static void become_idle(struct front *f)
+{
+    if (f->w->is_draining && buf_len(&f->in) == 0) {
+        finish(f);
+    } else {
+        set_state(f, FRONT_STATE_IDLE);
     }
 }
 
@@ -260,7 +271,7 @@ static void discard_body(struct front *f)
             return;
         }
     }
-    set_state(f, FRONT_STATE_IDLE);
+    become_idle(f);
 }
 
 /* -- the served request's operations
@@ -350,7 +361,14 @@ static void answer_done(struct front *f)
         return;
     }
     f->discarded = 0;
-    set_state(f, body_is_done(&f->body) ? FRONT_STATE_IDLE : FRONT_STATE_DISCARDING);
+    if (body_is_done(&f->body)) {
+        become_idle(f);
+    } else {
+        set_state(f, FRONT_STATE_DISCARDING);
+    }
+    if (f->state == FRONT_STATE_FINISHING) {
+        return;
+    }
     want_reading(f, true);
     if (buf_len(&f->in)) {
         later_arm(f->w->loop, &f->work);
@@ -380,6 +398,7 @@ static size_t op_send_body(struct served *s, struct span data, bool is_last)
 {
     struct front *f = front_of(s);
     size_t n = data.n;
+    bool is_dead = false;
     if (f->state == FRONT_STATE_ORPHANED) {
         if (is_last) {
             f->served.ev = NULL;
@@ -396,17 +415,20 @@ static size_t op_send_body(struct served *s, struct span data, bool is_last)
             uint64_t allowed = f->answer_left;
             struct span part = span_head(data, n < allowed ? n : (size_t)allowed);
             f->answer_left -= part.n;
-            if (part.n && put_body(f, part) != FRUN_OK) {
-                return n; /* dead: on_closed tells */
-            }
-        } else if (n && put_body(f, span_head(data, n)) != FRUN_OK) {
-            return n;
+            is_dead = part.n && put_body(f, part) != FRUN_OK;
+        } else if (n) {
+            is_dead = put_body(f, span_head(data, n)) != FRUN_OK;
         }
     }
     f->is_room_wanted = n < data.n;
     if (is_last && n == data.n) {
-        if (f->is_answer_chunked && !f->is_answer_bodiless &&
-            stream_put(f->stream, BODY_CHUNK_LAST) != FRUN_OK) {
+        if (!is_dead && f->is_answer_chunked && !f->is_answer_bodiless) {
+            is_dead = stream_put(f->stream, BODY_CHUNK_LAST) != FRUN_OK;
+        }
+        if (is_dead) {
+            /* With its last octet the exchange is gone, whoever got it; on_closed follows. */
+            f->served.ev = NULL;
+            set_state(f, FRONT_STATE_FINISHING);
             return n;
         }
         answer_done(f);
@@ -674,7 +696,8 @@ static void on_closed(void *ctx, frun_err err)
     if (f->state == FRONT_STATE_SHAKING) {
         log_debug(NULL, "handshake with %s failed: %s", f->peer, stream_why(f->stream));
     }
-    if (f->state == FRONT_STATE_SERVING && f->is_push && f->is_body_told && !f->is_head_sent) {
+    if (f->state == FRONT_STATE_SERVING && f->served.ev && f->is_push && f->is_body_told &&
+        !f->is_head_sent) {
         log_info(NULL,
                  "%s went away before the answer; its complete push is delivered all the same",
                  f->peer);
@@ -739,7 +762,8 @@ frun_err front_new(struct worker *w, int *fd, const struct addr *peer)
     }
     f->w = w;
     list_init(&f->node);
-    buf_init(&f->in, FRONT_BUFFER_BYTES);
+    size_t max_head = w->conf->gateway->max_head;
+    buf_init(&f->in, max_head > FRONT_BUFFER_BYTES ? max_head : FRONT_BUFFER_BYTES);
     deadline_init(&f->deadline, on_deadline);
     later_init(&f->work, work);
     addr_host_text(peer, f->peer);
