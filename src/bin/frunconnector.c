@@ -7,6 +7,7 @@
 #include "frun/conf/connector.h"
 #include "frun/connector/connector.h"
 #include "frun/connector/trust.h"
+#include "frun/loop/service.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -168,6 +169,7 @@ int main(int argc, char **argv)
         (void)printf("frunconnector %s\n", FRUN_VERSION);
         return EXIT_OK;
     }
+    service_keep_memory();
     if (!harden()) {
         (void)fprintf(stderr, "frunconnector: core dumps cannot be switched off\n");
         return EXIT_FAILED;

@@ -5,6 +5,7 @@
 #include "frun/base/log.h"
 #include "frun/conf/gateway.h"
 #include "frun/gateway/gateway.h"
+#include "frun/loop/service.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -118,6 +119,7 @@ int main(int argc, char **argv)
         return EX_USAGE;
     }
     protect();
+    service_keep_memory();
     struct conf_gw *conf = NULL;
     frun_err err = conf_gw_load(path, stderr, &conf);
     if (err) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -193,6 +194,54 @@ static void test_thread(void **state)
     loop_thread_join(NULL);
 }
 
+/* Buffers of one pass, as a worker that relays a long body takes and returns them. */
+static void take_and_return(void *arg)
+{
+    char *blocks[8];
+    for (size_t i = 0; i < 8; i++) {
+        blocks[i] = malloc((size_t)64 << 10);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 'x', (size_t)64 << 10);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        free(blocks[i]);
+    }
+    *(int *)arg += 1;
+}
+
+static void pass_by_pass(void *arg)
+{
+    struct rusage before;
+    struct rusage after;
+    int passes = 0;
+    take_and_return(&passes);
+    assert_int_equal(getrusage(RUSAGE_THREAD, &before), 0);
+    while (passes < 200) {
+        take_and_return(&passes);
+    }
+    assert_int_equal(getrusage(RUSAGE_THREAD, &after), 0);
+    *(long *)arg = after.ru_minflt - before.ru_minflt;
+    loop_stop(l);
+}
+
+/* 200 passes touch 25600 pages; without the setting each pass faults them in anew. */
+static void test_memory_stays(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+    skip();
+#endif
+    struct loop_thread *t = NULL;
+    long faults = 0;
+    service_keep_memory();
+    assert_int_equal(loop_new(&l), FRUN_OK);
+    assert_int_equal(loop_post(l, pass_by_pass, &faults), FRUN_OK);
+    assert_int_equal(loop_thread_start(l, "worker 1", &t), FRUN_OK);
+    loop_thread_join(t);
+    assert_in_range(faults, 0, 2000);
+    loop_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_thread, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_stays, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,11 @@ void service_watchdog_stop(void);
  * sd_listen_fds(3). */
 size_t service_sockets(const char *name, int *out, size_t max);
 
+/** Let freed memory stay with the process, up to 4 MiB for each thread, instead of giving it back
+ * and asking for it again with every long body. For programs that run loops; does nothing where the
+ * C library is not glibc. Thread: main, before others start. */
+void service_keep_memory(void);
+
 /** A thread that runs a loop. */
 struct loop_thread;
 
