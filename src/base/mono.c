@@ -4,8 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
+
+/* Random octets drawn at once, for draws up to the smaller size. */
+#define ENTROPY_STOCK_BYTES 256
+#define ENTROPY_SMALL_BYTES 32
 
 uint64_t mono_now_us(void)
 {
@@ -32,10 +37,8 @@ void mono_wall_text(char out[MONO_WALL_TEXT_BYTES])
                    (unsigned)(ts.tv_nsec / 1000000) % 1000U);
 }
 
-void mono_entropy(void *p, size_t n)
+static void draw(char *at, size_t n)
 {
-    char *at = p;
-
     while (n > 0) {
         ssize_t got = getrandom(at, n, 0);
         if (got < 0 && errno == EINTR) {
@@ -48,6 +51,29 @@ void mono_entropy(void *p, size_t n)
         at += got;
         n -= (size_t)got;
     }
+}
+
+void mono_entropy(void *p, size_t n)
+{
+    /* Each request needs a few octets: one system call serves several of them. */
+    static _Thread_local char stock[ENTROPY_STOCK_BYTES];
+    static _Thread_local size_t left;
+
+    if (n == 0) {
+        return;
+    }
+    if (n > ENTROPY_SMALL_BYTES) {
+        draw(p, n);
+        return;
+    }
+    if (left < n) {
+        draw(stock, sizeof(stock));
+        left = sizeof(stock);
+    }
+    left -= n;
+    memcpy(p, stock + left, n);
+    /* Given once: what is used must not be found in memory later. */
+    memset(stock + left, 0, n);
 }
 
 uint64_t mono_entropy_below(uint64_t limit)
