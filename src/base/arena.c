@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most requests fit into one block of this size. */
-#define ARENA_BLOCK_BYTES 4096
+/* Most requests fit into one block of this size: two heads' texts and the structure of one. */
+#define ARENA_BLOCK_BYTES 8192
 
 struct arena_block {
     struct arena_block *older; /* next in the chain */
@@ -33,6 +33,28 @@ void arena_done(struct arena *a)
         free(b);
     }
     a->used_bytes = 0;
+}
+
+void arena_reset(struct arena *a)
+{
+    struct arena_block *kept = NULL;
+
+    while (a->blocks) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->older;
+        if (!kept && b->cap == ARENA_BLOCK_BYTES - sizeof(*b)) {
+            kept = b;
+        } else {
+            free(b);
+        }
+    }
+    a->used_bytes = 0;
+    if (kept) {
+        kept->older = NULL;
+        kept->used = 0;
+        a->blocks = kept;
+        a->used_bytes = ARENA_BLOCK_BYTES;
+    }
 }
 
 static struct arena_block *block_add(struct arena *a, size_t n)

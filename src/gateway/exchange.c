@@ -113,9 +113,10 @@ static void recycle(void *obj)
 {
     struct exchange *x = obj;
     struct worker *w = x->w;
-    arena_done(&x->arena);
+    arena_reset(&x->arena);
     registry_unref(&x->registry);
     if (w->n_spare >= EXCHANGE_MAX_SPARE) {
+        arena_done(&x->arena);
         free(x);
         return;
     }
@@ -145,7 +146,9 @@ void exchange_drop_spare(struct worker *w)
 {
     for (struct list *it; (it = list_first(&w->spare)) != NULL;) {
         list_remove(it);
-        free(list_entry(it, struct exchange, node));
+        struct exchange *x = list_entry(it, struct exchange, node);
+        arena_done(&x->arena);
+        free(x);
     }
 }
 

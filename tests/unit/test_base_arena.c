@@ -53,6 +53,39 @@ static void ceiling_holds(void **state)
     arena_done(NULL);
 }
 
+static void reset_keeps_one_small_block(void **state)
+{
+    struct arena a;
+
+    (void)state;
+    arena_init(&a, 100000);
+    arena_reset(&a); /* nothing yet */
+    assert_int_equal(a.used_bytes, 0);
+    char *first = arena_alloc(&a, 100);
+    assert_non_null(first);
+    size_t one_bytes = a.used_bytes;
+    for (int round = 0; round < 3; round++) {
+        arena_reset(&a);
+        assert_int_equal(a.used_bytes, one_bytes);
+        assert_ptr_equal(arena_alloc(&a, 100), first);
+    }
+    assert_non_null(arena_alloc(&a, 50000));
+    assert_non_null(arena_alloc(&a, 5000));
+    arena_reset(&a);
+    assert_int_equal(a.used_bytes, one_bytes); /* a large one is not kept */
+    while (arena_alloc(&a, 1000)) {
+    }
+    assert_true(a.used_bytes <= 100000);
+    arena_done(&a);
+    assert_int_equal(a.used_bytes, 0);
+
+    arena_init(&a, 1000); /* ceiling below a usual block */
+    assert_non_null(arena_alloc(&a, 100));
+    arena_reset(&a);
+    assert_int_equal(a.used_bytes, 0);
+    arena_done(&a);
+}
+
 static void texts_end_in_nul(void **state)
 {
     struct arena a;
@@ -84,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_aligned_and_apart),
         cmocka_unit_test(ceiling_holds),
+        cmocka_unit_test(reset_keeps_one_small_block),
         cmocka_unit_test(texts_end_in_nul),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

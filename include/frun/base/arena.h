@@ -28,6 +28,10 @@ void arena_init(struct arena *a, size_t max_bytes);
 /** Free everything allocated from it; it may be used again. @param a arena. Thread: owner. */
 void arena_done(struct arena *a);
 
+/** Forget everything allocated from it, but keep one small block for the next use: an arena that
+ * serves one request after the other then allocates nothing. @param a arena. Thread: owner. */
+void arena_reset(struct arena *a);
+
 /** Allocate, aligned for any type, not zeroed. @param a arena @param n octets, 0.. @return memory,
  * or NULL: refused or above the ceiling. Thread: owner. */
 void *arena_alloc(struct arena *a, size_t n);
