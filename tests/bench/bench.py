@@ -14,8 +14,8 @@ import os
 import resource
 import shutil
 import signal
-import ssl
 import socket
+import ssl
 import statistics
 import subprocess
 import sys

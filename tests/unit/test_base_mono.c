@@ -75,13 +75,28 @@ static void entropy_fills_everything(void **state)
     mono_entropy(NULL, 0);
 }
 
+/* Small draws come from a common stock: none may be given twice, whatever the sizes. */
+static void entropy_is_given_once(void **state)
+{
+    char drawn[100][16];
+
+    (void)state;
+    for (size_t i = 0; i < 100; i++) {
+        char other[40];
+        mono_entropy(drawn[i], sizeof(drawn[i]));
+        mono_entropy(other, 1 + i % sizeof(other));
+        for (size_t k = 0; k < i; k++) {
+            assert_memory_not_equal(drawn[k], drawn[i], sizeof(drawn[i]));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clock_goes_forward),
-        cmocka_unit_test(wall_text_is_rfc3339_in_utc),
-        cmocka_unit_test(chance_is_within_its_limit),
-        cmocka_unit_test(entropy_fills_everything),
+        cmocka_unit_test(clock_goes_forward),         cmocka_unit_test(wall_text_is_rfc3339_in_utc),
+        cmocka_unit_test(chance_is_within_its_limit), cmocka_unit_test(entropy_fills_everything),
+        cmocka_unit_test(entropy_is_given_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
