@@ -348,6 +348,14 @@ class Chain:
                         lines.append(value)
         return lines
 
+    def pushes_logged(self, n):
+        """Access lines of requests to endpoints, once there are n of them: they are written in
+        batches, a little behind the answers."""
+        def enough():
+            lines = [x for x in self.access_lines() if "endpoint" in x]
+            return lines if len(lines) >= n else None
+        return wait_until(enough, f"{n} access lines", 10)
+
 
 class Received(dict):
     """A request as frunsim wrote it down."""

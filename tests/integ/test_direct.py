@@ -38,7 +38,7 @@ def test_push(make_chain, plain):
     assert got[0].all("Authorization") == ["Basic " + FRUN_USER]
     assert got[0].all(FENCE) == ["acme-prod-proxy"]
     assert (got[0]["tls"] is None) == plain
-    assert "direct" in chain.access_lines()[-1].values()
+    assert "direct" in chain.pushes_logged(3)[-1].values()
 
 
 def test_name_in_the_certificate(make_chain):
