@@ -140,8 +140,8 @@ static struct entry *table_set(struct entry *table, size_t size, const struct ta
     return &table[(x % (size / AUTH_WAYS)) * AUTH_WAYS];
 }
 
-static const struct entry *recall(struct entry *table, size_t size, const struct tag *tag,
-                                  uint64_t now_ms)
+static struct entry *recall(struct entry *table, size_t size, const struct tag *tag,
+                            uint64_t now_ms)
 {
     struct entry *set = table_set(table, size, tag);
     for (size_t i = 0; i < AUTH_WAYS; i++) {
@@ -299,7 +299,10 @@ enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct en
         return AUTH_BUSY;
     }
     uint64_t now_ms = loop_now_ms(a->loop);
-    const struct entry *known = recall(a->good, AUTH_MAX_CACHED, &tag, now_ms);
+    struct entry *known = recall(a->good, AUTH_MAX_CACHED, &tag, now_ms);
+    if (known) {
+        known->until_ms = now_ms + AUTH_GOOD_MS; /* who keeps pushing is never verified again */
+    }
     if (!known) {
         known = recall(a->bad, AUTH_MAX_BAD, &tag, now_ms);
     }

@@ -23,7 +23,7 @@
 /** Credentials a worker remembers at most; older ones make room. */
 #define AUTH_MAX_CACHED 4096
 
-/** How long a verified credential is remembered, milliseconds. */
+/** How long a verified credential is remembered after its last use, milliseconds. */
 #define AUTH_GOOD_MS 600000
 
 /** How long a refused credential is remembered, milliseconds. */
