@@ -30,7 +30,7 @@ static const struct conf_row gateway_rows[] = {
      "Octets of a request head; above it the answer is 431."},
     {"max_target", CONF_SIZE, AT(max_target), 256, 65536, "8K", false, NULL, LIVE,
      "Octets of a request target (path and query); above it the answer is 414."},
-    {"max_fields", CONF_UINT, AT(max_fields), 20, 1000, "100", false, NULL, LIVE,
+    {"max_fields", CONF_UINT, AT(max_fields), 20, 100, "100", false, NULL, LIVE,
      "Header fields of a request; above it the answer is 431."},
     {"max_body", CONF_SIZE, AT(max_body), 1024, 17179869184, "16M", false, NULL, LIVE,
      "Octets of a request body; above it the answer is 413. Bodies are streamed, so a large value "
