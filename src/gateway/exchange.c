@@ -187,8 +187,11 @@ static void finish(struct exchange *x)
     const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
     x->log.method = x->in.method;
     x->log.minor = x->in.minor;
-    x->log.path =
-        x->uri.path.p ? x->uri.path : span_head(x->in.target, span_find(x->in.target, '?'));
+    /* A target that was refused may be anything; one that is no path could carry credentials. */
+    x->log.path = x->uri.path;
+    if (!x->uri.path.p && x->in.target.n && x->in.target.p[0] == '/') {
+        x->log.path = span_head(x->in.target, span_find(x->in.target, '?'));
+    }
     x->log.user_agent = agent ? agent->value : (struct span){0};
     x->log.request_id = x->facts.request_id;
     x->log.endpoint = x->e ? x->e->name : (struct span){0};
