@@ -47,26 +47,10 @@ say() {
 
 # ---- what is needed, and the programs
 
-packages="gcc libc6-dev make cmake pkg-config libevent-dev libssl-dev libnghttp2-dev
-libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev libcmocka-dev
-zlib1g-dev openssl curl ca-certificates"
-missing=
-for package in $packages; do
-    if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
-        missing="$missing $package"
-    fi
-done
-if [ -n "$missing" ]; then
-    root=
-    if [ "$(id -u)" -ne 0 ]; then
-        root=sudo
-    fi
-    say "Installing$missing"
-    $root apt-get update -q >/dev/null
-    # shellcheck disable=SC2086 # a list of words
-    $root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends $missing >/dev/null
-fi
+. "$top/tests/need.sh"
+need gcc libc6-dev make cmake pkg-config libevent-dev libssl-dev libnghttp2-dev \
+    libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev libcmocka-dev \
+    zlib1g-dev openssl curl ca-certificates
 
 say "Building into $build"
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Release >/dev/null

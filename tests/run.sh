@@ -10,27 +10,10 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$top/build-test}
 
-packages="gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev libssl-dev
-libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev
-libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest"
-
-missing=
-for package in $packages; do
-    if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
-        missing="$missing $package"
-    fi
-done
-if [ -n "$missing" ]; then
-    root=
-    if [ "$(id -u)" -ne 0 ]; then
-        root=sudo
-    fi
-    echo "installing:$missing"
-    $root apt-get update -q >/dev/null
-    # shellcheck disable=SC2086 # a list of words
-    $root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends $missing >/dev/null
-fi
+. "$top/tests/need.sh"
+need gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev libssl-dev \
+    libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev \
+    libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest
 
 jobs=$(nproc 2>/dev/null || echo 2)
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DFRUN_SANITIZE=address,undefined \

@@ -15,32 +15,14 @@ set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-$top/build}
 
-packages="gcc libc6-dev make cmake pkg-config libevent-dev libssl-dev libnghttp2-dev
-libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev zlib1g-dev openssl python3
-nginx libnginx-mod-http-lua wrk util-linux"
-missing=
-had_nginx=no
-for package in $packages; do
-    if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
-        missing="$missing $package"
-    elif [ "$package" = nginx ]; then
-        had_nginx=yes
-    fi
-done
-if [ -n "$missing" ]; then
-    root=
-    if [ "$(id -u)" -ne 0 ]; then
-        root=sudo
-    fi
-    echo "installing:$missing"
-    $root apt-get update -q >/dev/null
-    # shellcheck disable=SC2086 # a list of words
-    $root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends $missing >/dev/null
-    if [ $had_nginx = no ]; then
-        # Debian starts the service at once; nobody asked for one.
-        $root invoke-rc.d nginx stop >/dev/null 2>&1 || true
-    fi
+had_nginx=$(command -v nginx || true)
+. "$top/tests/need.sh"
+need gcc libc6-dev make cmake pkg-config libevent-dev libssl-dev libnghttp2-dev \
+    libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libcmocka-dev zlib1g-dev openssl \
+    python3 nginx libnginx-mod-http-lua wrk util-linux
+if [ -z "$had_nginx" ]; then
+    # Debian starts the service at once; nobody asked for one. need() has set root.
+    ${root:-} invoke-rc.d nginx stop >/dev/null 2>&1 || true
 fi
 
 echo "building into $build"

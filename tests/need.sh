@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# Sourced by the scripts that need Debian packages: need PACKAGE... installs those that are missing, as root
+# or by sudo.
+need() {
+    missing=
+    for package in "$@"; do
+        if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
+            missing="$missing $package"
+        fi
+    done
+    if [ -z "$missing" ]; then
+        return 0
+    fi
+    root=
+    if [ "$(id -u)" -ne 0 ]; then
+        root=sudo
+    fi
+    echo "installing:$missing"
+    $root apt-get update -q >/dev/null
+    # shellcheck disable=SC2086 # a list of words
+    $root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends $missing >/dev/null
+}
