@@ -21,7 +21,7 @@ FLAGGED = {"open": "O_CLOEXEC", "openat": "O_CLOEXEC", "socket": "SOCK_CLOEXEC",
 OPENS = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(FLAGGED))
 FOPEN = re.compile(r'(?<![\w.>])f(?:re|d)?open\s*\(.*,\s*"([^"]*)"')
 LATER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
-MACHINE = re.compile(r"/work/|/tmp/" r"bash_jobs|/home/[a-z]+/")
+MACHINE = re.compile(r"/home/[a-z]+/|/root/")
 
 
 def arguments(text, at):

@@ -85,7 +85,7 @@ FAULTS = [  # lint, file, what is replaced, by what, words of the finding
     ("banned", SOURCE, BODY, '    fopen(p, "r");\n', 'without "e"'),
     ("banned", SOURCE, SPDX, "", "no SPDX"),
     ("banned", SOURCE, "/*1*/", "/* TO" "DO */", "TO" "DO"),
-    ("banned", "src/ROOMS", "base", "# /wo" "rk/x\nbase", "/wo" "rk/"),
+    ("banned", "src/ROOMS", "base", "# /ho" "me/me/x\nbase", "/ho" "me/me/"),
     ("format", SOURCE, "    return", "  return", "cup.c"),
 ]
 
