@@ -11,6 +11,7 @@
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
 #include "frun/gateway/accesslog.h"
+#include "frun/gateway/own.h"
 #include "frun/gateway/reply.h"
 #include "frun/http/policy.h"
 #include "frun/http/problem.h"
@@ -63,6 +64,7 @@ struct exchange {
     char trace_made[POLICY_ID_BYTES];
     struct auth_waiter auth_waiter;
     struct hub_waiter hub_waiter;
+    struct own_ask own; /* a request to the gateway itself */
     struct deadline deadline;
     uint64_t hold_until_ms;
     unsigned repeats;
@@ -720,20 +722,9 @@ static void authenticate(struct exchange *x)
     judge(x, v);
 }
 
-/* GET /sap/bc/ping on the gateway's own root: the daemon itself. */
-static void health(struct exchange *x)
+static void on_own_answer(struct own_ask *a, const struct reply *r)
 {
-    if (!span_eq(x->in.method, SPAN_LIT("GET")) && !span_eq(x->in.method, SPAN_LIT("HEAD"))) {
-        reply(x, &(struct reply){.status = 405,
-                                 .detail = "ask with GET or HEAD",
-                                 .allow = SPAN_LIT("GET, HEAD")});
-        return;
-    }
-    const char *why = worker_unhealthy(x->w);
-    reply(x, &(struct reply){.status = why ? 503 : 200,
-                             .detail = why ? why : "frunproxyd is serving",
-                             .retry_after_s = why ? EXCHANGE_RETRY_S : 0,
-                             .is_plain = true});
+    reply(list_entry(a, struct exchange, own), r);
 }
 
 static void begin(struct exchange *x)
@@ -743,8 +734,8 @@ static void begin(struct exchange *x)
         reply(x, &(struct reply){.status = 400, .error = "http_request_error", .detail = why});
         return;
     }
-    if (span_eq(x->uri.path, SPAN_LIT("/sap/bc/ping"))) {
-        health(x);
+    x->own = (struct own_ask){.w = x->w, .in = &x->in, .answer = on_own_answer};
+    if (own_begin(&x->own, x->uri.path)) {
         return;
     }
     x->facts.query = x->uri.query;

@@ -329,6 +329,7 @@ static void own_answers(void **state)
         {"encoded slash", "GET /ACME_PROD%2Fsap/frun HTTP/1.1\r\n", RIGHT, 400, "problem+json"},
         {"dot segments", "GET /ACME_PROD/sap/frun/../bc HTTP/1.1\r\n", RIGHT, 400, "problem+json"},
         {"health while starting", "GET /sap/bc/ping HTTP/1.1\r\n", NULL, 503, "starting"},
+        {"health in small letters", "get /sap/bc/ping HTTP/1.1\r\n", NULL, 405, "GET or HEAD"},
         {"health by POST", "POST /sap/bc/ping HTTP/1.1\r\nContent-Length: 0\r\n", NULL, 405,
          "Allow: GET, HEAD"},
         {"two Authorization fields",
