@@ -448,6 +448,16 @@ const struct tls_ctx *stream_tls(const struct stream *s)
     return s->ssl ? SSL_CTX_get_app_data(SSL_get_SSL_CTX(s->ssl)) : NULL;
 }
 
+struct span stream_alpn(const struct stream *s)
+{
+    const unsigned char *name = NULL;
+    unsigned n = 0;
+    if (s->ssl) {
+        SSL_get0_alpn_selected(s->ssl, &name, &n);
+    }
+    return name ? span_make(name, n) : (struct span){0};
+}
+
 frun_err stream_peer_subject(const struct stream *s, char *out, size_t max)
 {
     assert(max > 0);

@@ -28,7 +28,7 @@ struct tls_ctx {
     BIO_METHOD *bio;                      /**< how OpenSSL reaches a stream */
     bool is_server;                       /**< role */
     bool is_mutual;                       /**< TLS 1.3 with certificates on both sides */
-    unsigned char alpn[256];              /**< one protocol in wire form: length, name */
+    unsigned char alpn[256];              /**< protocols in wire form: length, name, ... */
     unsigned alpn_len;                    /**< octets of alpn, 0: none */
     struct tls_name names[TLS_MAX_NAMES]; /**< served by other contexts */
     size_t n_names;                       /**< names in use */

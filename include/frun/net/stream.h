@@ -127,6 +127,11 @@ frun_err stream_attach(struct stream *s, struct loop *l) FRUN_MUST_CHECK;
  * plain. Thread: owner. */
 const struct tls_ctx *stream_tls(const struct stream *s);
 
+/** Which protocol did the handshake agree on (ALPN)? @param s stream @return name, lives with the
+ * stream; absent for plain, before the handshake, or if none was offered. Thread: owner. Source:
+ * RFC 7301. */
+struct span stream_alpn(const struct stream *s);
+
 /** Subject of the peer's verified certificate, RFC 2253 text ("CN=dc1-a"). @param s stream @param
  * out text @param max room @return FRUN_OK; FRUN_E_NOT_FOUND no certificate; FRUN_E_LIMIT. Thread:
  * owner. Source: RFC 2253. */

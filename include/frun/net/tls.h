@@ -2,11 +2,11 @@
  * TLS contexts: certificates, trust and protocol versions, made once, shared by all workers,
  * immutable.
  *
- * Server: TLS 1.2 and 1.3, ALPN, one session ticket, X25519 before P-256, SSL_MODE_RELEASE_BUFFERS,
- * read-ahead. A context for the tunnel (is_mutual) speaks TLS 1.3 only, asks for a client
- * certificate and demands it, and neither issues nor takes session tickets, so that no session
- * crosses from one name to another (CVE-2025-23419). Client: TLS 1.2 and 1.3 (1.3 only when
- * is_mutual), trusts its ca_file and nothing else.
+ * Server: TLS 1.2 and 1.3, ALPN by our order, one session ticket, X25519 before P-256,
+ * SSL_MODE_RELEASE_BUFFERS, read-ahead. A context for the tunnel (is_mutual) speaks TLS 1.3 only,
+ * asks for a client certificate and demands it, and neither issues nor takes session tickets, so
+ * that no session crosses from one name to another (CVE-2025-23419). Client: TLS 1.2 and 1.3 (1.3
+ * only when is_mutual), trusts its ca_file and nothing else.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_NET_TLS_H
@@ -26,7 +26,8 @@ struct tls_settings {
     const char *private_key; /**< PEM key that fits it */
     const char *ca_file; /**< PEM file of the peers' CA; server: only with is_mutual; client: NULL
                             trusts nothing */
-    const char *alpn;    /**< one protocol name, "http/1.1"; NULL: none */
+    const char *alpn;    /**< protocol names, the preferred one first, parted by commas:
+                            "h2,http/1.1"; NULL: none */
     bool is_mutual;      /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
 };
 
