@@ -1,22 +1,13 @@
 /**
- * One push from its head to its access line.
- *
- * The steps of DESIGN section 4 stand in this order in begin(): canonical URI, endpoint, pusher,
- * resource, method, size, head, route. What fails first answers. From open() on the relay moves the
- * bodies; this file only reacts to its ends.
+ * One push from its admission to its access line: from open() on the relay moves the bodies; this
+ * file only reacts to its ends.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/exchange.h"
 
+#include "exchange_int.h"
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
-#include "frun/gateway/accesslog.h"
-#include "frun/gateway/own.h"
-#include "frun/gateway/reply.h"
-#include "frun/http/policy.h"
-#include "frun/http/problem.h"
-#include "frun/http/relay.h"
-#include "frun/http/uri.h"
 #include "frun/tunnel/ptth.h"
 
 #include <stdio.h>
@@ -33,53 +24,8 @@
 /** Retry-After when nothing better is known, seconds. */
 #define EXCHANGE_RETRY_S 5
 
-/** Where an exchange stands. */
-enum state {
-    STATE_NEW,       /* taken from stock; the head is being read */
-    STATE_VERIFYING, /* the credential is being verified */
-    STATE_WAITING,   /* no usable tunnel yet; the deadline is the hold time */
-    STATE_OPEN,      /* a call is open, no head of the answer yet */
-    STATE_ANSWERING, /* the answer's head has been passed on */
-    STATE_REPLYING,  /* our own answer is being sent */
-    STATE_ENDED      /* logged, back in stock after this pass */
-};
-
-struct exchange {
-    struct list node; /* in worker.spare */
-    struct worker *w;
-    enum state state;
-    struct arena arena;
-    struct head in;  /* as the pusher sent it */
-    struct head out; /* as Focused Run gets it; kept for sending again */
-    struct served *served;
-    struct relay relay;
-    struct registry *registry; /* pinned */
-    const struct endpoint *e;
-    const struct pusher *who;
-    struct route *route;
-    const char *via;
-    struct uri uri;
-    struct policy_facts facts;
-    char id_made[POLICY_ID_BYTES];
-    char trace_made[POLICY_ID_BYTES];
-    struct auth_waiter auth_waiter;
-    struct hub_waiter hub_waiter;
-    struct own_ask own; /* a request to the gateway itself */
-    struct deadline deadline;
-    uint64_t hold_until_ms;
-    unsigned repeats;
-    bool is_client_slow; /* the answer waits for the pusher */
-    bool is_route_slow;  /* the request waits for the route */
-    struct span rest;    /* of our own answer's body, not sent yet */
-    struct accesslog_entry log;
-    uint64_t begun_us;
-    uint64_t opened_us;
-};
-
-static void on_verdict(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who);
 static void on_tunnel(struct hub_waiter *w);
 static void on_deadline(struct deadline *d);
-static void open_route(struct exchange *x);
 
 /* -- stock
  * -----------------------------------------------------------------------------------------------------
@@ -102,12 +48,12 @@ struct exchange *exchange_new(struct worker *w)
         list_init(&x->node);
         list_init(&x->auth_waiter.node);
         list_init(&x->hub_waiter.node);
-        x->auth_waiter.fn = on_verdict;
+        x->auth_waiter.fn = exchange_on_verdict;
         x->hub_waiter.fn = on_tunnel;
         deadline_init(&x->deadline, on_deadline);
         arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
     }
-    x->state = STATE_NEW;
+    x->state = EXCHANGE_STATE_NEW;
     return x;
 }
 
@@ -173,7 +119,7 @@ static void stop_waiting(struct exchange *x)
     auth_forget(&x->auth_waiter);
     hub_forget(&x->hub_waiter);
     deadline_clear(&x->deadline);
-    if (x->state == STATE_WAITING) {
+    if (x->state == EXCHANGE_STATE_WAITING) {
         x->w->n_waiting--;
     }
 }
@@ -181,11 +127,11 @@ static void stop_waiting(struct exchange *x)
 /* The served side is gone, the call side too: write the line, go back to stock. */
 static void finish(struct exchange *x)
 {
-    if (x->state == STATE_ENDED) {
+    if (x->state == EXCHANGE_STATE_ENDED) {
         return;
     }
     stop_waiting(x);
-    x->state = STATE_ENDED;
+    x->state = EXCHANGE_STATE_ENDED;
     const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
     x->log.method = x->in.method;
     x->log.minor = x->in.minor;
@@ -249,11 +195,11 @@ static void reply_more(struct exchange *x)
     }
 }
 
-static void reply(struct exchange *x, const struct reply *r)
+void exchange_reply(struct exchange *x, const struct reply *r)
 {
     stop_waiting(x);
     cancel_call(x);
-    x->state = STATE_REPLYING;
+    x->state = EXCHANGE_STATE_REPLYING;
     x->log.status = r->status;
     x->log.by = "gateway";
     x->log.error = r->error;
@@ -280,13 +226,13 @@ static void rearm(struct exchange *x)
 {
     const struct conf_gateway *g = x->w->conf->gateway;
     uint64_t in_ms = 0;
-    if (x->state == STATE_OPEN) {
+    if (x->state == EXCHANGE_STATE_OPEN) {
         if (x->relay.is_end_sent) {
             in_ms = g->response_timeout_ms;
         } else if (x->is_route_slow) {
             in_ms = g->body_timeout_ms;
         }
-    } else if (x->state == STATE_ANSWERING && !x->is_client_slow) {
+    } else if (x->state == EXCHANGE_STATE_ANSWERING && !x->is_client_slow) {
         in_ms = g->body_timeout_ms;
     }
     if (in_ms) {
@@ -300,33 +246,33 @@ static void on_deadline(struct deadline *d)
 {
     struct exchange *x = list_entry(d, struct exchange, deadline);
     char detail[256];
-    if (x->state == STATE_WAITING) {
+    if (x->state == EXCHANGE_STATE_WAITING) {
         const char *location = x->e->conf->location_id;
         (void)snprintf(detail, sizeof(detail),
                        "no connector for location ID \"%s\" is connected; check that frunconnector "
                        "runs and can "
                        "reach this gateway",
                        location ? location : "");
-        reply(x, &(struct reply){.status = 503,
-                                 .error = "destination_unavailable",
-                                 .detail = detail,
-                                 .retry_after_s = EXCHANGE_RETRY_S});
+        exchange_reply(x, &(struct reply){.status = 503,
+                                          .error = "destination_unavailable",
+                                          .detail = detail,
+                                          .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
-    if (x->state == STATE_ANSWERING) {
+    if (x->state == EXCHANGE_STATE_ANSWERING) {
         log_warning(NULL,
                     "request %.*s: the answer of endpoint %.*s stopped in the middle; cut off",
                     SPAN_FMT(x->facts.request_id), SPAN_FMT(x->e->name));
         abandon(x, "http_response_timeout");
         return;
     }
-    reply(x,
-          &(struct reply){.status = 504,
-                          .error = x->relay.is_end_sent ? "http_response_timeout"
-                                                        : "connection_write_timeout",
-                          .detail = x->relay.is_end_sent
-                                        ? "Focused Run did not answer in time (response_timeout)"
-                                        : "Focused Run stopped taking the request (body_timeout)"});
+    exchange_reply(
+        x, &(struct reply){
+               .status = 504,
+               .error = x->relay.is_end_sent ? "http_response_timeout" : "connection_write_timeout",
+               .detail = x->relay.is_end_sent
+                             ? "Focused Run did not answer in time (response_timeout)"
+                             : "Focused Run stopped taking the request (body_timeout)"});
 }
 
 /* -- events of the call
@@ -347,13 +293,14 @@ static void call_on_head(void *owner, const struct head *h)
     struct head *out = arena_alloc(&x->arena, sizeof(*out));
     if (!out || policy_answer(&x->e->policy, x->facts.request_id, h, &x->arena, out) != FRUN_OK ||
         x->served->ops->send_head(x->served, out) != FRUN_OK) {
-        reply(x, &(struct reply){.status = 502,
-                                 .error = "http_response_header_section_size",
-                                 .detail = "the answer's head is too large to be passed on"});
+        exchange_reply(x,
+                       &(struct reply){.status = 502,
+                                       .error = "http_response_header_section_size",
+                                       .detail = "the answer's head is too large to be passed on"});
         return;
     }
     relay_answer(&x->relay);
-    x->state = STATE_ANSWERING;
+    x->state = EXCHANGE_STATE_ANSWERING;
     rearm(x);
 }
 
@@ -371,7 +318,7 @@ static void call_on_room(void *owner)
     struct exchange *x = owner;
     x->is_route_slow = false;
     relay_on_request_room(&x->relay);
-    if (x->state == STATE_OPEN) {
+    if (x->state == EXCHANGE_STATE_OPEN) {
         rearm(x);
     }
 }
@@ -411,14 +358,14 @@ static void call_on_fail(void *owner, const struct call_failure *f)
 {
     struct exchange *x = owner;
     relay_detach(&x->relay);
-    if (x->state == STATE_ANSWERING) {
+    if (x->state == EXCHANGE_STATE_ANSWERING) {
         abandon(x, reply_error_type(f->err));
         return;
     }
     if (may_repeat(x, f)) {
         x->repeats++;
         x->is_route_slow = false;
-        open_route(x);
+        exchange_open_route(x);
         return;
     }
     /* The failure's own text names internal addresses: it is for the log alone. */
@@ -427,10 +374,10 @@ static void call_on_fail(void *owner, const struct call_failure *f)
     (void)snprintf(detail, sizeof(detail), "%s%s", reply_cause(f->err),
                    is_unclear ? "; the request may have been processed, so it was not sent again"
                               : "");
-    reply(x, &(struct reply){.status = f->err == FRUN_E_TIMEOUT ? 504 : 502,
-                             .error = reply_error_type(f->err),
-                             .detail = detail,
-                             .note = f->text[0] ? f->text : NULL});
+    exchange_reply(x, &(struct reply){.status = f->err == FRUN_E_TIMEOUT ? 504 : 502,
+                                      .error = reply_error_type(f->err),
+                                      .detail = detail,
+                                      .note = f->text[0] ? f->text : NULL});
 }
 
 static const struct call_events call_events = {
@@ -447,7 +394,7 @@ static const struct call_events call_events = {
 static size_t served_on_body(void *owner, struct span data)
 {
     struct exchange *x = owner;
-    if (x->state == STATE_REPLYING) {
+    if (x->state == EXCHANGE_STATE_REPLYING) {
         return data.n; /* our answer says all there is to say: the rest of the request is dropped */
     }
     size_t n = relay_on_request_body(&x->relay, data);
@@ -455,16 +402,16 @@ static size_t served_on_body(void *owner, struct span data)
         char detail[128];
         (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
                        (unsigned long long)x->relay.max_body_bytes);
-        if (x->state == STATE_ANSWERING) {
+        if (x->state == EXCHANGE_STATE_ANSWERING) {
             abandon(x, "http_request_error");
         } else {
-            reply(x,
-                  &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
+            exchange_reply(
+                x, &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
         }
         return 0;
     }
     x->is_route_slow = n < data.n;
-    if (x->state == STATE_OPEN) {
+    if (x->state == EXCHANGE_STATE_OPEN) {
         rearm(x);
     }
     return n;
@@ -473,11 +420,11 @@ static size_t served_on_body(void *owner, struct span data)
 static void served_on_body_end(void *owner)
 {
     struct exchange *x = owner;
-    if (x->state == STATE_REPLYING) {
+    if (x->state == EXCHANGE_STATE_REPLYING) {
         return;
     }
     relay_on_request_end(&x->relay);
-    if (x->state == STATE_OPEN) {
+    if (x->state == EXCHANGE_STATE_OPEN) {
         rearm(x);
     }
 }
@@ -485,7 +432,7 @@ static void served_on_body_end(void *owner)
 static void served_on_room(void *owner)
 {
     struct exchange *x = owner;
-    if (x->state == STATE_REPLYING) {
+    if (x->state == EXCHANGE_STATE_REPLYING) {
         reply_more(x);
         return;
     }
@@ -493,7 +440,7 @@ static void served_on_room(void *owner)
     if (relay_on_answer_room(&x->relay)) {
         x->served = NULL;
         finish(x);
-    } else if (x->state == STATE_ANSWERING) {
+    } else if (x->state == EXCHANGE_STATE_ANSWERING) {
         rearm(x);
     }
 }
@@ -534,24 +481,24 @@ static void wait_for_tunnel(struct exchange *x)
     }
     bool is_full = x->w->n_waiting >= x->w->conf->gateway->max_waiting;
     if (is_full) {
-        reply(x,
-              &(struct reply){
-                  .status = 503,
-                  .error = "destination_unavailable",
-                  .detail =
-                      "no connector is connected and too many requests wait for one (max_waiting)",
-                  .retry_after_s = EXCHANGE_RETRY_S});
+        exchange_reply(
+            x, &(struct reply){
+                   .status = 503,
+                   .error = "destination_unavailable",
+                   .detail =
+                       "no connector is connected and too many requests wait for one (max_waiting)",
+                   .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
     x->route->ops->wait(x->route, &x->hub_waiter);
-    x->state = STATE_WAITING;
+    x->state = EXCHANGE_STATE_WAITING;
     x->w->n_waiting++;
     deadline_set(x->w->loop, &x->deadline,
                  x->hold_until_ms > now_ms ? x->hold_until_ms - now_ms : 1);
 }
 
 /* Also the way back after a failure: opens the call (again) and lets the bodies flow. */
-static void open_route(struct exchange *x)
+void exchange_open_route(struct exchange *x)
 {
     struct call *c = NULL;
     frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &x->via);
@@ -560,21 +507,22 @@ static void open_route(struct exchange *x)
         return;
     }
     if (err == FRUN_E_UNSUPPORTED) {
-        reply(x, &(struct reply){.status = 431,
-                                 .error = "http_request_error",
-                                 .detail = "the request's head is larger than the connector takes "
-                                           "(max_head in frunconnector.ini)"});
+        exchange_reply(
+            x, &(struct reply){.status = 431,
+                               .error = "http_request_error",
+                               .detail = "the request's head is larger than the connector takes "
+                                         "(max_head in frunconnector.ini)"});
         return;
     }
     if (err) {
-        reply(x, &(struct reply){.status = 503,
-                                 .error = err == FRUN_E_LIMIT ? "connection_limit_reached"
-                                                              : "proxy_internal_error",
-                                 .detail = err_text(err),
-                                 .retry_after_s = EXCHANGE_RETRY_S});
+        exchange_reply(x, &(struct reply){.status = 503,
+                                          .error = err == FRUN_E_LIMIT ? "connection_limit_reached"
+                                                                       : "proxy_internal_error",
+                                          .detail = err_text(err),
+                                          .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
-    x->state = STATE_OPEN;
+    x->state = EXCHANGE_STATE_OPEN;
     x->opened_us = mono_now_us();
     x->log.wait_us = x->opened_us - x->begun_us;
     bool is_first = x->repeats == 0;
@@ -589,167 +537,7 @@ static void on_tunnel(struct hub_waiter *w)
 {
     struct exchange *x = list_entry(w, struct exchange, hub_waiter);
     stop_waiting(x);
-    open_route(x);
-}
-
-/* Everything about the request is in order: make its new head and send it on. */
-static void forward(struct exchange *x)
-{
-    frun_err err = policy_request(&x->e->policy, &x->facts, &x->in, &x->arena, &x->out);
-    if (err) {
-        reply(x, &(struct reply){
-                     .status = err == FRUN_E_LIMIT ? 431 : 503,
-                     .error = err == FRUN_E_LIMIT ? "http_request_error" : "proxy_internal_error",
-                     .detail = err == FRUN_E_LIMIT ? "too many fields in the request's head"
-                                                   : "out of memory"});
-        return;
-    }
-    x->route = x->w->routes[x->e->index];
-    open_route(x);
-}
-
-static bool is_method_allowed(const struct endpoint *e, struct span method)
-{
-    for (size_t i = 0; i < e->conf->methods.n; i++) {
-        if (span_eq(method, span_of(e->conf->methods.items[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The pusher is known and may use the endpoint; may it do THIS? */
-static void authorize(struct exchange *x)
-{
-    struct span path = x->facts.path;
-    char detail[384];
-    if (path.n == 0 || span_eq(path, SPAN_LIT("/"))) {
-        (void)snprintf(detail, sizeof(detail),
-                       "this is the root URL of endpoint %.*s and the credentials are right; "
-                       "requests go to paths "
-                       "below it, such as %.*s/sap/frun",
-                       SPAN_FMT(x->e->name), SPAN_FMT(x->e->policy.root_path));
-        reply(x, &(struct reply){.status = 400, .detail = detail});
-        return;
-    }
-    if (!uri_is_under(path, SPAN_LIT("/sap/frun")) && !span_eq(path, SPAN_LIT("/sap/bc/ping"))) {
-        reply(x, &(struct reply){.status = 403,
-                                 .error = "http_request_denied",
-                                 .detail = "only /sap/frun, paths below it and /sap/bc/ping are "
-                                           "open behind the root URL"});
-        return;
-    }
-    if (!is_method_allowed(x->e, x->in.method)) {
-        reply(x, &(struct reply){.status = 405,
-                                 .error = "http_request_denied",
-                                 .detail = "the endpoint does not allow this method (methods)",
-                                 .allow = x->e->allow});
-        return;
-    }
-    if (x->in.body == HEAD_BODY_LENGTH && x->in.body_len_bytes > x->w->conf->gateway->max_body) {
-        (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
-                       (unsigned long long)x->w->conf->gateway->max_body);
-        reply(x, &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
-        return;
-    }
-    forward(x);
-}
-
-static void judge(struct exchange *x, enum auth_verdict verdict)
-{
-    char detail[256];
-    switch (verdict) {
-    case AUTH_GRANTED:
-        authorize(x);
-        return;
-    case AUTH_FOREIGN:
-        (void)snprintf(detail, sizeof(detail),
-                       "the credentials are right, but this pusher may not use endpoint %.*s; add "
-                       "it to the pusher's "
-                       "endpoint list",
-                       SPAN_FMT(x->e->name));
-        reply(x, &(struct reply){.status = 403, .error = "http_request_denied", .detail = detail});
-        return;
-    case AUTH_BUSY:
-        reply(x, &(struct reply){.status = 503,
-                                 .error = "proxy_internal_error",
-                                 .detail = "too many new credentials are being verified; try again",
-                                 .retry_after_s = 1});
-        return;
-    case AUTH_MISSING:
-    case AUTH_REFUSED:
-    case AUTH_PENDING:
-        break;
-    }
-    reply(x,
-          &(struct reply){.status = 401,
-                          .error = "http_request_denied",
-                          .detail = verdict == AUTH_MISSING ? "HTTP Basic credentials are needed"
-                                                            : "user or password is wrong",
-                          .challenge = SPAN_LIT("Basic realm=\"frunproxy\", charset=\"UTF-8\"")});
-}
-
-static void on_verdict(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who)
-{
-    struct exchange *x = list_entry(w, struct exchange, auth_waiter);
-    x->who = who;
-    judge(x, verdict);
-}
-
-static void authenticate(struct exchange *x)
-{
-    const struct field *f = NULL;
-    for (size_t i = 0; i < x->in.n_fields; i++) {
-        if (!span_eq_nocase(x->in.fields[i].name, SPAN_LIT("Authorization"))) {
-            continue;
-        }
-        if (f) {
-            reply(x, &(struct reply){.status = 400,
-                                     .error = "http_request_error",
-                                     .detail = "more than one Authorization field"});
-            return;
-        }
-        f = &x->in.fields[i];
-    }
-    enum auth_verdict v = AUTH_MISSING;
-    if (f) {
-        v = auth_check(x->w->auth, x->registry, x->e, f->value, &x->auth_waiter, &x->who);
-    }
-    if (v == AUTH_PENDING) {
-        x->state = STATE_VERIFYING;
-        return;
-    }
-    judge(x, v);
-}
-
-static void on_own_answer(struct own_ask *a, const struct reply *r)
-{
-    reply(list_entry(a, struct exchange, own), r);
-}
-
-static void begin(struct exchange *x)
-{
-    const char *why = NULL;
-    if (uri_parse(x->in.target, x->in.authority, &x->uri, &why) != FRUN_OK) {
-        reply(x, &(struct reply){.status = 400, .error = "http_request_error", .detail = why});
-        return;
-    }
-    x->own = (struct own_ask){.w = x->w, .in = &x->in, .answer = on_own_answer};
-    if (own_begin(&x->own, x->uri.path)) {
-        return;
-    }
-    x->facts.query = x->uri.query;
-    x->e = registry_find(x->registry, x->uri.path, &x->facts.path);
-    if (!x->e) {
-        reply(x, &(struct reply){
-                     .status = 404,
-                     .error = "destination_not_found",
-                     .detail =
-                         "no endpoint has this root URL; compare the first part of the path with "
-                         "\"frunctl endpoint list\""});
-        return;
-    }
-    authenticate(x);
+    exchange_open_route(x);
 }
 
 static void take_on(struct exchange *x, struct served *s, struct span peer)
@@ -774,7 +562,7 @@ void exchange_start(struct exchange *x, struct served *s, struct span peer)
     x->facts.host = x->in.authority;
     x->facts.request_id = policy_request_id(&x->in, x->id_made);
     x->facts.traceparent = policy_traceparent(&x->in, x->trace_made);
-    begin(x);
+    exchange_admit(x);
 }
 
 void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
@@ -784,6 +572,7 @@ void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
     x->in = (struct head){.minor = 1};
     take_on(x, s, peer);
     x->facts.request_id = policy_request_id(&x->in, x->id_made);
-    reply(x, &(struct reply){
-                 .status = fault->status, .error = "http_request_error", .detail = fault->why});
+    exchange_reply(x, &(struct reply){.status = fault->status,
+                                      .error = "http_request_error",
+                                      .detail = fault->why});
 }

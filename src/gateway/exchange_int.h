@@ -1,0 +1,91 @@
+/**
+ * What the files of the exchange share.
+ *
+ *     exchange.c        its life: stock, access line, our own answers, time-outs, the events of
+ * both sides, opening the route exchange_admit.c  the questions before that: canonical URI,
+ * endpoint, pusher, resource, method, size, head
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_GATEWAY_EXCHANGE_INT_H
+#define FRUN_GATEWAY_EXCHANGE_INT_H
+
+#include "frun/base/arena.h"
+#include "frun/base/list.h"
+#include "frun/gateway/accesslog.h"
+#include "frun/gateway/auth.h"
+#include "frun/gateway/exchange.h"
+#include "frun/gateway/hub.h"
+#include "frun/gateway/own.h"
+#include "frun/gateway/reply.h"
+#include "frun/gateway/worker.h"
+#include "frun/http/exchange.h"
+#include "frun/http/head.h"
+#include "frun/http/policy.h"
+#include "frun/http/relay.h"
+#include "frun/http/uri.h"
+#include "frun/loop/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Where an exchange stands. */
+enum exchange_state {
+    EXCHANGE_STATE_NEW,       /* taken from stock; the head is being read */
+    EXCHANGE_STATE_VERIFYING, /* the credential is being verified */
+    EXCHANGE_STATE_WAITING,   /* no usable tunnel yet; the deadline is the hold time */
+    EXCHANGE_STATE_OPEN,      /* a call is open, no head of the answer yet */
+    EXCHANGE_STATE_ANSWERING, /* the answer's head has been passed on */
+    EXCHANGE_STATE_REPLYING,  /* our own answer is being sent */
+    EXCHANGE_STATE_ENDED      /* logged, back in stock after this pass */
+};
+
+struct exchange {
+    struct list node; /* in worker.spare */
+    struct worker *w;
+    enum exchange_state state;
+    struct arena arena;
+    struct head in;  /* as the pusher sent it */
+    struct head out; /* as Focused Run gets it; kept for sending again */
+    struct served *served;
+    struct relay relay;
+    struct registry *registry; /* pinned */
+    const struct endpoint *e;
+    const struct pusher *who;
+    struct route *route;
+    const char *via;
+    struct uri uri;
+    struct policy_facts facts;
+    char id_made[POLICY_ID_BYTES];
+    char trace_made[POLICY_ID_BYTES];
+    struct auth_waiter auth_waiter;
+    struct hub_waiter hub_waiter;
+    struct own_ask own; /* a request to the gateway itself */
+    struct deadline deadline;
+    uint64_t hold_until_ms;
+    unsigned repeats;
+    bool is_client_slow; /* the answer waits for the pusher */
+    bool is_route_slow;  /* the request waits for the route */
+    struct span rest;    /* of our own answer's body, not sent yet */
+    struct accesslog_entry log;
+    uint64_t begun_us;
+    uint64_t opened_us;
+};
+
+/** Say what is to be said ourselves; the exchange may end in it. @param x exchange whose answer has
+ * not begun @param r answer. Thread: worker. */
+void exchange_reply(struct exchange *x, const struct reply *r);
+
+/** Open the call, again after a failure, and let the bodies flow; or wait for a tunnel. @param x
+ * exchange with out and route. Thread: worker. */
+void exchange_open_route(struct exchange *x);
+
+/** Ask the questions; the first that is not answered well replies. @param x exchange that has
+ * begun. Thread: worker. */
+void exchange_admit(struct exchange *x);
+
+/** The credential has been verified. @param w the exchange's @param verdict outcome @param who
+ * pusher. Thread: worker. */
+void exchange_on_verdict(struct auth_waiter *w, enum auth_verdict verdict,
+                         const struct pusher *who);
+
+#endif
