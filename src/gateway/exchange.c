@@ -74,7 +74,7 @@ static void recycle(void *obj)
     x->route = NULL;
     x->via = NULL;
     x->repeats = 0;
-    x->is_client_slow = x->is_route_slow = false;
+    x->is_client_slow = x->is_route_slow = x->is_body_open = x->is_orphan = false;
     x->rest = (struct span){0};
     x->log = (struct accesslog_entry){0};
     x->facts = (struct policy_facts){0};
@@ -153,6 +153,12 @@ static void finish(struct exchange *x)
     accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
     relay_done(&x->relay);
     loop_free_later(x->w->loop, recycle, x);
+    if (x->is_orphan) {
+        list_remove(&x->node);
+        x->w->n_orphans--;
+        atomic_fetch_sub_explicit(&x->w->shared->n_connections, 1, memory_order_relaxed);
+        worker_on_gone(x->w);
+    }
 }
 
 static void cancel_call(struct exchange *x)
@@ -275,6 +281,67 @@ static void on_deadline(struct deadline *d)
                              : "Focused Run stopped taking the request (body_timeout)"});
 }
 
+/* -- a sender that has gone
+ * ------------------------------------------------------------------------------------ */
+
+static void nobody_accept_body(struct served *s)
+{
+    (void)s;
+}
+
+static frun_err nobody_send_head(struct served *s, const struct head *h)
+{
+    (void)s;
+    (void)h;
+    return FRUN_OK;
+}
+
+static size_t nobody_send_body(struct served *s, struct span data, bool is_last)
+{
+    (void)s;
+    (void)is_last;
+    return data.n;
+}
+
+static const struct served_ops nobody_ops = {
+    .accept_body = nobody_accept_body,
+    .send_head = nobody_send_head,
+    .send_body = nobody_send_body,
+    .resume = nobody_accept_body,
+    .abandon = nobody_accept_body,
+};
+
+/* Such senders keep nothing: a push that has arrived completely would be lost. */
+static bool is_worth_delivering(const struct exchange *x)
+{
+    bool is_on_its_way = x->state == EXCHANGE_STATE_VERIFYING ||
+                         x->state == EXCHANGE_STATE_WAITING || x->state == EXCHANGE_STATE_OPEN;
+    return is_on_its_way && x->relay.is_request_done && !span_eq(x->in.method, SPAN_LIT("GET")) &&
+           !span_eq(x->in.method, SPAN_LIT("HEAD"));
+}
+
+/* Go on without a sender; as before it takes a place among the connections. */
+static void become_orphan(struct exchange *x)
+{
+    log_info(NULL, "%.*s went away before the answer; its complete push is delivered all the same",
+             SPAN_FMT(x->facts.client_address));
+    x->nobody = (struct served){.ops = &nobody_ops};
+    x->served = x->relay.in = &x->nobody;
+    x->is_orphan = true;
+    list_append(&x->w->orphans, &x->node);
+    x->w->n_orphans++;
+    atomic_fetch_add_explicit(&x->w->shared->n_connections, 1, memory_order_relaxed);
+}
+
+void exchange_kill_orphans(struct worker *w)
+{
+    for (struct list *it; (it = list_first(&w->orphans)) != NULL;) {
+        struct exchange *x = list_entry(it, struct exchange, node);
+        x->log.note = SPAN_LIT("the gateway was stopped");
+        abandon(x, "connection_terminated");
+    }
+}
+
 /* -- events of the call
  * ---------------------------------------------------------------------------------------- */
 
@@ -364,7 +431,6 @@ static void call_on_fail(void *owner, const struct call_failure *f)
     }
     if (may_repeat(x, f)) {
         x->repeats++;
-        x->is_route_slow = false;
         exchange_open_route(x);
         return;
     }
@@ -448,6 +514,10 @@ static void served_on_room(void *owner)
 static void served_on_gone(void *owner, frun_err err, const char *why)
 {
     struct exchange *x = owner;
+    if (is_worth_delivering(x)) {
+        become_orphan(x);
+        return;
+    }
     x->served = NULL;
     x->relay.in = NULL;
     cancel_call(x);
@@ -472,6 +542,21 @@ static const struct served_events served_events = {
  * -------------------------------------------------------------------------------------------------
  */
 
+static void open_body(struct exchange *x)
+{
+    if (!x->is_body_open) {
+        x->is_body_open = true;
+        x->served->ops->accept_body(x->served);
+    }
+}
+
+void exchange_read_ahead(struct exchange *x)
+{
+    if (!x->in.wants_continue) {
+        open_body(x);
+    }
+}
+
 static void wait_for_tunnel(struct exchange *x)
 {
     uint64_t now_ms = loop_now_ms(x->w->loop);
@@ -493,6 +578,10 @@ static void wait_for_tunnel(struct exchange *x)
     x->route->ops->wait(x->route, &x->hub_waiter);
     x->state = EXCHANGE_STATE_WAITING;
     x->w->n_waiting++;
+    exchange_read_ahead(x);
+    if (x->state != EXCHANGE_STATE_WAITING) {
+        return;
+    }
     deadline_set(x->w->loop, &x->deadline,
                  x->hold_until_ms > now_ms ? x->hold_until_ms - now_ms : 1);
 }
@@ -525,12 +614,10 @@ void exchange_open_route(struct exchange *x)
     x->state = EXCHANGE_STATE_OPEN;
     x->opened_us = mono_now_us();
     x->log.wait_us = x->opened_us - x->begun_us;
-    bool is_first = x->repeats == 0;
+    x->is_route_slow = false;
     relay_attach(&x->relay, c);
     rearm(x);
-    if (is_first) {
-        x->served->ops->accept_body(x->served);
-    }
+    open_body(x);
 }
 
 static void on_tunnel(struct hub_waiter *w)

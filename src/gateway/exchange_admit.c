@@ -139,6 +139,7 @@ static void authenticate(struct exchange *x)
     }
     if (v == AUTH_PENDING) {
         x->state = EXCHANGE_STATE_VERIFYING;
+        exchange_read_ahead(x);
         return;
     }
     judge(x, v);

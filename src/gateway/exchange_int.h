@@ -40,13 +40,14 @@ enum exchange_state {
 };
 
 struct exchange {
-    struct list node; /* in worker.spare */
+    struct list node; /* in worker.spare, or in worker.orphans */
     struct worker *w;
     enum exchange_state state;
     struct arena arena;
     struct head in;  /* as the pusher sent it */
     struct head out; /* as Focused Run gets it; kept for sending again */
     struct served *served;
+    struct served nobody; /* stands in for a sender that has gone */
     struct relay relay;
     struct registry *registry; /* pinned */
     const struct endpoint *e;
@@ -63,6 +64,8 @@ struct exchange {
     struct deadline deadline;
     uint64_t hold_until_ms;
     unsigned repeats;
+    bool is_body_open;   /* the served side was told that it may offer the body */
+    bool is_orphan;      /* the sender has gone, its complete push goes its way */
     bool is_client_slow; /* the answer waits for the pusher */
     bool is_route_slow;  /* the request waits for the route */
     struct span rest;    /* of our own answer's body, not sent yet */
@@ -74,6 +77,11 @@ struct exchange {
 /** Say what is to be said ourselves; the exchange may end in it. @param x exchange whose answer has
  * not begun @param r answer. Thread: worker. */
 void exchange_reply(struct exchange *x, const struct reply *r);
+
+/** Let the body come while the request still waits for a verdict or a tunnel: what arrives
+ * completely is delivered even if the sender leaves meanwhile. A sender that asks for 100 Continue
+ * waits on. @param x exchange. Thread: worker. */
+void exchange_read_ahead(struct exchange *x);
 
 /** Open the call, again after a failure, and let the bodies flow; or wait for a tunnel. @param x
  * exchange with out and route. Thread: worker. */

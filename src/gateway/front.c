@@ -2,9 +2,7 @@
  * A front-door connection that speaks HTTP/1.1.
  *
  * Reading is switched off lazily: only when octets arrive that nobody wants yet, because most
- * requests come in one piece and a switch is a system call. When the pusher
- * goes away after its push has arrived completely, the push goes its way all the same: such senders
- * keep nothing, so it would be lost.
+ * requests come in one piece and a switch is a system call.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/front.h"
@@ -34,12 +32,10 @@
 
 /** Where a connection stands. */
 enum front_state {
-    FRONT_STATE_SHAKING,  /**< TLS handshake */
-    FRONT_STATE_IDLE,     /**< between requests, nothing of the next one received */
-    FRONT_STATE_HEAD,     /**< part of a head received */
-    FRONT_STATE_SERVING,  /**< an exchange has the request */
-    FRONT_STATE_ORPHANED, /**< the pusher has gone, but its complete push goes its way; nobody hears
-                             the answer */
+    FRONT_STATE_SHAKING,    /**< TLS handshake */
+    FRONT_STATE_IDLE,       /**< between requests, nothing of the next one received */
+    FRONT_STATE_HEAD,       /**< part of a head received */
+    FRONT_STATE_SERVING,    /**< an exchange has the request */
     FRONT_STATE_DISCARDING, /**< answered; what is left of the request's body is dropped */
     FRONT_STATE_FINISHING,  /**< the last answer is on its way out */
     FRONT_STATE_GONE        /**< unlinked, freed after the pass */
@@ -72,7 +68,6 @@ struct front {
     bool is_answer_counted;  /* Content-Length: answer_left counts */
     bool is_room_wanted;     /* send_body() took less than offered */
     bool is_last;            /* close behind this answer */
-    bool is_push; /* neither GET nor HEAD: worth delivering though nobody waits for the answer */
     char peer[ADDR_TEXT_BYTES];
 };
 
@@ -89,7 +84,6 @@ static void rearm(struct front *f)
     uint64_t in_ms = 0;
     switch (f->state) {
     case FRONT_STATE_SHAKING:
-    case FRONT_STATE_ORPHANED:
     case FRONT_STATE_GONE:
         break;
     case FRONT_STATE_IDLE:
@@ -140,7 +134,7 @@ static void close_now(struct front *f, bool is_reset)
     }
     struct stream *s = f->stream;
     f->stream = NULL;
-    if (is_reset) { /* both take NULL: an orphan has no stream */
+    if (is_reset) {
         stream_reset(s);
     } else {
         stream_free(s);
@@ -167,7 +161,7 @@ static void want_reading(struct front *f, bool is_on)
 /* The exchange is told that its request ends here; the handle is dead afterwards. */
 static void tell_gone(struct front *f, frun_err err, const char *why)
 {
-    if ((f->state == FRONT_STATE_SERVING || f->state == FRONT_STATE_ORPHANED) && f->served.ev) {
+    if (f->state == FRONT_STATE_SERVING && f->served.ev) {
         const struct served_events *ev = f->served.ev;
         f->served.ev = NULL;
         ev->on_gone(f->served.owner, err, why);
@@ -285,9 +279,6 @@ static struct front *front_of(struct served *s)
 static void op_accept_body(struct served *s)
 {
     struct front *f = front_of(s);
-    if (f->state == FRONT_STATE_ORPHANED) {
-        return;
-    }
     f->is_body_open = true;
     if (f->wants_continue && f->minor >= 1 && buf_len(&f->in) == 0 && !body_is_done(&f->body) &&
         stream_put(f->stream, SPAN_LIT("HTTP/1.1 100 Continue\r\n\r\n")) == FRUN_OK) {
@@ -316,9 +307,6 @@ static bool stays_open(const struct front *f, const struct head *h)
 static frun_err op_send_head(struct served *s, const struct head *h)
 {
     struct front *f = front_of(s);
-    if (f->state == FRONT_STATE_ORPHANED) {
-        return FRUN_OK;
-    }
     struct buf *out = &f->w->scratch;
     struct span method = f->is_head_method ? SPAN_LIT("HEAD") : SPAN_LIT("GET");
     bool is_kept = stays_open(f, h);
@@ -399,13 +387,6 @@ static size_t op_send_body(struct served *s, struct span data, bool is_last)
     struct front *f = front_of(s);
     size_t n = data.n;
     bool is_dead = false;
-    if (f->state == FRONT_STATE_ORPHANED) {
-        if (is_last) {
-            f->served.ev = NULL;
-            destroy(f);
-        }
-        return n;
-    }
     if (!f->is_answer_bodiless) {
         size_t room = stream_room(f->stream);
         room = room > FRONT_CHUNK_EXTRA ? room - FRONT_CHUNK_EXTRA : 0;
@@ -441,9 +422,6 @@ static size_t op_send_body(struct served *s, struct span data, bool is_last)
 static void op_resume(struct served *s)
 {
     struct front *f = front_of(s);
-    if (f->state == FRONT_STATE_ORPHANED) {
-        return;
-    }
     f->is_paused = false;
     rearm(f);
     later_arm(f->w->loop, &f->work);
@@ -473,7 +451,6 @@ static void begin_request(struct front *f, const struct head *h)
     set_state(f, FRONT_STATE_SERVING);
     f->minor = h ? h->minor : 1;
     f->is_head_method = h && span_eq(h->method, SPAN_LIT("HEAD"));
-    f->is_push = h && !f->is_head_method && !span_eq(h->method, SPAN_LIT("GET"));
     f->is_persistent = h && h->is_keep_alive;
     f->wants_continue = h && h->wants_continue;
     f->is_body_open = f->is_paused = f->is_body_told = false;
@@ -560,7 +537,6 @@ static void process(struct front *f)
             discard_body(f);
             is_going = f->state == FRONT_STATE_IDLE;
             break;
-        case FRONT_STATE_ORPHANED:
         case FRONT_STATE_SHAKING:
         case FRONT_STATE_FINISHING:
         case FRONT_STATE_GONE:
@@ -582,7 +558,6 @@ static bool is_reading_wanted(const struct front *f)
         return true;
     case FRONT_STATE_SERVING:
         return f->is_body_open && !f->is_paused && !body_is_done(&f->body);
-    case FRONT_STATE_ORPHANED:
     case FRONT_STATE_SHAKING:
     case FRONT_STATE_FINISHING:
     case FRONT_STATE_GONE:
@@ -616,7 +591,6 @@ static void on_end(struct front *f, frun_err err)
         break;
     case FRONT_STATE_HEAD:
     case FRONT_STATE_SHAKING:
-    case FRONT_STATE_ORPHANED:
     case FRONT_STATE_FINISHING:
     case FRONT_STATE_GONE:
         close_now(f, false);
@@ -696,18 +670,6 @@ static void on_closed(void *ctx, frun_err err)
     if (f->state == FRONT_STATE_SHAKING) {
         log_debug(NULL, "handshake with %s failed: %s", f->peer, stream_why(f->stream));
     }
-    if (f->state == FRONT_STATE_SERVING && f->served.ev && f->is_push && f->is_body_told &&
-        !f->is_head_sent) {
-        log_info(NULL,
-                 "%s went away before the answer; its complete push is delivered all the same",
-                 f->peer);
-        set_state(f, FRONT_STATE_ORPHANED);
-        stream_free(f->stream);
-        f->stream = NULL;
-        later_cancel(&f->work);
-        buf_done(&f->in);
-        return;
-    }
     tell_gone(f, err, "the pusher's connection was lost");
     close_now(f, false);
 }
@@ -744,7 +706,6 @@ static void on_deadline(struct deadline *d)
         close_now(f, true);
         break;
     case FRONT_STATE_SHAKING:
-    case FRONT_STATE_ORPHANED:
     case FRONT_STATE_GONE:
         break;
     }

@@ -107,7 +107,7 @@ static void stopped(struct worker *w)
 
 void worker_on_gone(struct worker *w)
 {
-    if (!w->is_draining || w->is_stopped || w->n_fronts) {
+    if (!w->is_draining || w->is_stopped || w->n_fronts || w->n_orphans) {
         return;
     }
     if (hub_count(w->hub) == 0) {
@@ -138,13 +138,14 @@ static void kill_all(struct worker *w)
     for (struct list *it; (it = list_first(&w->doors)) != NULL;) {
         door_kill((struct door *)it);
     }
+    exchange_kill_orphans(w);
 }
 
 static void on_drain_deadline(struct deadline *d)
 {
     struct worker *w = list_entry(d, struct worker, drain_deadline);
-    if (w->n_fronts) {
-        log_warning(NULL, "drain_timeout: %zu connection(s) cut off", w->n_fronts);
+    if (w->n_fronts || w->n_orphans) {
+        log_warning(NULL, "drain_timeout: %zu connection(s) cut off", w->n_fronts + w->n_orphans);
     }
     kill_all(w);
     stopped(w);
@@ -251,6 +252,7 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
         w->listen_fds[i] = -1;
     }
     list_init(&w->fronts);
+    list_init(&w->orphans);
     list_init(&w->doors);
     list_init(&w->spare);
     deadline_init(&w->drain_deadline, on_drain_deadline);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sender that keeps nothing and does not wait: what it sent completely is delivered all the same."""
 
+import time
+
 import pytest
 
 from tools import wait_until
@@ -47,3 +49,18 @@ def test_incomplete_push_is_cancelled(make_chain):
     line = leave(chain, "POST", b"metrics", 70)
     assert line["status"] == 0, line
     assert chain.push().status == 200
+
+
+def test_push_that_waits_for_a_tunnel_is_delivered(make_chain):
+    chain = make_chain()
+    assert chain.push().status == 200
+    chain.connector.stop()
+    chain.forget()
+    with chain.raw() as c:
+        c.send(chain.octets("POST", "/ACME_PROD/sap/frun/held", [("X-Request-ID", "held-one")],
+                            body=b"metrics"))
+        time.sleep(0.3)
+    chain.connector.start()
+    line = line_of(chain, "held-one")
+    assert line["status"] == 200 and line["by"] == "focused-run", line
+    assert [g["body"] for g in chain.received()] == ["metrics"]

@@ -186,6 +186,7 @@ static int set_up(void **state)
     w->conf = &b->f.gw;
     list_init(&w->spare);
     list_init(&w->fronts);
+    list_init(&w->orphans);
     b->road.base.ops = &road_ops;
     b->routes[0] = b->routes[1] = &b->road.base;
     w->routes = b->routes;
@@ -348,7 +349,6 @@ static void own_answers(void **state)
                      b->door.fields, b->door.body);
         }
         assert_int_equal(b->road.n_opened, 0);
-        assert_false(b->door.is_body_accepted);
     }
 }
 
@@ -517,6 +517,92 @@ static void pusher_that_goes_away_cancels_the_call(void **state)
     assert_int_equal(b->road.n_cancelled, 1);
 }
 
+static bool is_over(struct bench *b)
+{
+    return b->w.n_orphans == 0;
+}
+
+static void leave(struct bench *b)
+{
+    b->door.s.ev->on_gone(b->door.s.owner, FRUN_E_CLOSED, "gone");
+    b->door.s.ev = NULL;
+}
+
+static void complete_push_is_delivered_without_its_sender(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *label;
+        const char *request;
+        bool is_complete;
+        bool is_delivered;
+    } rows[] = {
+        {"POST", "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", true, true},
+        {"PUT", "PUT /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", true, true},
+        {"cut off", "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", false, false},
+        {"GET", "GET /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", true, false},
+        {"HEAD", "HEAD /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", true, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int n_cancelled = b->road.n_cancelled;
+        ask(b, rows[i].request, RIGHT);
+        assert_int_equal(b->door.s.ev->on_body(b->door.s.owner, SPAN_LIT("payload")), 7);
+        if (rows[i].is_complete) {
+            b->door.s.ev->on_body_end(b->door.s.owner);
+        }
+        leave(b);
+        if (b->road.n_cancelled - n_cancelled != !rows[i].is_delivered ||
+            b->w.n_orphans != rows[i].is_delivered) {
+            fail_msg("%s", rows[i].label);
+        }
+        if (rows[i].is_delivered) {
+            assert_int_equal(b->shared.n_connections, 1);
+            answer(b, 200, "nobody reads this");
+        }
+        assert_int_equal(b->door.status, 0);
+        assert_int_equal(b->w.n_orphans, 0);
+        assert_int_equal(b->shared.n_connections, 0);
+    }
+}
+
+static void held_push_is_delivered_without_its_sender(void **state)
+{
+    struct bench *b = *state;
+    b->road.open_result = FRUN_E_AGAIN;
+    ask(b, "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", RIGHT);
+    body(b, "payload");
+    leave(b);
+    assert_int_equal(b->w.n_orphans, 1);
+    b->road.open_result = FRUN_OK;
+    b->road.waiter->fn(b->road.waiter);
+    assert_int_equal(b->road.n_opened, 1);
+    assert_true(b->road.is_end_sent);
+    assert_memory_equal(b->road.sent, "payload", 7);
+    fail_call(b, FRUN_E_CLOSED, true); /* and sent again like any other */
+    assert_int_equal(b->road.n_opened, 2);
+    assert_memory_equal(b->road.sent, "payload", 7);
+    answer(b, 200, "ok");
+    assert_int_equal(b->w.n_orphans, 0);
+    /* No tunnel comes: its line says so, and that is all. */
+    b->road.open_result = FRUN_E_AGAIN;
+    ask(b, "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", RIGHT);
+    body(b, "payload");
+    leave(b);
+    run_until(b, is_over);
+    assert_int_equal(b->w.n_waiting, 0);
+}
+
+static void orphans_end_with_the_worker(void **state)
+{
+    struct bench *b = *state;
+    ask(b, "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", RIGHT);
+    body(b, "payload");
+    leave(b);
+    exchange_kill_orphans(&b->w);
+    assert_int_equal(b->w.n_orphans, 0);
+    assert_int_equal(b->road.n_cancelled, 1);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -535,6 +621,9 @@ int main(void)
         ROW(held_request_goes_when_a_tunnel_comes),
         ROW(body_that_grows_too_long_is_413),
         ROW(pusher_that_goes_away_cancels_the_call),
+        ROW(complete_push_is_delivered_without_its_sender),
+        ROW(held_push_is_delivered_without_its_sender),
+        ROW(orphans_end_with_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

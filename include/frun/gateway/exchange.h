@@ -5,6 +5,11 @@
  *     start --> (verifying) --> (waiting for a tunnel) --> open --> answering --> end
  *                    \________________\___________________\--> replying (our own answer) --> end
  *
+ * When the sender goes away after its push (any method but GET and HEAD) has arrived completely and
+ * before an answer has begun, the push goes its way all the same: the exchange lives on without a
+ * served side, drops the answer and writes its access line. Such an orphan takes a place among the
+ * connections.
+ *
  * Independent of the HTTP version: it sees a served request and a route's call. One worker's.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -52,6 +57,9 @@ void exchange_start(struct exchange *x, struct served *s, struct span peer);
  * why. Thread: worker. */
 void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
                      const struct head_fault *fault);
+
+/** Give up the pushes whose senders have gone. @param w worker. Thread: worker. */
+void exchange_kill_orphans(struct worker *w);
 
 /** Free the exchanges kept for the next requests. @param w worker whose loop has been freed.
  * Thread: main. */

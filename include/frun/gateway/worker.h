@@ -43,7 +43,7 @@ struct gateway_shared {
     atomic_bool is_ready;        /**< started completely */
     atomic_bool is_draining;     /**< SIGTERM came */
     atomic_size_t n_tunnels;     /**< open tunnels of all workers */
-    atomic_size_t n_connections; /**< front-door connections of all workers */
+    atomic_size_t n_connections; /**< front-door connections and orphans of all workers */
     atomic_uint *census;    /**< tunnels open or being opened: [connector * n_workers + worker] */
     struct loop *main_loop; /**< main's */
     loop_job_fn on_stopped; /**< posted to main_loop when a worker has drained */
@@ -68,6 +68,8 @@ struct worker {
     size_t n_listen;                   /**< all */
     struct list fronts;                /**< front-door connections */
     size_t n_fronts;                   /**< their number */
+    struct list orphans;               /**< exchanges whose senders have gone */
+    size_t n_orphans;                  /**< their number */
     struct list doors;                 /**< connections at the tunnel's door */
     size_t n_doors;                    /**< their number */
     struct list spare;                 /**< exchanges kept for the next requests */
@@ -111,8 +113,8 @@ void worker_join(struct worker *w);
 /** Free a worker whose thread has ended or never ran. @param w worker or NULL. Thread: main. */
 void worker_free(struct worker *w);
 
-/** A front-door connection or door has gone: go on accepting, or end draining. @param w worker.
- * Thread: worker. */
+/** A front-door connection, an orphan or a door has gone: go on accepting, or end draining. @param
+ * w worker. Thread: worker. */
 void worker_on_gone(struct worker *w);
 
 /** Why is the daemon not able to serve? @param w worker @return constant text, or NULL: it is.
