@@ -1,11 +1,10 @@
 /**
- * A front-door connection that speaks HTTP/1.1: one request after the other, served to exchanges.
+ * A front-door connection: accepted, TLS handshake, then HTTP/1.1, or the tunnel's door where the
+ * client asked for the tunnel's name.
  *
- *     shaking hands --> idle <--> head --> serving --> idle ...      any violation, limit or
- * time-out: answer if possible, finish
+ *     shaking hands --> HTTP/1.1 | tunnel's door
  *
- * Octets behind the present request (pipelining) wait in the buffer until it has ended. An idle
- * connection holds no buffer. One worker's.
+ * One worker's.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_FRONT_H
@@ -14,9 +13,6 @@
 #include "frun/base/err.h"
 #include "frun/gateway/worker.h"
 #include "frun/net/addr.h"
-
-/** Octets of an unread request body that are read and dropped so that the connection can go on. */
-#define FRONT_MAX_DISCARD 65536
 
 /** A connection. */
 struct front;
