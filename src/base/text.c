@@ -20,8 +20,26 @@ size_t text_base64(struct span s, char *out)
     return len;
 }
 
+/* What the two alphabets spell differently: the 63rd and the 64th. */
+static const char plain_tail[2] = {'+', '/'};
+static const char url_tail[2] = {'-', '_'};
+
+size_t text_base64url(struct span s, char *out)
+{
+    size_t n = text_base64(s, out);
+    while (n > 0 && out[n - 1] == '=') {
+        out[--n] = '\0';
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[i] = out[i] == plain_tail[0]   ? url_tail[0]
+                 : out[i] == plain_tail[1] ? url_tail[1]
+                                           : out[i];
+    }
+    return n;
+}
+
 /* 0..63, or -1 for an octet outside the alphabet. */
-static int sextet(char c)
+static int sextet(char c, const char tail[2])
 {
     if (c >= 'A' && c <= 'Z') {
         return c - 'A';
@@ -32,19 +50,19 @@ static int sextet(char c)
     if (c >= '0' && c <= '9') {
         return c - '0' + 52;
     }
-    if (c == '+') {
+    if (c == tail[0]) {
         return 62;
     }
-    return c == '/' ? 63 : -1;
+    return c == tail[1] ? 63 : -1;
 }
 
 /* One group of four; used is how many of them are not padding. */
-static frun_err decode_group(const char *p, size_t used, char *out)
+static frun_err decode_group(const char *p, size_t used, const char tail[2], char *out)
 {
     uint32_t bits = 0;
 
     for (size_t i = 0; i < used; i++) {
-        int v = sextet(p[i]);
+        int v = sextet(p[i], tail);
         if (v < 0) {
             return FRUN_E_SYNTAX;
         }
@@ -73,7 +91,23 @@ frun_err text_base64_decode(struct span s, char *out, size_t *out_len)
     }
     for (size_t i = 0; i < s.n; i += 4) {
         size_t used = i + 4 == s.n ? 4 - pad : 4;
-        frun_err err = decode_group(s.p + i, used, out + len);
+        frun_err err = decode_group(s.p + i, used, plain_tail, out + len);
+        if (err) {
+            return err;
+        }
+        len += used - 1;
+    }
+    *out_len = len;
+    return FRUN_OK;
+}
+
+frun_err text_base64url_decode(struct span s, char *out, size_t *out_len)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < s.n; i += 4) {
+        size_t used = s.n - i < 4 ? s.n - i : 4;
+        frun_err err = used == 1 ? FRUN_E_SYNTAX : decode_group(s.p + i, used, url_tail, out + len);
         if (err) {
             return err;
         }

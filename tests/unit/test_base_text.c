@@ -67,6 +67,35 @@ static void refused_texts(void **state)
     }
 }
 
+static void url_texts(void **state)
+{
+    static const struct {
+        const char *plain, *text;
+    } rows[] = {
+        {"", ""},        {"f", "Zg"},        {"fo", "Zm8"},
+        {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xff\xef\xbe", "_---"},
+    };
+    static const char *const refused[] = {
+        "Zg==", "Zm8=", "Z", "Zm9vY", "Zm9=", "Zh", "Zm9", "+/+/", "Zm 9", "Zm9v\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char out[64];
+        size_t n = 99;
+        assert_int_equal(text_base64url(span_of(rows[i].plain), out), strlen(rows[i].text));
+        assert_string_equal(out, rows[i].text);
+        assert_int_equal(text_base64url_decode(span_of(rows[i].text), out, &n), FRUN_OK);
+        assert_true(span_eq(span_make(out, n), span_of(rows[i].plain)));
+    }
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        char out[64];
+        size_t n = 99;
+        if (text_base64url_decode(span_of(refused[i]), out, &n) != FRUN_E_SYNTAX || n != 99) {
+            fail_msg("accepted: %s", refused[i]);
+        }
+    }
+}
+
 static void large_text_returns_the_same(void **state)
 {
     const size_t n = ((size_t)3 << 20) * 2 + 1;
@@ -102,9 +131,8 @@ static void hexadecimal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_texts),
-        cmocka_unit_test(refused_texts),
-        cmocka_unit_test(large_text_returns_the_same),
+        cmocka_unit_test(known_texts), cmocka_unit_test(refused_texts),
+        cmocka_unit_test(url_texts),   cmocka_unit_test(large_text_returns_the_same),
         cmocka_unit_test(hexadecimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

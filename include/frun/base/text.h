@@ -1,5 +1,5 @@
 /**
- * Octets to text and back: base64 and hexadecimal.
+ * Octets to text and back: base64, base64url and hexadecimal.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_BASE_TEXT_H
@@ -27,6 +27,21 @@ size_t text_base64(struct span s, char *out);
  * Thread: any. Source: RFC 4648 4, 3.5.
  */
 frun_err text_base64_decode(struct span s, char *out, size_t *out_len) FRUN_MUST_CHECK;
+
+/** Encode as base64url without padding. @param s octets @param out TEXT_BASE64_BYTES(s.n) octets,
+ * NUL-terminated @return text length. Thread: any. Source: RFC 4648 5; RFC 7515 2. */
+size_t text_base64url(struct span s, char *out);
+
+/**
+ * Decode base64url strictly: no padding, no blanks, unused bits zero.
+ *
+ * @param s        text
+ * @param out      at least s.n / 4 * 3 + 2 octets
+ * @param out_len  out: octets written
+ * @return FRUN_OK; FRUN_E_SYNTAX not base64url
+ * Thread: any. Source: RFC 4648 5, 3.5; RFC 7515 2.
+ */
+frun_err text_base64url_decode(struct span s, char *out, size_t *out_len) FRUN_MUST_CHECK;
 
 /** Encode as lower-case hexadecimal. @param s octets @param out 2 * s.n + 1 octets, NUL-terminated.
  * Thread: any. */
