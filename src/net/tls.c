@@ -230,7 +230,8 @@ static bool set_common(struct tls_ctx *t, const struct tls_settings *s)
 {
     char groups[] = GROUPS; /* OpenSSL's macro casts constness away */
     SSL_CTX_set_app_data(t->ssl, t);
-    SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(t->ssl, 1);
     SSL_CTX_set_options(t->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -268,6 +269,20 @@ static bool set_client(struct tls_ctx *t)
     return !t->alpn_len || SSL_CTX_set_alpn_protos(t->ssl, t->alpn, t->alpn_len) == 0;
 }
 
+/* A file that holds the own certificate alone: OpenSSL would look for its issuers, and verify what
+ * it finds, at every handshake. Once is enough. */
+static void complete_chain(struct tls_ctx *t)
+{
+    STACK_OF(X509) *given = NULL;
+    SSL_CTX_get0_chain_certs(t->ssl, &given);
+    if (sk_X509_num(given) <= 0) {
+        (void)SSL_CTX_build_cert_chain(t->ssl, SSL_BUILD_CHAIN_FLAG_NO_ROOT |
+                                                   SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR |
+                                                   SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR);
+        ERR_clear_error();
+    }
+}
+
 static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls_ctx **out,
                         struct diag *d)
 {
@@ -290,6 +305,9 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     }
     if (!err && s->ca_file && (!is_server || s->is_mutual)) {
         err = load_ca(t, s->ca_file, d);
+    }
+    if (!err && s->certificate) {
+        complete_chain(t);
     }
     if (err) {
         tls_unref(&t);

@@ -388,6 +388,29 @@ static void test_names(void **state)
     tls_unref(&shows);
 }
 
+/* What a handshake would look up every time is there already, and the root is never sent. */
+static void test_chain_is_made_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *cert;
+        int want;
+    } rows[] = {{"signed by the trusted root", "server", 0},
+                {"signed by a trusted intermediate CA", "leaf", 1},
+                {"signed by nobody we know", "self", 0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *t = make(true, rows[i].cert, "bundle", NULL, true);
+        STACK_OF(X509) *chain = NULL;
+        assert_int_equal(SSL_CTX_get0_chain_certs(t->ssl, &chain), 1);
+        int n = chain ? sk_X509_num(chain) : 0;
+        if (n != rows[i].want || !(SSL_CTX_get_mode(t->ssl) & SSL_MODE_NO_AUTO_CHAIN)) {
+            fail_msg("%s: %d", rows[i].label, n);
+        }
+        tls_unref(&t);
+    }
+}
+
 static SSL_SESSION *session_of(struct tls_ctx *client, const char *name)
 {
     shake(base, client, name);
@@ -514,9 +537,15 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 #define N(fn) cmocka_unit_test_setup_teardown(fn, setup_names, teardown_names)
-    const struct CMUnitTest tests[] = {
-        T(test_certificates),          T(test_mutual),       T(test_versions),
-        T(test_old_version_refused),   T(test_alpn),         N(test_names),
-        N(test_sessions_do_not_cross), T(test_bad_settings), T(test_encrypted_key)};
+    const struct CMUnitTest tests[] = {T(test_certificates),
+                                       T(test_mutual),
+                                       T(test_versions),
+                                       T(test_old_version_refused),
+                                       T(test_alpn),
+                                       N(test_names),
+                                       T(test_chain_is_made_once),
+                                       N(test_sessions_do_not_cross),
+                                       T(test_bad_settings),
+                                       T(test_encrypted_key)};
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

@@ -19,11 +19,13 @@
 /** A folder of certificates. */
 struct tls_fixture {
     char dir[64]; /**< folder, removed by fixture_done() */
-    char path[24]
+    char path[32]
              [PATH_MAX]; /**< file names lent by fixture_path(), all of them removed at the end */
     size_t n_paths;      /**< of these */
     X509 *ca;            /**< signs; also as ca.pem */
     EVP_PKEY *ca_key;    /**< its key */
+    X509 *inter;         /**< intermediate CA; with @ref ca also as bundle.pem */
+    EVP_PKEY *inter_key; /**< its key */
 };
 
 /** What a certificate says. */
@@ -35,6 +37,7 @@ struct fixture_cert {
     long to_s;           /**< validity, seconds from now */
     bool is_ca;          /**< may sign */
     bool is_self_signed; /**< not signed by the fixture's CA */
+    bool is_by_inter;    /**< signed by the intermediate CA */
 };
 
 static inline const char *fixture_path(struct tls_fixture *f, const char *name)
@@ -83,7 +86,7 @@ static inline void fixture_make(struct tls_fixture *f, const struct fixture_cert
     static long serial = 1;
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = X509_new();
-    X509 *issuer = c->is_self_signed ? cert : f->ca;
+    X509 *issuer = c->is_self_signed ? cert : c->is_by_inter ? f->inter : f->ca;
     assert(key && cert);
     X509_set_version(cert, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), serial++);
@@ -97,11 +100,18 @@ static inline void fixture_make(struct tls_fixture *f, const struct fixture_cert
     if (c->san) {
         fixture_ext(cert, issuer, NID_subject_alt_name, c->san);
     }
-    X509_sign(cert, c->is_self_signed ? key : f->ca_key, EVP_sha256());
+    X509_sign(cert,
+              c->is_self_signed ? key
+              : c->is_by_inter  ? f->inter_key
+                                : f->ca_key,
+              EVP_sha256());
     fixture_write(f, c, cert, key);
     if (c->is_ca && !f->ca) {
         f->ca = cert;
         f->ca_key = key;
+    } else if (c->is_ca && !c->is_self_signed) {
+        f->inter = cert;
+        f->inter_key = key;
     } else {
         X509_free(cert);
         EVP_PKEY_free(key);
@@ -113,15 +123,18 @@ static inline void fixture_init(struct tls_fixture *f)
 {
     const long day = 86400;
     const struct fixture_cert certs[] = {
-        {"ca", "Test CA", NULL, -day, day, true, true},
-        {"other", "Other CA", NULL, -day, day, true, true},
+        {"ca", "Test CA", NULL, -day, day, true, true, false},
+        {"other", "Other CA", NULL, -day, day, true, true, false},
         {"server", "push.example.com", "DNS:push.example.com,IP:127.0.0.1,IP:::1", -day, day, false,
+         false, false},
+        {"tunnel", "tunnel.example.com", "DNS:tunnel.example.com", -day, day, false, false, false},
+        {"expired", "push.example.com", "DNS:push.example.com", -2 * day, -day, false, false,
          false},
-        {"tunnel", "tunnel.example.com", "DNS:tunnel.example.com", -day, day, false, false},
-        {"expired", "push.example.com", "DNS:push.example.com", -2 * day, -day, false, false},
-        {"early", "push.example.com", "DNS:push.example.com", day, 2 * day, false, false},
-        {"self", "push.example.com", "DNS:push.example.com", -day, day, false, true},
-        {"dc1-a", "dc1-a", NULL, -day, day, false, false},
+        {"early", "push.example.com", "DNS:push.example.com", day, 2 * day, false, false, false},
+        {"self", "push.example.com", "DNS:push.example.com", -day, day, false, true, false},
+        {"dc1-a", "dc1-a", NULL, -day, day, false, false, false},
+        {"inter", "Intermediate CA", NULL, -day, day, true, false, false},
+        {"leaf", "push.example.com", "DNS:push.example.com", -day, day, false, false, true},
     };
     *f = (struct tls_fixture){.dir = "/tmp/frun-tls-XXXXXX"};
     const char *dir = mkdtemp(f->dir);
@@ -130,6 +143,11 @@ static inline void fixture_init(struct tls_fixture *f)
     for (size_t i = 0; i < sizeof(certs) / sizeof(certs[0]); i++) {
         fixture_make(f, &certs[i]);
     }
+    FILE *bundle = fopen(fixture_path(f, "bundle.pem"), "we");
+    assert(bundle);
+    PEM_write_X509(bundle, f->ca);
+    PEM_write_X509(bundle, f->inter);
+    (void)fclose(bundle);
 }
 
 static inline void fixture_done(struct tls_fixture *f)
@@ -140,6 +158,8 @@ static inline void fixture_done(struct tls_fixture *f)
     (void)rmdir(f->dir);
     X509_free(f->ca);
     EVP_PKEY_free(f->ca_key);
+    X509_free(f->inter);
+    EVP_PKEY_free(f->inter_key);
 }
 
 #endif
