@@ -431,8 +431,8 @@ frun_err door_new(struct worker *w, int *fd, const struct addr *peer)
     }
     struct stream_settings s = {.tls = w->shared->tunnel_tls,
                                 .handshake_ms = w->conf->gateway->handshake_timeout_ms,
-                                .user_timeout_ms =
-                                    (unsigned)(w->conf->tunnel->ping_timeout_ms * 2)};
+                                .user_timeout_ms = (unsigned)(w->conf->tunnel->ping_timeout_ms * 2),
+                                .accepted = peer};
     err = stream_new(w->loop, fd, &s, &events, d, &d->stream);
     if (err) {
         free(d);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -173,6 +174,10 @@ frun_err listener_new(struct loop *l, int *fd, listener_fn fn, void *ctx, struct
     x->fn = fn;
     x->ctx = ctx;
     x->is_on = true;
+    /* Accepted sockets inherit it: one call instead of one a connection. Here, so that sockets from
+     * systemd have it too; what is no TCP socket has none. */
+    int one = 1;
+    (void)setsockopt(x->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     deadline_init(&x->rest, on_rest);
     frun_err err = io_open(&x->io, l, x->fd, on_io);
     if (!err) {
@@ -197,6 +202,16 @@ void listener_accept_on(struct listener *x, bool is_on)
 {
     x->is_on = is_on;
     watch(x);
+}
+
+void listener_drain(struct listener *x)
+{
+    for (int i = 0; i < BACKLOG && x->is_on && !x->is_freed && !x->rest.at_ms; i++) {
+        if (!accept_one(x)) {
+            break;
+        }
+    }
+    listener_free(x);
 }
 
 void listener_free(struct listener *x)

@@ -495,16 +495,28 @@ static void on_timer(struct deadline *d)
 
 /* ---- life ---- */
 
-static void set_options(const struct stream *s, unsigned user_timeout_ms)
+static void set_options(const struct stream *s, const struct stream_settings *set)
 {
     int one = 1;
     /* A socket pair has neither; that is no reason to refuse it. */
-    (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (user_timeout_ms) {
-        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
-                         sizeof(user_timeout_ms));
+    if (!set->accepted) {
+        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        (void)fcntl(s->fd, F_SETFD, FD_CLOEXEC);
     }
-    (void)fcntl(s->fd, F_SETFD, FD_CLOEXEC);
+    if (set->user_timeout_ms) {
+        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &set->user_timeout_ms,
+                         sizeof(set->user_timeout_ms));
+    }
+}
+
+static void note_peer(struct stream *s, const struct addr *accepted)
+{
+    if (accepted) {
+        s->peer = *accepted;
+        return;
+    }
+    s->peer.len = sizeof(s->peer.ss);
+    (void)getpeername(s->fd, (struct sockaddr *)&s->peer.ss, &s->peer.len);
 }
 
 static void stream_done(void *obj)
@@ -549,15 +561,14 @@ frun_err stream_new(struct loop *l, int *fd, const struct stream_settings *set,
     buf_init(&s->stage, STREAM_MAX_BYTES);
     later_init(&s->flush, on_flush);
     deadline_init(&s->timer, on_timer);
-    s->peer.len = sizeof(s->peer.ss);
-    (void)getpeername(s->fd, (struct sockaddr *)&s->peer.ss, &s->peer.len);
+    note_peer(s, set->accepted);
     frun_err err = start(s, set);
     if (err) {
         io_close(&s->io);
         stream_done(s);
         return err;
     }
-    set_options(s, set->user_timeout_ms);
+    set_options(s, set);
     if (s->ssl) {
         deadline_set(l, &s->timer, set->handshake_ms);
     }

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -161,6 +162,30 @@ static void test_off_and_on(void **state)
     close(fd);
 }
 
+/* What stands in the queue is taken before the socket closes, and knows no delay. */
+static void test_drain(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    int fd[N];
+    open_at("127.0.0.1:0");
+    is_kept = true;
+    for (size_t i = 0; i < N; i++) {
+        fd[i] = dial();
+    }
+    listener_drain(x);
+    x = NULL;
+    assert_int_equal(n_came, N);
+    int one = 0;
+    socklen_t len = sizeof(one);
+    assert_int_equal(getsockopt(kept[0], IPPROTO_TCP, TCP_NODELAY, &one, &len), 0);
+    assert_true(one);
+    for (size_t i = 0; i < N; i++) {
+        close(fd[i]);
+        close(kept[i]);
+    }
+}
+
 /* Descriptors run out, and come back. */
 static void test_starved(void **state)
 {
@@ -193,7 +218,7 @@ static void test_starved(void **state)
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_accept), T(test_shared_port), T(test_in_use),
-                                       T(test_off_and_on), T(test_starved)};
+    const struct CMUnitTest tests[] = {T(test_accept),     T(test_shared_port), T(test_in_use),
+                                       T(test_off_and_on), T(test_drain),       T(test_starved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

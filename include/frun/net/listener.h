@@ -16,7 +16,7 @@
 struct listener;
 
 /** A connection came. @param ctx the caller's @param fd non-blocking, close-on-exec; set it to -1
- * to take it, else it is closed @param peer its address. */
+ * to take it, else it is closed; TCP_NODELAY is set @param peer its address. */
 typedef void (*listener_fn)(void *ctx, int *fd, const struct addr *peer);
 
 /** Open a listening socket with SO_REUSEPORT (IPV6_V6ONLY unless the address is "*"), not yet
@@ -44,6 +44,10 @@ void listener_on_starved(struct listener *x, listener_starved_fn fn);
 /** Stop or go on accepting (ceiling of connections). @param x listener @param is_on state. Thread:
  * owner. */
 void listener_accept_on(struct listener *x, bool is_on);
+
+/** Accept what waits already, then stop and close: connections in the queue of a closed socket get
+ * a reset. @param x listener. Thread: owner. */
+void listener_drain(struct listener *x);
 
 /** Stop and close. @param x listener or NULL. Thread: owner. */
 void listener_free(struct listener *x);

@@ -60,7 +60,9 @@ struct stream_settings {
                                 carry */
     bool is_client;          /**< TLS role */
     uint64_t handshake_ms;   /**< ceiling of the handshake, 1.. */
-    unsigned user_timeout_ms; /**< TCP_USER_TIMEOUT, 0: the system's */
+    unsigned user_timeout_ms;    /**< TCP_USER_TIMEOUT, 0: the system's */
+    const struct addr *accepted; /**< the socket comes from a listener, which has prepared it, and
+                                    this is its peer; NULL: from elsewhere; copied */
 };
 
 /**
