@@ -61,13 +61,23 @@ static void end(struct front *base)
     front_leave(base);
 }
 
-static const struct front_ops greeting_ops = {.drain = end, .kill = end};
+/* Whoever serves it afterwards sees that the worker drains. */
+static void go_on(struct front *base)
+{
+    (void)base;
+}
+
+static const struct front_ops greeting_ops = {.drain = go_on, .kill = end};
 
 static void on_ready(void *ctx)
 {
     struct greeting *g = ctx;
     struct worker *w = g->base.w;
     bool is_tunnel = w->shared->tunnel_tls && stream_tls(g->stream) == w->shared->tunnel_tls;
+    if (is_tunnel && w->is_draining) {
+        end(&g->base); /* connectors come again by themselves */
+        return;
+    }
     frun_err err = is_tunnel ? door_take(w, &g->stream) : front_h1_new(w, &g->stream);
     if (err) {
         log_error(NULL, "no memory for the connection from %s; closed", g->base.peer);
@@ -92,7 +102,8 @@ frun_err front_new(struct worker *w, int *fd, const struct addr *peer)
         return FRUN_E_NOMEM;
     }
     struct stream_settings s = {.tls = w->shared->front_tls,
-                                .handshake_ms = w->conf->gateway->handshake_timeout_ms};
+                                .handshake_ms = w->conf->gateway->handshake_timeout_ms,
+                                .accepted = peer};
     frun_err err = stream_new(w->loop, fd, &s, &stream_events, g, &g->stream);
     if (err) {
         free(g);

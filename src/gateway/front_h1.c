@@ -38,6 +38,10 @@
 /** Octets that framing adds to a chunk at most: size line and CRLF. */
 #define FRONT_CHUNK_EXTRA (BODY_CHUNK_HEAD_BYTES + 2)
 
+/** While the worker drains, a connection that has not asked for anything yet may do so once, within
+ * this time, milliseconds: its client has no reason to try again. */
+#define FRONT_DRAIN_MS 2000
+
 /** Where a connection stands. */
 enum front_state {
     FRONT_STATE_IDLE,       /**< between requests, nothing of the next one received */
@@ -63,6 +67,7 @@ struct front_h1 {
     unsigned minor;          /* of the request */
     bool is_reading;         /* stream_read_on() as last said */
     bool is_head_method;     /* the request is a HEAD */
+    bool is_used;            /* a request has come */
     bool is_persistent;      /* the request allows another one */
     bool wants_continue;     /* 100 Continue is still owed */
     bool is_body_open;       /* accept_body() was called */
@@ -91,7 +96,7 @@ static void rearm(struct front_h1 *f)
     case FRONT_STATE_GONE:
         break;
     case FRONT_STATE_IDLE:
-        in_ms = g->keepalive_timeout_ms;
+        in_ms = f->base.w->is_draining ? FRONT_DRAIN_MS : g->keepalive_timeout_ms;
         break;
     case FRONT_STATE_HEAD:
         in_ms = g->head_timeout_ms;
@@ -450,6 +455,7 @@ static const struct served_ops served_ops = {
 static void begin_request(struct front_h1 *f, const struct head *h)
 {
     set_state(f, FRONT_STATE_SERVING);
+    f->is_used = true;
     f->minor = h ? h->minor : 1;
     f->is_head_method = h && span_eq(h->method, SPAN_LIT("HEAD"));
     f->is_persistent = h && h->is_keep_alive;
@@ -696,8 +702,10 @@ static void on_deadline(struct deadline *d)
 static void op_drain(struct front *base)
 {
     struct front_h1 *f = list_entry(base, struct front_h1, base);
-    if (f->state == FRONT_STATE_IDLE) {
+    if (f->state == FRONT_STATE_IDLE && f->is_used) {
         finish(f);
+    } else if (f->state == FRONT_STATE_IDLE) {
+        rearm(f);
     }
     /* In all other states stays_open() sees that the worker drains. */
 }

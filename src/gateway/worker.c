@@ -79,6 +79,17 @@ static void on_door(void *ctx, int *fd, const struct addr *peer)
     }
 }
 
+static void on_starved(void *ctx, bool is_starved)
+{
+    (void)ctx;
+    if (is_starved) {
+        log_error(NULL, "no file descriptor or memory left: new connections wait until others end; "
+                        "raise LimitNOFILE (ulimit -n) or lower max_connections");
+    } else {
+        log_info(NULL, "new connections are accepted again");
+    }
+}
+
 /* Shows main's watchdog that this worker still turns. */
 static void on_beat(struct deadline *d)
 {
@@ -159,7 +170,8 @@ static void drain_job(void *arg)
     }
     w->is_draining = true;
     for (size_t i = 0; i < w->n_listen; i++) {
-        listener_free(w->listeners[i]);
+        /* Connectors come again by themselves; pushers in the queue would be told of a reset. */
+        (i < w->n_front ? listener_drain : listener_free)(w->listeners[i]);
         w->listeners[i] = NULL;
     }
     deadline_clear(&w->accept_deadline);
@@ -288,6 +300,7 @@ frun_err worker_start(struct worker *w)
         if (err) {
             return err;
         }
+        listener_on_starved(w->listeners[i], on_starved);
     }
     on_beat(&w->beat);
     char name[16];

@@ -2,6 +2,7 @@
 """SIGTERM: what is under way is finished, nothing new is begun, the end is 0."""
 
 import signal
+import socket
 import time
 
 from chain import Background, wait_until
@@ -50,6 +51,24 @@ def test_idle_connections_do_not_hold_the_gateway_up(make_chain):
     for c in connections:
         assert c.ends()
         c.close()
+
+
+def test_connections_in_the_queue_are_served(make_chain):
+    chain = make_chain(workers=2)
+    chain.gateway.signal(signal.SIGSTOP)
+    waiting = [socket.create_connection(("127.0.0.1", chain.port), timeout=20) for _ in range(30)]
+    chain.gateway.signal(signal.SIGTERM)
+    chain.gateway.signal(signal.SIGCONT)
+
+    def serve(s):
+        with chain.raw(connection=s) as c:
+            c.send(chain.octets("GET", "/sap/bc/ping"))
+            return c.answer().status
+
+    # /sap/bc/ping says that the gateway stops, if it does already; but no reset, no silence.
+    served = [Background(serve, s) for s in waiting]
+    assert {s.result() for s in served} <= {200, 503}
+    assert chain.gateway.wait(10) == 0
 
 
 def test_drain_timeout_ends_it(make_chain):

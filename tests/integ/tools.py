@@ -196,19 +196,21 @@ class Raw:
     """A TLS (or plain) connection that sends exactly the octets it is given."""
 
     def __init__(self, port, ca=None, name="push.example.com", host="127.0.0.1", timeout=20.0,
-                 certificate=None, version=None, rcvbuf=None, is_plain=False):
+                 certificate=None, version=None, rcvbuf=None, is_plain=False, connection=None,
+                 session=None, has_nagle=False, context=None):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        s = socket.socket(family)
+        s = connection or socket.socket(family)
         s.settimeout(timeout)
         if rcvbuf:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        s.connect((host, port))
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not connection:
+            s.connect((host, port))
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0 if has_nagle else 1)
         self.buffer = b""
         self.sock = s
         if is_plain:
             return
-        context = ssl.create_default_context(cafile=ca)
+        context = context or ssl.create_default_context(cafile=ca) # a session needs its context
         context.check_hostname = name is not None
         if version:
             context.minimum_version = context.maximum_version = version
@@ -216,7 +218,7 @@ class Raw:
         if certificate:
             context.load_cert_chain(certificate + ".pem", certificate + ".key")
         try:
-            self.sock = context.wrap_socket(s, server_hostname=name)
+            self.sock = context.wrap_socket(s, server_hostname=name, session=session)
         except BaseException:
             s.close()
             raise

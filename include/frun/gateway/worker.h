@@ -33,22 +33,24 @@ struct worker;
 
 /** What all workers share. */
 struct gateway_shared {
-    struct registry *registry;   /**< immutable */
-    struct tls_ctx *front_tls;   /**< immutable; NULL: plain HTTP behind a terminator */
-    struct tls_ctx *tunnel_tls;  /**< immutable; NULL: no tunnel */
-    struct offload *hashers;     /**< threads for password hashes */
-    struct offload *resolvers;   /**< threads for names */
-    struct worker **workers;     /**< all of them, fixed before any runs */
-    size_t n_workers;            /**< their number */
-    atomic_bool is_ready;        /**< started completely */
-    atomic_bool is_draining;     /**< SIGTERM came */
-    atomic_size_t n_tunnels;     /**< open tunnels of all workers */
+    struct registry *registry;  /**< immutable */
+    struct tls_ctx *front_tls;  /**< immutable; NULL: plain HTTP behind a terminator */
+    struct tls_ctx *tunnel_tls; /**< immutable; NULL: no tunnel */
+    struct offload *hashers;    /**< threads for password hashes */
+    struct offload *resolvers;  /**< threads for names */
+    struct worker **workers;    /**< all of them, fixed before any runs */
+    size_t n_workers;           /**< their number */
+    struct loop *main_loop;     /**< main's */
+    loop_job_fn on_stopped;     /**< posted to main_loop when a worker has drained */
+    void *on_stopped_arg;       /**< for it */
+    bool has_direct;            /**< some endpoint needs no tunnel */
+    char apart[64];          /**< what follows changes with every connection; the fields above are
+                                read with every request, in a cache line of their own */
+    atomic_bool is_ready;    /**< started completely */
+    atomic_bool is_draining; /**< SIGTERM came */
+    atomic_size_t n_tunnels; /**< open tunnels of all workers */
     atomic_size_t n_connections; /**< front-door connections and orphans of all workers */
-    atomic_uint *census;    /**< tunnels open or being opened: [connector * n_workers + worker] */
-    struct loop *main_loop; /**< main's */
-    loop_job_fn on_stopped; /**< posted to main_loop when a worker has drained */
-    void *on_stopped_arg;   /**< for it */
-    bool has_direct;        /**< some endpoint needs no tunnel */
+    atomic_uint *census; /**< tunnels open or being opened: [connector * n_workers + worker] */
 };
 
 /** A worker. Fields are the worker thread's unless said otherwise. */
