@@ -176,6 +176,7 @@ static void stop(struct connector *c)
     backends_free(c->backends);
     offload_free(c->offload);
     loop_free(c->loop);
+    forward_env_done(&c->env);
     free(c->subaccounts);
 }
 

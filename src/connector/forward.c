@@ -44,6 +44,7 @@ enum forward_state {
 /** One request. */
 struct forward {
     struct forward_env *env;     /**< shared things */
+    struct forward *next_spare;  /**< another one, while spare */
     const char *scope;           /**< tunnel it came through */
     struct served *in;           /**< towards the gateway */
     struct call *call;           /**< towards the back end, or NULL */
@@ -70,12 +71,54 @@ struct fault {
 static const struct call_events call_table;
 static const struct served_events served_table;
 
-static void free_forward(void *obj)
+static struct forward *make(struct forward_env *env)
 {
-    struct forward *f = obj;
-    relay_done(&f->relay);
+    struct forward *f = env->spare;
+    if (f) {
+        env->spare = f->next_spare;
+        env->n_spare--;
+        return f;
+    }
+    f = calloc(1, sizeof(*f));
+    if (f) {
+        f->env = env;
+        arena_init(&f->arena, (size_t)env->conf->connector->max_head * 2 + ARENA_EXTRA_BYTES);
+    }
+    return f;
+}
+
+static void destroy(struct forward *f)
+{
     arena_done(&f->arena);
     free(f);
+}
+
+/* Most requests follow another one: what it left is warm, and its heads need no zeroing. */
+static void recycle(void *obj)
+{
+    struct forward *f = obj;
+    struct forward_env *env = f->env;
+    relay_done(&f->relay);
+    arena_reset(&f->arena);
+    if (env->n_spare >= FORWARD_MAX_SPARE) {
+        destroy(f);
+        return;
+    }
+    f->state = FORWARD_JUDGING;
+    f->access = (struct access_result){0};
+    f->method = f->request_id = f->log_id = f->rest = (struct span){0};
+    f->repeats = 0;
+    f->is_repeatable = false;
+    f->next_spare = env->spare;
+    env->spare = f;
+    env->n_spare++;
+}
+
+void forward_env_done(struct forward_env *env)
+{
+    while (env->spare) {
+        destroy(make(env)); /* takes the first of them */
+    }
 }
 
 static void set_state(struct forward *f, enum forward_state to)
@@ -87,7 +130,7 @@ static void set_state(struct forward *f, enum forward_state to)
         assert(!f->call);
         f->in = NULL;
         f->env->in_flight--;
-        loop_free_later(f->env->loop, free_forward, f);
+        loop_free_later(f->env->loop, recycle, f);
     }
 }
 
@@ -426,16 +469,14 @@ static void start(struct forward *f, const struct head *h)
 void forward_begin(struct forward_env *env, const char *scope, struct served *s,
                    const struct head *h)
 {
-    struct forward *f = calloc(1, sizeof(*f));
+    struct forward *f = make(env);
     if (!f) {
         s->ops->abandon(s);
         return;
     }
-    f->env = env;
     f->scope = scope;
     f->in = s;
     env->in_flight++;
-    arena_init(&f->arena, (size_t)env->conf->connector->max_head * 2 + ARENA_EXTRA_BYTES);
     relay_begin(&f->relay, s, UINT64_MAX);
     s->ev = &served_table;
     s->owner = f;

@@ -305,6 +305,7 @@ static int setup(void **state)
 static void open_backends(void)
 {
     assert_int_equal(backends_new(b.loop, b.offload, &b.conf, &b.trust, &b.backends), FRUN_OK);
+    forward_env_done(&b.env);
     b.env = (struct forward_env){.loop = b.loop, .conf = &b.conf, .backends = b.backends};
 }
 
@@ -323,6 +324,7 @@ static int teardown(void **state)
     }
     offload_free(b.offload);
     loop_free(b.loop);
+    forward_env_done(&b.env);
     tls_unref(&b.ctx[0]);
     buf_done(&b.record);
     buf_done(&b.body);

@@ -48,6 +48,7 @@ static int teardown(void **state)
     assert_int_equal(env.in_flight, 0);
     backends_free(backends);
     gateway_stop();
+    forward_env_done(&env);
     return 0;
 }
 

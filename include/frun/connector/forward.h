@@ -29,13 +29,21 @@
 /** How often a request is sent again at most. */
 #define FORWARD_MAX_REPEATS 2
 
-/** What all requests of a worker share. Zero it and set the first three; must outlive them all. */
+/** How many ended requests are kept with their memory for the next ones. */
+#define FORWARD_MAX_SPARE 64
+
+struct forward;
+
+/** What all requests of a worker share. Zero it and set the first three; must outlive them all.
+ * forward_env_done() when its loop is gone. */
 struct forward_env {
     struct loop *loop;          /**< loop of the worker */
     const struct conf_cn *conf; /**< configuration */
     struct backends *backends;  /**< pools */
     size_t in_flight;           /**< requests now under way */
     bool is_closing;            /**< set before everything is freed: nothing is sent again */
+    struct forward *spare;      /**< ended requests, for the next ones */
+    size_t n_spare;             /**< their number */
 };
 
 /** Take on a request that a tunnel brought. @param env shared things @param scope whose log lines,
@@ -43,5 +51,9 @@ struct forward_env {
  * Thread: worker. */
 void forward_begin(struct forward_env *env, const char *scope, struct served *s,
                    const struct head *h);
+
+/** Free what is kept for the next requests. @param env shared things, no request under way or
+ * parked. Thread: worker. */
+void forward_env_done(struct forward_env *env);
 
 #endif
