@@ -4,6 +4,9 @@
 #include "frun/base/mono.h"
 
 #include <curl/curl.h>
+#include <jansson.h>
+#include <stdalign.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One exchange under way. */
@@ -12,11 +15,38 @@ struct fetch {
     struct curl_slist *fields;
     struct fetch_answer answer;
     frun_err err; /* why a callback stopped the transfer */
+    const atomic_bool *stop;
     char text[CURL_ERROR_SIZE];
 };
 
+/* jansson copies texts as it reads; each copy is wiped, so its length stands before it. */
+#define SIZE_BYTES alignof(max_align_t)
+
+static void *wiping_malloc(size_t n)
+{
+    char *p = n < SIZE_MAX - SIZE_BYTES ? malloc(SIZE_BYTES + n) : NULL;
+    if (!p) {
+        return NULL;
+    }
+    memcpy(p, &n, sizeof(n));
+    return p + SIZE_BYTES;
+}
+
+static void wiping_free(void *at)
+{
+    size_t n;
+    if (!at) {
+        return;
+    }
+    char *p = (char *)at - SIZE_BYTES;
+    memcpy(&n, p, sizeof(n));
+    secret_wipe(p, SIZE_BYTES + n);
+    free(p);
+}
+
 frun_err fetch_start(void)
 {
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
     return curl_global_init(CURL_GLOBAL_DEFAULT) ? FRUN_E_NOMEM : FRUN_OK;
 }
 
@@ -43,6 +73,17 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     struct fetch *f = ctx;
     f->err = buf_put(&f->answer.body, span_make(p, size * n));
     return f->err ? 0 : size * n;
+}
+
+/* libcurl asks at least once a second. */
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct fetch *f = ctx;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    return atomic_load(f->stop) ? 1 : 0;
 }
 
 static frun_err add_field(struct fetch *f, const char *line)
@@ -104,6 +145,44 @@ static bool set_common(struct fetch *f, const struct fetch_request *r)
     return rc == CURLE_OK;
 }
 
+static CURLcode set_blob(CURL *c, CURLoption type, CURLoption option, const char *pem)
+{
+    struct curl_blob blob = {.data = (char *)(uintptr_t)pem, /* only read: see flags */
+                             .len = strlen(pem),
+                             .flags = CURL_BLOB_NOCOPY};
+    CURLcode rc = curl_easy_setopt(c, type, "PEM");
+    return rc | curl_easy_setopt(c, option, &blob);
+}
+
+static bool set_credentials(struct fetch *f, const struct fetch_request *r)
+{
+    CURL *c = f->curl;
+    CURLcode rc = CURLE_OK;
+    if (r->user) {
+        rc |= curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        rc |= curl_easy_setopt(c, CURLOPT_USERNAME, r->user);
+        rc |= curl_easy_setopt(c, CURLOPT_PASSWORD, r->password ? secret_span(r->password).p : "");
+    }
+    if (r->proxy_user) {
+        const char *password = r->proxy_password ? secret_span(r->proxy_password).p : "";
+        rc |= curl_easy_setopt(c, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+        rc |= curl_easy_setopt(c, CURLOPT_PROXYUSERNAME, r->proxy_user);
+        rc |= curl_easy_setopt(c, CURLOPT_PROXYPASSWORD, password);
+    }
+    if (r->certificate && r->private_key) {
+        rc |= set_blob(c, CURLOPT_SSLCERTTYPE, CURLOPT_SSLCERT_BLOB, r->certificate);
+        rc |= set_blob(c, CURLOPT_SSLKEYTYPE, CURLOPT_SSLKEY_BLOB, r->private_key);
+        /* Else an encrypted key would be asked for at the terminal. */
+        rc |= curl_easy_setopt(c, CURLOPT_KEYPASSWD, "");
+    }
+    if (r->stop) {
+        rc |= curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+        rc |= curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+        rc |= curl_easy_setopt(c, CURLOPT_XFERINFODATA, f);
+    }
+    return rc == CURLE_OK;
+}
+
 static bool set_message(struct fetch *f, const struct fetch_request *r)
 {
     CURL *c = f->curl;
@@ -116,11 +195,6 @@ static bool set_message(struct fetch *f, const struct fetch_request *r)
         rc |= curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
     } else if (r->method) {
         rc |= curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
-    }
-    if (r->user) {
-        rc |= curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        rc |= curl_easy_setopt(c, CURLOPT_USERNAME, r->user);
-        rc |= curl_easy_setopt(c, CURLOPT_PASSWORD, r->password ? secret_span(r->password).p : "");
     }
     rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, f->fields);
     return rc == CURLE_OK;
@@ -151,6 +225,7 @@ static frun_err explain(const struct fetch *f, CURLcode rc, const char **remedy)
         {CURLE_RECV_ERROR, FRUN_E_CLOSED, "look at the server's log"},
         {CURLE_SEND_ERROR, FRUN_E_CLOSED, "look at the server's log"},
         {CURLE_PARTIAL_FILE, FRUN_E_CLOSED, "look at the server's log"},
+        {CURLE_ABORTED_BY_CALLBACK, FRUN_E_CLOSED, "the program is stopping"},
         {CURLE_OUT_OF_MEMORY, FRUN_E_NOMEM, "free memory"},
     };
     *remedy = "try again";
@@ -191,10 +266,15 @@ static frun_err perform(struct fetch *f, struct diag *d)
 
 frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out, struct diag *d)
 {
-    struct fetch f = {.curl = curl_easy_init()};
+    struct fetch f = {.curl = curl_easy_init(), .stop = r->stop};
+    char *whole;
+    f.answer.is_secret = r->is_secret;
     frun_err err = f.curl ? FRUN_OK : FRUN_E_NOMEM;
     buf_init(&f.answer.head, FETCH_MAX_HEAD);
     buf_init(&f.answer.body, r->max_body ? r->max_body : FETCH_MAX_BODY);
+    if (!err && r->is_secret) {
+        err = buf_reserve(&f.answer.body, f.answer.body.max, &whole);
+    }
     if (!err) {
         err = add_fields(&f, r, d);
     }
@@ -202,7 +282,7 @@ frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out, stru
     if (!err) {
         err = add_field(&f, "Expect:");
     }
-    if (!err && (!set_common(&f, r) || !set_message(&f, r))) {
+    if (!err && (!set_common(&f, r) || !set_credentials(&f, r) || !set_message(&f, r))) {
         diag_set(d, "the URL or a field cannot be used; write https://host[:port]/path");
         err = FRUN_E_SYNTAX;
     }
@@ -240,6 +320,9 @@ struct span fetch_answer_field(const struct fetch_answer *a, struct span name)
 void fetch_answer_done(struct fetch_answer *a)
 {
     if (a) {
+        if (a->is_secret) {
+            secret_wipe(a->body.data, a->body.cap);
+        }
         buf_done(&a->head);
         buf_done(&a->body);
     }

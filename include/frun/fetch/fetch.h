@@ -14,6 +14,8 @@
 #include "frun/base/secret.h"
 #include "frun/base/span.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,18 +27,24 @@
 
 /** What to send; all texts are borrowed for the call. */
 struct fetch_request {
-    const char *url;               /**< http:// or https://, path sent as it is */
-    const char *method;            /**< NULL: GET, or POST with a body */
-    struct span body;              /**< octets; absent: none */
-    const char *const *fields;     /**< "Name: value" lines, may be NULL */
-    size_t n_fields;               /**< their number */
-    const char *user;              /**< Basic credentials, or NULL */
-    const struct secret *password; /**< goes with user */
-    const char *ca_file;           /**< PEM file, the only CA trusted; NULL: the system's */
-    const char *proxy;             /**< http://host:port, or NULL: straight */
-    uint64_t connect_timeout_ms;   /**< 0: 10 s */
-    uint64_t timeout_ms;           /**< whole exchange; 0: 60 s */
-    size_t max_body;               /**< ceiling of the answer body; 0: FETCH_MAX_BODY */
+    const char *url;                     /**< http:// or https://, path sent as it is */
+    const char *method;                  /**< NULL: GET, or POST with a body */
+    struct span body;                    /**< octets; absent: none */
+    const char *const *fields;           /**< "Name: value" lines, may be NULL */
+    size_t n_fields;                     /**< their number */
+    const char *user;                    /**< Basic credentials, or NULL */
+    const struct secret *password;       /**< goes with user */
+    const char *ca_file;                 /**< PEM file, the only CA trusted; NULL: the system's */
+    const char *certificate;             /**< PEM chain as text shown to the server, or NULL */
+    const char *private_key;             /**< PEM key of it, as text */
+    const char *proxy;                   /**< http://host:port, or NULL: straight */
+    const char *proxy_user;              /**< Basic credentials at the proxy, or NULL */
+    const struct secret *proxy_password; /**< goes with proxy_user */
+    uint64_t connect_timeout_ms;         /**< 0: 10 s */
+    uint64_t timeout_ms;                 /**< whole exchange; 0: 60 s */
+    size_t max_body;                     /**< ceiling of the answer body; 0: FETCH_MAX_BODY */
+    bool is_secret; /**< the answer's body is: it lies in one piece, and is wiped when freed */
+    const atomic_bool *stop; /**< break off within a second once true; NULL: never */
 };
 
 /** What came back; fetch_answer_done() it. */
@@ -46,9 +54,11 @@ struct fetch_answer {
     struct buf head;  /**< field lines of the last head, CRLF ended, without status line */
     struct buf body;  /**< octets */
     uint64_t time_us; /**< from the call to the end of the answer */
+    bool is_secret;   /**< as in the request */
 };
 
-/** Prepare the library; once, before threads. @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */
+/** Prepare libcurl, and let jansson wipe what it frees (tokens and keys come as JSON); once, before
+ * threads and before any JSON. @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */
 frun_err fetch_start(void) FRUN_MUST_CHECK;
 
 /** Give back what fetch_start() took. Thread: main. */
