@@ -20,15 +20,6 @@ struct work {
     bool is_starved;
 };
 
-/* Sections of a kind, for filling in. */
-static void *sections(struct conf_doc *d, const char *word, size_t *n)
-{
-    void *const *all = conf_sections(d, word, n);
-    void *writable;
-    memcpy(&writable, &all, sizeof(writable));
-    return writable;
-}
-
 static void check_connector(const struct work *w)
 {
     const struct conf_connector *c = w->connector;
@@ -185,11 +176,11 @@ static void resolve_resources(struct work *w)
 static void cross_check(struct work *w)
 {
     size_t n;
-    void **one = sections(w->d, "connector", &n);
+    void **one = conf_sections_open(w->d, "connector", &n);
     w->connector = n ? one[0] : NULL;
-    w->subaccounts = sections(w->d, "subaccount", &w->n_subaccounts);
-    w->mappings = sections(w->d, "system", &w->n_mappings);
-    w->resources = sections(w->d, "resource", &w->n_resources);
+    w->subaccounts = conf_sections_open(w->d, "subaccount", &w->n_subaccounts);
+    w->mappings = conf_sections_open(w->d, "system", &w->n_mappings);
+    w->resources = conf_sections_open(w->d, "resource", &w->n_resources);
     if (w->connector) {
         check_connector(w);
     }
@@ -203,36 +194,31 @@ frun_err conf_cn_load(const char *path, FILE *report, struct conf_cn **out)
     size_t n_kinds;
     const struct conf_kind *kinds = conf_cn_kinds(&n_kinds);
     struct work w = {0};
-    struct conf_cn *c = NULL;
+    const struct conf_log *log = NULL;
     frun_err err = conf_load(path, kinds, n_kinds, &w.d);
     if (err == FRUN_E_NOMEM) {
         return err;
     }
     cross_check(&w);
-    const struct conf_log *log = conf_log_resolve(w.d);
-    c = calloc(1, sizeof(*c));
-    if (w.is_starved || conf_is_starved(w.d) || !log || !c) {
-        err = FRUN_E_NOMEM;
-        goto out;
+    struct conf_cn *c = calloc(1, sizeof(*c));
+    err = c ? conf_conclude(w.d, w.is_starved, report, &log) : FRUN_E_NOMEM;
+    if (err) {
+        free(c);
+        conf_free(w.d);
+        return err;
     }
-    if (conf_issues_print(w.d, report)) {
-        err = FRUN_E_SYNTAX;
-        goto out;
-    }
-    c->doc = w.d;
-    c->connector = w.connector;
-    c->log = log;
-    c->subaccounts = (const struct conf_subaccount *const *)w.subaccounts;
-    c->n_subaccounts = w.n_subaccounts;
-    c->mappings = (const struct conf_mapping *const *)w.mappings;
-    c->n_mappings = w.n_mappings;
-    c->refs = 1;
+    *c = (struct conf_cn){
+        .doc = w.d,
+        .connector = w.connector,
+        .log = log,
+        .subaccounts = (const struct conf_subaccount *const *)w.subaccounts,
+        .n_subaccounts = w.n_subaccounts,
+        .mappings = (const struct conf_mapping *const *)w.mappings,
+        .n_mappings = w.n_mappings,
+        .refs = 1,
+    };
     *out = c;
     return FRUN_OK;
-out:
-    free(c);
-    conf_free(w.d);
-    return err;
 }
 
 struct conf_cn *conf_cn_ref(struct conf_cn *c)

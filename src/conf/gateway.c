@@ -25,15 +25,6 @@ struct work {
     bool is_starved;
 };
 
-/* Sections of a kind, for filling in. */
-static void *sections(struct conf_doc *d, const char *word, size_t *n)
-{
-    void *const *all = conf_sections(d, word, n);
-    void *writable;
-    memcpy(&writable, &all, sizeof(writable));
-    return writable;
-}
-
 static void check_gateway(const struct work *w)
 {
     const struct conf_gateway *g = w->gateway;
@@ -396,14 +387,14 @@ out:
 static void cross_check(struct work *w)
 {
     size_t n;
-    void **one = sections(w->d, "gateway", &n);
+    void **one = conf_sections_open(w->d, "gateway", &n);
     w->gateway = n ? one[0] : NULL;
-    one = sections(w->d, "tunnel", &n);
+    one = conf_sections_open(w->d, "tunnel", &n);
     w->tunnel = n ? one[0] : NULL;
-    w->connectors = sections(w->d, "connector", &w->n_connectors);
-    w->systems = sections(w->d, "system", &w->n_systems);
-    w->endpoints = sections(w->d, "endpoint", &w->n_endpoints);
-    w->pushers = sections(w->d, "pusher", &w->n_pushers);
+    w->connectors = conf_sections_open(w->d, "connector", &w->n_connectors);
+    w->systems = conf_sections_open(w->d, "system", &w->n_systems);
+    w->endpoints = conf_sections_open(w->d, "endpoint", &w->n_endpoints);
+    w->pushers = conf_sections_open(w->d, "pusher", &w->n_pushers);
     if (w->gateway) {
         check_gateway(w);
     }
@@ -421,41 +412,36 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
     size_t n_kinds;
     const struct conf_kind *kinds = conf_gw_kinds(&n_kinds);
     struct work w = {0};
-    struct conf_gw *c = NULL;
+    const struct conf_log *log = NULL;
     frun_err err = conf_load(path, kinds, n_kinds, &w.d);
     if (err == FRUN_E_NOMEM) {
         return err;
     }
     cross_check(&w);
-    const struct conf_log *log = conf_log_resolve(w.d);
-    c = calloc(1, sizeof(*c));
-    if (w.is_starved || conf_is_starved(w.d) || !log || !c) {
-        err = FRUN_E_NOMEM;
-        goto out;
+    struct conf_gw *c = calloc(1, sizeof(*c));
+    err = c ? conf_conclude(w.d, w.is_starved, report, &log) : FRUN_E_NOMEM;
+    if (err) {
+        free(c);
+        conf_free(w.d);
+        return err;
     }
-    if (conf_issues_print(w.d, report)) {
-        err = FRUN_E_SYNTAX;
-        goto out;
-    }
-    c->doc = w.d;
-    c->gateway = w.gateway;
-    c->tunnel = w.tunnel;
-    c->log = log;
-    c->connectors = (const struct conf_gw_connector *const *)w.connectors;
-    c->n_connectors = w.n_connectors;
-    c->systems = (const struct conf_system *const *)w.systems;
-    c->n_systems = w.n_systems;
-    c->endpoints = (const struct conf_endpoint *const *)w.endpoints;
-    c->n_endpoints = w.n_endpoints;
-    c->pushers = (const struct conf_pusher *const *)w.pushers;
-    c->n_pushers = w.n_pushers;
-    c->refs = 1;
+    *c = (struct conf_gw){
+        .doc = w.d,
+        .gateway = w.gateway,
+        .tunnel = w.tunnel,
+        .log = log,
+        .connectors = (const struct conf_gw_connector *const *)w.connectors,
+        .n_connectors = w.n_connectors,
+        .systems = (const struct conf_system *const *)w.systems,
+        .n_systems = w.n_systems,
+        .endpoints = (const struct conf_endpoint *const *)w.endpoints,
+        .n_endpoints = w.n_endpoints,
+        .pushers = (const struct conf_pusher *const *)w.pushers,
+        .n_pushers = w.n_pushers,
+        .refs = 1,
+    };
     *out = c;
     return FRUN_OK;
-out:
-    free(c);
-    conf_free(w.d);
-    return err;
 }
 
 struct conf_gw *conf_gw_ref(struct conf_gw *c)

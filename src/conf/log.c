@@ -34,3 +34,25 @@ const struct conf_log *conf_log_resolve(struct conf_doc *d)
     }
     return log;
 }
+
+void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n)
+{
+    void *const *all = conf_sections(d, word, n);
+    void *writable;
+    memcpy(&writable, &all, sizeof(writable));
+    return writable;
+}
+
+frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
+                       const struct conf_log **log)
+{
+    const struct conf_log *resolved = conf_log_resolve(d);
+    if (is_starved || conf_is_starved(d) || !resolved) {
+        return FRUN_E_NOMEM;
+    }
+    if (conf_issues_print(d, report)) {
+        return FRUN_E_SYNTAX;
+    }
+    *log = resolved;
+    return FRUN_OK;
+}

@@ -24,6 +24,17 @@ extern const struct conf_row conf_log_rows[CONF_LOG_ROWS];
 /** Fill conf_log.settings. @param d document @return section, or NULL: starved. */
 const struct conf_log *conf_log_resolve(struct conf_doc *d);
 
+/** Sections of a kind while they may still be filled in. @param d document @param word kind @param
+ * n out: count @return array of pointers to the kind's structure. */
+void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n);
+
+/** The end of a load, when all cross-checks have been made: resolve [log], print what was found.
+ * @param d document @param is_starved a cross-check was refused memory @param report issues are
+ * printed here; NULL: nowhere @param log out: [log] @return FRUN_OK; FRUN_E_SYNTAX there were
+ * errors; FRUN_E_NOMEM. */
+frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
+                       const struct conf_log **log) FRUN_MUST_CHECK;
+
 /** File name as seen from the file of a section. @param d document @param section structure @param
  * name as written @return absolute name, or NULL: starved. */
 const char *conf_path_of(struct conf_doc *d, const void *section, const char *name);
