@@ -1,0 +1,271 @@
+/**
+ * Quotas: exact numbers, also while many threads take and give back, and places that are handed
+ * over.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/quota.h"
+#include "frun/loop/service.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define SECOND 1000000U
+
+static struct quota_set *set_of(const struct quota_limits *lim, size_t n_workers)
+{
+    struct quota_set *s = NULL;
+    assert_int_equal(quota_set_new(1, n_workers, &s), FRUN_OK);
+    quota_set_limits(s, 0, lim);
+    return s;
+}
+
+static void no_ceilings(void **state)
+{
+    struct quota_set *s = set_of(&(struct quota_limits){0}, 1);
+    struct quota *q = quota_get(s, 0);
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(quota_pace(q, 5, 0), 0);
+        assert_true(quota_enter(q, 0));
+        quota_leave(q, 0);
+    }
+    quota_set_free(s);
+    quota_set_free(NULL);
+}
+
+/* Calls at given times, and how long each has to wait. */
+static void rate_and_burst(void **state)
+{
+    static const struct {
+        uint64_t at_us;
+        uint64_t patience_us;
+        uint64_t want_us;
+    } rows[] = {
+        {SECOND, 0, 0}, /* burst of three */
+        {SECOND, 0, 0},
+        {SECOND, 0, 0},
+        {SECOND, 0, SECOND / 10},               /* refused: nothing reserved */
+        {SECOND, 0, SECOND / 10},               /* so the next one hears the same */
+        {SECOND, SECOND, SECOND / 10},          /* reserved */
+        {SECOND, SECOND, 2 * SECOND / 10},      /* behind it */
+        {SECOND, SECOND / 10, 3 * SECOND / 10}, /* too far off */
+        {SECOND + SECOND / 10, 0, 2 * SECOND / 10},
+        {SECOND + 3 * SECOND / 10, 0, 0}, /* one turn has come */
+        {SECOND + 3 * SECOND / 10, 0, SECOND / 10},
+        {9 * SECOND, 0, 0}, /* rested: the burst again, and no more */
+        {9 * SECOND, 0, 0},
+        {9 * SECOND, 0, 0},
+        {9 * SECOND, 0, SECOND / 10},
+    };
+    struct quota_set *s = set_of(&(struct quota_limits){.per_second = 10, .burst = 3}, 1);
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t got = quota_pace(quota_get(s, 0), rows[i].at_us, rows[i].patience_us);
+        if (got != rows[i].want_us) {
+            fail_msg("row %zu: %llu us", i, (unsigned long long)got);
+        }
+    }
+    quota_set_free(s);
+}
+
+struct guest {
+    struct quota_waiter w;
+    int n_told;
+    struct loop *stop;
+};
+
+static void on_place(struct quota_waiter *w)
+{
+    struct guest *g = list_entry(w, struct guest, w);
+    g->n_told++;
+    if (g->stop) {
+        loop_stop(g->stop);
+    }
+}
+
+static void guest_init(struct guest *g)
+{
+    *g = (struct guest){.w = {.fn = on_place}};
+    list_init(&g->w.node);
+}
+
+static void places_go_to_the_oldest(void **state)
+{
+    struct quota_set *s = set_of(&(struct quota_limits){.in_flight = 2}, 1);
+    struct quota *q = quota_get(s, 0);
+    struct loop *l = NULL;
+    struct guest g[3];
+    (void)state;
+    assert_int_equal(loop_new(&l), FRUN_OK);
+    quota_set_loop(s, 0, l);
+    assert_true(quota_enter(q, 0));
+    assert_true(quota_enter(q, 0));
+    assert_false(quota_enter(q, 0));
+    for (size_t i = 0; i < 3; i++) {
+        guest_init(&g[i]);
+        quota_wait(q, 0, &g[i].w);
+    }
+    g[1].stop = l;
+    quota_forget(&g[0].w);
+    quota_forget(&g[0].w);
+    quota_leave(q, 0);
+    assert_int_equal(quota_in_flight(q), 2); /* handed over, never free in between */
+    assert_false(quota_enter(q, 0));
+    loop_run(l);
+    assert_int_equal(g[0].n_told, 0);
+    assert_int_equal(g[1].n_told, 1);
+    assert_int_equal(g[2].n_told, 0);
+    quota_leave(q, 0);
+    quota_forget(&g[2].w); /* goes away with a place on its way: it must come back */
+    assert_int_equal(g[2].n_told, 0);
+    quota_leave(q, 0);
+    assert_int_equal(quota_in_flight(q), 0);
+    loop_free(l);
+    quota_set_free(s);
+}
+
+#define N_WORKERS 4
+#define N_ROUNDS  2000
+#define N_PLACES  3
+#define N_GUESTS  8
+
+struct host;
+
+/* Gets a place, gives it back at the end of the pass and waits again. */
+struct visitor {
+    struct quota_waiter w;
+    struct later leave;
+    struct host *host;
+    int left;
+};
+
+/* One worker. */
+struct host {
+    struct loop *loop;
+    struct quota *q;
+    struct loop_thread *thread;
+    struct visitor visitors[N_GUESTS];
+    unsigned index;
+    int n_busy;
+};
+
+static atomic_int inside;
+static atomic_int most;
+
+static void on_leave(struct later *l)
+{
+    struct visitor *v = list_entry(l, struct visitor, leave);
+    struct host *h = v->host;
+    atomic_fetch_sub(&inside, 1);
+    quota_leave(h->q, h->index);
+    if (--v->left > 0) {
+        quota_wait(h->q, h->index, &v->w);
+    } else if (--h->n_busy == 0) {
+        loop_stop(h->loop);
+    }
+}
+
+static void on_visit(struct quota_waiter *w)
+{
+    struct visitor *v = list_entry(w, struct visitor, w);
+    int n = atomic_fetch_add(&inside, 1) + 1;
+    int m = atomic_load(&most);
+    while (n > m && !atomic_compare_exchange_weak(&most, &m, n)) {
+    }
+    later_arm(v->host->loop, &v->leave);
+}
+
+static void begin(void *arg)
+{
+    struct host *h = arg;
+    for (size_t i = 0; i < N_GUESTS; i++) {
+        quota_wait(h->q, h->index, &h->visitors[i].w);
+    }
+}
+
+/* Were a place lost, somebody would wait for ever; were one made up, there would be too many. */
+static void many_workers_share_exactly(void **state)
+{
+    static struct host hosts[N_WORKERS];
+    struct quota_set *s = set_of(&(struct quota_limits){.in_flight = N_PLACES}, N_WORKERS);
+    (void)state;
+    for (unsigned i = 0; i < N_WORKERS; i++) {
+        struct host *h = &hosts[i];
+        h->q = quota_get(s, 0);
+        h->index = i;
+        h->n_busy = N_GUESTS;
+        assert_int_equal(loop_new(&h->loop), FRUN_OK);
+        quota_set_loop(s, i, h->loop);
+        for (size_t k = 0; k < N_GUESTS; k++) {
+            struct visitor *v = &h->visitors[k];
+            v->host = h;
+            v->left = N_ROUNDS;
+            v->w.fn = on_visit;
+            list_init(&v->w.node);
+            later_init(&v->leave, on_leave);
+        }
+    }
+    for (unsigned i = 0; i < N_WORKERS; i++) {
+        assert_int_equal(loop_post(hosts[i].loop, begin, &hosts[i]), FRUN_OK);
+        assert_int_equal(loop_thread_start(hosts[i].loop, "host", &hosts[i].thread), FRUN_OK);
+    }
+    for (unsigned i = 0; i < N_WORKERS; i++) {
+        loop_thread_join(hosts[i].thread);
+    }
+    for (unsigned i = 0; i < N_WORKERS; i++) {
+        loop_free(hosts[i].loop);
+    }
+    assert_int_equal(atomic_load(&most), N_PLACES);
+    assert_int_equal(quota_in_flight(quota_get(s, 0)), 0);
+    quota_set_free(s);
+}
+
+struct racer {
+    struct quota *q;
+    size_t n_in;
+};
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    for (int i = 0; i < 100000; i++) {
+        r->n_in += quota_pace(r->q, SECOND + (uint64_t)i * 10, 0) == 0;
+    }
+    return NULL;
+}
+
+/* One second of time on two threads: the burst and one second's worth, neither more nor less. */
+static void rate_is_exact_across_threads(void **state)
+{
+    struct quota_set *s = set_of(&(struct quota_limits){.per_second = 500, .burst = 20}, 2);
+    struct racer r[2] = {{quota_get(s, 0), 0}, {quota_get(s, 0), 0}};
+    pthread_t threads[2];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, race, &r[i]), 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_in_range(r[0].n_in + r[1].n_in, 519, 520);
+    quota_set_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_ceilings),
+        cmocka_unit_test(rate_and_burst),
+        cmocka_unit_test(places_go_to_the_oldest),
+        cmocka_unit_test(many_workers_share_exactly),
+        cmocka_unit_test(rate_is_exact_across_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
