@@ -324,6 +324,50 @@ static void check_user(struct work *w, struct map *users, struct conf_pusher *p,
     }
 }
 
+static uint64_t at_least_one(uint64_t n)
+{
+    return n ? n : 1;
+}
+
+/* One pusher, or one endpoint, must not be able to take all streams of a tunnel by slow bodies. */
+static void limit_shares(const struct work *w)
+{
+    uint64_t streams = w->tunnel ? w->tunnel->max_streams : UINT64_MAX;
+    for (size_t i = 0; i < w->n_endpoints; i++) {
+        struct conf_endpoint *e = w->endpoints[i];
+        bool is_own = conf_key_given(w->d, e, "max_in_flight");
+        if (!is_own && e->max_in_flight > streams / 2) {
+            e->max_in_flight = at_least_one(streams / 2);
+        }
+    }
+    for (size_t i = 0; i < w->n_pushers; i++) {
+        struct conf_pusher *p = w->pushers[i];
+        bool is_own = conf_key_given(w->d, p, "max_in_flight");
+        if (!is_own && p->max_in_flight > streams / 4) {
+            p->max_in_flight = at_least_one(streams / 4);
+        }
+        if (is_own && w->tunnel && (!p->max_in_flight || p->max_in_flight >= streams)) {
+            conf_issue_add(w->d, false, p, "max_in_flight",
+                           "lets this pusher take all streams of a tunnel (max_streams = %llu)",
+                           (unsigned long long)streams);
+        }
+    }
+}
+
+static void check_limits(const struct work *w, struct conf_pusher *p)
+{
+    if (conf_key_given(w->d, p, "burst") && !p->max_requests_per_second) {
+        conf_issue_add(w->d, true, p, "burst", "needs max_requests_per_second too");
+    }
+    if (!p->burst) {
+        p->burst = p->max_requests_per_second * 10;
+    }
+    if (w->gateway && p->max_body > w->gateway->max_body) {
+        conf_issue_add(w->d, true, p, "max_body", "is above max_body of the gateway (%llu octets)",
+                       (unsigned long long)w->gateway->max_body);
+    }
+}
+
 static void resolve_pusher(struct work *w, struct map *names, struct map *users,
                            struct conf_pusher *p)
 {
@@ -374,6 +418,7 @@ static void check_pushers(struct work *w)
     }
     for (size_t i = 0; i < w->n_pushers && !w->is_starved; i++) {
         resolve_pusher(w, names, users, w->pushers[i]);
+        check_limits(w, w->pushers[i]);
     }
     if (!w->is_starved) {
         check_unused(w);
@@ -402,6 +447,7 @@ static void cross_check(struct work *w)
     check_connectors(w);
     check_systems(w);
     check_endpoints(w);
+    limit_shares(w);
     if (!w->is_starved) {
         check_pushers(w);
     }

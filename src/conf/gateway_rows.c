@@ -167,6 +167,9 @@ static const struct conf_row endpoint_rows[] = {
      "Landscape synchronisation; needs Focused Run 3.0 FP03 or later. Kept, without effect yet."},
     {"methods", CONF_LIST, AT(methods), 1, 10, "GET, HEAD, POST, PUT", false, "method", LIVE,
      "Methods a pusher may use; others get 405."},
+    {"max_in_flight", CONF_UINT, AT(max_in_flight), 0, 100000, "128", false, NULL, LIVE,
+     "Requests of all its pushers under way at the same time; above it they wait up to hold, then "
+     "get 429. Not more than half of max_streams unless given; 0: no ceiling."},
     {"repeat_requests", CONF_BOOL, AT(repeat_requests), 0, 0, "no", false, NULL, LIVE,
      "A POST may be sent twice after a broken connection: only if Focused Run removes duplicates."},
     {"virtual_host", CONF_TEXT, AT(virtual_host), 1, 300, NULL, false, "authority", LIVE,
@@ -202,6 +205,18 @@ static const struct conf_row pusher_rows[] = {
      "User name it sends; unique among the pushers of an endpoint."},
     {"password_hash", CONF_TEXT, AT(password_hash), 1, 300, NULL, true, "hash", LIVE,
      "crypt(5) hash of its password ($y$, $6$, $5$, $2b$); 'frunctl passwd' makes one."},
+    {"max_requests_per_second", CONF_UINT, AT(max_requests_per_second), 0, 1000000, "0", false,
+     NULL, LIVE,
+     "Requests a second, sustained; what comes faster waits for its turn up to hold, then gets "
+     "429. 0: no ceiling."},
+    {"burst", CONF_UINT, AT(burst), 1, 10000000, NULL, false, NULL, LIVE,
+     "Requests that may come at once although max_requests_per_second is exceeded; ten seconds' "
+     "worth unless given."},
+    {"max_in_flight", CONF_UINT, AT(max_in_flight), 0, 100000, "64", false, NULL, LIVE,
+     "Its requests under way at the same time; above it they wait up to hold, then get 429. Not "
+     "more than a quarter of max_streams unless given; 0: no ceiling."},
+    {"max_body", CONF_SIZE, AT(max_body), 1024, 17179869184, NULL, false, NULL, LIVE,
+     "Octets of its request bodies; the gateway's unless given, and not above it."},
 };
 
 const struct conf_kind *conf_gw_kinds(size_t *n)

@@ -50,6 +50,7 @@ struct exchange *exchange_new(struct worker *w)
         list_init(&x->hub_waiter.node);
         x->auth_waiter.fn = exchange_on_verdict;
         x->hub_waiter.fn = on_tunnel;
+        turn_init(&x->turn, exchange_on_turn);
         deadline_init(&x->deadline, on_deadline);
         arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
     }
@@ -131,6 +132,7 @@ static void finish(struct exchange *x)
         return;
     }
     stop_waiting(x);
+    turn_end(&x->turn);
     x->state = EXCHANGE_STATE_ENDED;
     const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
     x->log.method = x->in.method;
@@ -205,6 +207,7 @@ void exchange_reply(struct exchange *x, const struct reply *r)
 {
     stop_waiting(x);
     cancel_call(x);
+    turn_end(&x->turn); /* Focused Run has nothing to do with it any more */
     x->state = EXCHANGE_STATE_REPLYING;
     x->log.status = r->status;
     x->log.by = "gateway";
@@ -465,14 +468,13 @@ static size_t served_on_body(void *owner, struct span data)
     }
     size_t n = relay_on_request_body(&x->relay, data);
     if (x->relay.is_too_long) {
-        char detail[128];
-        (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
-                       (unsigned long long)x->relay.max_body_bytes);
         if (x->state == EXCHANGE_STATE_ANSWERING) {
             abandon(x, "http_request_error");
         } else {
-            exchange_reply(
-                x, &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
+            struct permit permit;
+            exchange_permit(x, &permit);
+            struct reply no = permit_too_long(&permit);
+            exchange_reply(x, &no);
         }
         return 0;
     }

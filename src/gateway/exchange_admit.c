@@ -25,54 +25,74 @@ static void forward(struct exchange *x)
     exchange_open_route(x);
 }
 
-static bool is_method_allowed(const struct endpoint *e, struct span method)
+void exchange_permit(const struct exchange *x, struct permit *p)
 {
-    for (size_t i = 0; i < e->conf->methods.n; i++) {
-        if (span_eq(method, span_of(e->conf->methods.items[i]))) {
-            return true;
-        }
+    p->e = x->e;
+    p->who = x->who;
+    p->g = x->w->conf->gateway;
+    p->in = &x->in;
+    p->path = x->facts.path;
+}
+
+static void refuse_turn(struct exchange *x, enum turn_result result)
+{
+    struct permit permit;
+    exchange_permit(x, &permit);
+    struct reply no = permit_no_turn(&permit, result, x->turn.retry_after_s);
+    exchange_reply(x, &no);
+}
+
+void exchange_on_turn(struct turn *t, enum turn_result result)
+{
+    struct exchange *x = list_entry(t, struct exchange, turn);
+    x->hold_until_ms = t->until_ms; /* one patience for all waiting */
+    if (result == TURN_COME) {
+        forward(x);
+    } else {
+        refuse_turn(x, result);
     }
-    return false;
+}
+
+/* Everything is in order but for the limits. */
+static void take_turn(struct exchange *x)
+{
+    struct worker *w = x->w;
+    struct quota_set *quotas = w->shared->quotas;
+    struct turn_terms terms = {.loop = w->loop,
+                               .worker = w->index,
+                               .hold_ms = w->conf->gateway->hold_ms,
+                               .n_waiting = &w->n_waiting,
+                               .max_waiting = w->conf->gateway->max_waiting};
+    enum turn_result result = turn_begin(&x->turn, &terms, quota_get(quotas, x->who->index),
+                                         quota_get(quotas, w->conf->n_pushers + x->e->index));
+    if (result == TURN_COME) {
+        forward(x);
+    } else if (result == TURN_PENDING) {
+        x->state = EXCHANGE_STATE_QUEUED;
+        exchange_read_ahead(x);
+    } else {
+        refuse_turn(x, result);
+    }
 }
 
 /* The pusher is known and may use the endpoint; may it do THIS? */
 static void authorize(struct exchange *x)
 {
-    struct span path = x->facts.path;
-    char detail[384];
-    if (path.n == 0 || span_eq(path, SPAN_LIT("/"))) {
-        (void)snprintf(detail, sizeof(detail),
-                       "this is the root URL of endpoint %.*s and the credentials are right; "
-                       "requests go to paths "
-                       "below it, such as %.*s/sap/frun",
-                       SPAN_FMT(x->e->name), SPAN_FMT(x->e->policy.root_path));
-        exchange_reply(x, &(struct reply){.status = 400, .detail = detail});
+    struct permit permit;
+    struct reply no;
+    exchange_permit(x, &permit);
+    if (!permit_check(&permit, &no)) {
+        exchange_reply(x, &no);
         return;
     }
-    if (!uri_is_under(path, SPAN_LIT("/sap/frun")) && !span_eq(path, SPAN_LIT("/sap/bc/ping"))) {
-        exchange_reply(x, &(struct reply){.status = 403,
-                                          .error = "http_request_denied",
-                                          .detail =
-                                              "only /sap/frun, paths below it and /sap/bc/ping are "
-                                              "open behind the root URL"});
+    uint64_t max_body_bytes = permit_max_body(&permit);
+    if (x->relay.request_bytes > max_body_bytes) { /* read while the credential was verified */
+        no = permit_too_long(&permit);
+        exchange_reply(x, &no);
         return;
     }
-    if (!is_method_allowed(x->e, x->in.method)) {
-        exchange_reply(
-            x, &(struct reply){.status = 405,
-                               .error = "http_request_denied",
-                               .detail = "the endpoint does not allow this method (methods)",
-                               .allow = x->e->allow});
-        return;
-    }
-    if (x->in.body == HEAD_BODY_LENGTH && x->in.body_len_bytes > x->w->conf->gateway->max_body) {
-        (void)snprintf(detail, sizeof(detail), "the body is longer than max_body (%llu octets)",
-                       (unsigned long long)x->w->conf->gateway->max_body);
-        exchange_reply(
-            x, &(struct reply){.status = 413, .error = "http_request_error", .detail = detail});
-        return;
-    }
-    forward(x);
+    relay_limit(&x->relay, max_body_bytes);
+    take_turn(x);
 }
 
 static void judge(struct exchange *x, enum auth_verdict verdict)

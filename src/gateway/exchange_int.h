@@ -16,7 +16,9 @@
 #include "frun/gateway/exchange.h"
 #include "frun/gateway/hub.h"
 #include "frun/gateway/own.h"
+#include "frun/gateway/permit.h"
 #include "frun/gateway/reply.h"
+#include "frun/gateway/turn.h"
 #include "frun/gateway/worker.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
@@ -32,6 +34,7 @@
 enum exchange_state {
     EXCHANGE_STATE_NEW,       /* taken from stock; the head is being read */
     EXCHANGE_STATE_VERIFYING, /* the credential is being verified */
+    EXCHANGE_STATE_QUEUED,    /* a limit is reached; the turn tells when to go on */
     EXCHANGE_STATE_WAITING,   /* no usable tunnel yet; the deadline is the hold time */
     EXCHANGE_STATE_OPEN,      /* a call is open, no head of the answer yet */
     EXCHANGE_STATE_ANSWERING, /* the answer's head has been passed on */
@@ -60,6 +63,7 @@ struct exchange {
     char trace_made[POLICY_ID_BYTES];
     struct auth_waiter auth_waiter;
     struct hub_waiter hub_waiter;
+    struct turn turn;
     struct own_ask own; /* a request to the gateway itself */
     struct deadline deadline;
     uint64_t hold_until_ms;
@@ -90,6 +94,14 @@ void exchange_open_route(struct exchange *x);
 /** Ask the questions; the first that is not answered well replies. @param x exchange that has
  * begun. Thread: worker. */
 void exchange_admit(struct exchange *x);
+
+/** What the permit asks about. @param x exchange with endpoint and pusher @param p out: filled but
+ * for the room for its text. Thread: worker. */
+void exchange_permit(const struct exchange *x, struct permit *p);
+
+/** The turn has come, or will not. @param t the exchange's @param result outcome. Thread: worker.
+ */
+void exchange_on_turn(struct turn *t, enum turn_result result);
 
 /** The credential has been verified. @param w the exchange's @param verdict outcome @param who
  * pusher. Thread: worker. */

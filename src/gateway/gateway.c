@@ -146,6 +146,29 @@ static size_t count_workers(const struct conf_gateway *c)
     return n < 1 ? 1 : n > WORKER_MAX ? WORKER_MAX : (size_t)n;
 }
 
+static frun_err make_quotas(struct gateway *g)
+{
+    struct gateway_shared *sh = &g->shared;
+    const struct conf_gw *c = g->conf;
+    frun_err err = quota_set_new(c->n_pushers + c->n_endpoints, sh->n_workers, &sh->quotas);
+    if (err) {
+        return err;
+    }
+    for (size_t i = 0; i < c->n_pushers; i++) {
+        const struct conf_pusher *p = c->pushers[i];
+        struct quota_limits lim = {p->max_requests_per_second, p->burst, p->max_in_flight};
+        quota_set_limits(sh->quotas, i, &lim);
+    }
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        struct quota_limits lim = {.in_flight = c->endpoints[i]->max_in_flight};
+        quota_set_limits(sh->quotas, c->n_pushers + i, &lim);
+    }
+    for (unsigned i = 0; i < sh->n_workers; i++) {
+        quota_set_loop(sh->quotas, i, sh->workers[i]->loop);
+    }
+    return FRUN_OK;
+}
+
 static frun_err make_workers(struct gateway *g)
 {
     struct gateway_shared *sh = &g->shared;
@@ -163,7 +186,7 @@ static frun_err make_workers(struct gateway *g)
     for (size_t i = 0; !err && i < n; i++) {
         err = worker_new(sh, (unsigned)i, &sh->workers[i]);
     }
-    return err;
+    return err ? err : make_quotas(g);
 }
 
 /* -- sockets
@@ -412,6 +435,7 @@ void gateway_free(struct gateway *g)
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
+    quota_set_free(sh->quotas);
     free(sh->workers);
     free(sh->census);
     loop_free(g->loop);

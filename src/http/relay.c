@@ -104,6 +104,11 @@ static void keep_sent(struct relay *r, struct span data)
     }
 }
 
+void relay_limit(struct relay *r, uint64_t max_body_bytes)
+{
+    r->max_body_bytes = max_body_bytes;
+}
+
 size_t relay_on_request_body(struct relay *r, struct span data)
 {
     size_t n = 0;

@@ -120,16 +120,80 @@ static void test_endpoint_overrides(void **state)
     conf_gw_unref(&c);
 }
 
-/* One change to the base each: the line that begins with `old` becomes `new`. */
+/* The shares of a tunnel's streams, and the burst, unless given. */
+static void test_shares(void **state)
+{
+    static const struct {
+        const char *tunnel;
+        const char *pusher;
+        uint64_t in_flight, endpoint, burst;
+    } rows[] = {
+        {"", "", 64, 128, 0},
+        {"max_streams = 1000\n", "max_requests_per_second = 7\n", 64, 128, 70},
+        {"max_streams = 8\n", "max_requests_per_second = 7\nburst = 3\n", 2, 4, 3},
+        {"max_streams = 1\n", "", 1, 1, 0},
+        {"max_streams = 8\n", "max_in_flight = 5\n", 5, 4, 0},
+        {"", "max_in_flight = 0\n", 0, 128, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conf_gw *c;
+        char text[4096];
+        const char *at = strstr(base, "client_ca");
+        (void)snprintf(text, sizeof(text), "%.*s%s%s%s", (int)(at - base), base, rows[i].tunnel, at,
+                       rows[i].pusher);
+        assert_int_equal(load(text, &c), FRUN_OK);
+        assert_int_equal(c->pushers[0]->max_in_flight, rows[i].in_flight);
+        assert_int_equal(c->pushers[0]->burst, rows[i].burst);
+        assert_int_equal(c->endpoints[0]->max_in_flight, rows[i].endpoint);
+        conf_gw_unref(&c);
+    }
+}
+
+/* One change to the base: the text `old` becomes `new`. */
+struct change {
+    const char *old;
+    const char *new;
+    const char *want;
+    bool is_error;
+};
+
+static void check_changes(const struct change *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct conf_gw *c;
+        char text[4096];
+        const char *at = strstr(base, rows[i].old);
+        assert_non_null(at);
+        (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - base), base, rows[i].new,
+                       at + strlen(rows[i].old));
+        frun_err err = load(text, &c);
+        if (!strstr(report, rows[i].want) || (err != FRUN_OK) != rows[i].is_error) {
+            fail_msg("%s: %d, %s", rows[i].new, err, report);
+        }
+        assert_null(strstr(report, "geheim"));
+        conf_gw_unref(&c);
+    }
+}
+
+static void test_limit_checks(void **state)
+{
+    (void)state;
+    static const struct change rows[] = {
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nmax_body = 17M\n",
+         "pusher s4-acme.max_body: is above max_body of the gateway", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nburst = 5\n",
+         "pusher s4-acme.burst: needs max_requests_per_second too", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nmax_in_flight = 256\n",
+         "pusher s4-acme.max_in_flight: lets this pusher take all streams", false},
+    };
+    check_changes(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
 static void test_cross_checks(void **state)
 {
     (void)state;
-    static const struct {
-        const char *old;
-        const char *new;
-        const char *want;
-        bool is_error;
-    } rows[] = {
+    static const struct change rows[] = {
         {"system = FR1\n", "system = FR2\n", "endpoint ACME_PROD.system: there is no [system FR2]",
          true},
         {"endpoint = ACME_PROD", "endpoint = ACME",
@@ -183,20 +247,7 @@ static void test_cross_checks(void **state)
         {"[system FR1]", "[system FR1]\nproxy_user = u", "proxy_user: needs proxy_password too",
          true},
     };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct conf_gw *c;
-        char text[4096];
-        const char *at = strstr(base, rows[i].old);
-        assert_non_null(at);
-        (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - base), base, rows[i].new,
-                       at + strlen(rows[i].old));
-        frun_err err = load(text, &c);
-        if (!strstr(report, rows[i].want) || (err != FRUN_OK) != rows[i].is_error) {
-            fail_msg("%s: %d, %s", rows[i].new, err, report);
-        }
-        assert_null(strstr(report, "geheim"));
-        conf_gw_unref(&c);
-    }
+    check_changes(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static int set_up(void **state)
@@ -225,8 +276,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resolved),
-        cmocka_unit_test(test_endpoint_overrides),
+        cmocka_unit_test(test_resolved),     cmocka_unit_test(test_endpoint_overrides),
+        cmocka_unit_test(test_shares),       cmocka_unit_test(test_limit_checks),
         cmocka_unit_test(test_cross_checks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

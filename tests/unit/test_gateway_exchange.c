@@ -182,6 +182,10 @@ static int set_up(void **state)
         offload_new(1, 8, &b->shared.hashers) || auth_new(w->loop, b->shared.hashers, &w->auth)) {
         return -1;
     }
+    if (quota_set_new(b->f.gw.n_pushers + b->f.gw.n_endpoints, 1, &b->shared.quotas)) {
+        return -1;
+    }
+    quota_set_loop(b->shared.quotas, 0, w->loop);
     w->registry = b->shared.registry;
     w->conf = &b->f.gw;
     list_init(&w->spare);
@@ -201,6 +205,7 @@ static int tear_down(void **state)
     auth_free(b->w.auth);
     loop_free(b->w.loop);
     exchange_drop_spare(&b->w);
+    quota_set_free(b->shared.quotas);
     registry_unref(&b->shared.registry);
     fixture_done(&b->f);
     free(b);

@@ -119,6 +119,7 @@ struct conf_endpoint {
     const char *description;             /**< "" if not given */
     bool landscape_sync;                 /**< kept for the later work */
     struct conf_list methods;            /**< GET, HEAD, POST, PUT unless given */
+    uint64_t max_in_flight;              /**< requests at the same time; 0: no ceiling; 128 */
     bool repeat_requests;     /**< POST may be sent twice: Focused Run removes duplicates; no */
     const char *virtual_host; /**< host[:port], its own or the system's */
     const char *location_id;  /**< its own or the system's */
@@ -144,7 +145,11 @@ struct conf_pusher {
     const struct conf_endpoint **endpoints; /**< resolved, endpoint.n of them */
     int auth;                               /**< enum conf_auth */
     const char *user;                       /**< no ':' */
-    const char *password_hash;              /**< crypt(5): $y$, $6$, $5$, $2b$; others refused */
+    uint64_t max_requests_per_second;       /**< sustained; 0: no ceiling */
+    uint64_t burst;            /**< requests that may come at once above it; ten seconds' worth */
+    uint64_t max_in_flight;    /**< requests at the same time; 0: no ceiling; 64 */
+    uint64_t max_body;         /**< octets of a request body; 0: the gateway's */
+    const char *password_hash; /**< crypt(5): $y$, $6$, $5$, $2b$; others refused */
 };
 
 /** A whole configuration. Immutable, counted; freed with its last reference. */

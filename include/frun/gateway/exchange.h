@@ -2,7 +2,8 @@
  * One push, from its head to its access line: who may, where to, with what head, what came back,
  * and what to say when it cannot be.
  *
- *     start --> (verifying) --> (waiting for a tunnel) --> open --> answering --> end
+ *     start --> (verifying) --> (queued by limits) --> (waiting for a tunnel) --> open -->
+ * answering --> end
  *                    \________________\___________________\--> replying (our own answer) --> end
  *
  * When the sender goes away after its push (any method but GET and HEAD) has arrived completely and

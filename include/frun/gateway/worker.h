@@ -11,6 +11,7 @@
 #include "frun/base/list.h"
 #include "frun/gateway/auth.h"
 #include "frun/gateway/hub.h"
+#include "frun/gateway/quota.h"
 #include "frun/gateway/registry.h"
 #include "frun/gateway/route.h"
 #include "frun/loop/loop.h"
@@ -34,6 +35,7 @@ struct worker;
 /** What all workers share. */
 struct gateway_shared {
     struct registry *registry;  /**< immutable */
+    struct quota_set *quotas;   /**< of the pushers, then of the endpoints, in their order */
     struct tls_ctx *front_tls;  /**< immutable; NULL: plain HTTP behind a terminator */
     struct tls_ctx *tunnel_tls; /**< immutable; NULL: no tunnel */
     struct offload *hashers;    /**< threads for password hashes */
@@ -80,7 +82,7 @@ struct worker {
     struct deadline beat;              /**< sets turned_ms once a second */
     atomic_uint_fast64_t turned_ms;    /**< when the loop last turned; read by main's watchdog */
     struct deadline accept_deadline;   /**< looks again whether connections may be accepted */
-    size_t n_waiting;                  /**< requests that wait for a tunnel */
+    size_t n_waiting;                  /**< requests that wait for a tunnel or for their turn */
     bool is_stopped;                   /**< said so to main */
     bool is_saying_goodbye;            /**< the tunnels have been told to close */
     bool is_draining;               /**< no new connections; stops when the last front has gone */

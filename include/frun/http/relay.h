@@ -45,6 +45,10 @@ struct relay {
  * body. Thread: worker. */
 void relay_begin(struct relay *r, struct served *in, uint64_t max_body_bytes);
 
+/** Lower the ceiling, once it is known whose request it is. @param r pump
+ * @param max_body_bytes ceiling, not below request_bytes. Thread: worker. */
+void relay_limit(struct relay *r, uint64_t max_body_bytes);
+
 /** Connect (again) with a call: what is kept is sent first, then reading goes on. Octets that come
  * before the first call are kept, as many as fit. @param r pump @param out call just opened.
  * Thread: worker. */
