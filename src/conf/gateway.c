@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Octets of a session_ticket_key: what AES-256 deserves. */
+#define MIN_TICKET_KEY 32
+
 /* The load under way: sections are still writable. */
 struct work {
     struct conf_doc *d;
@@ -31,6 +34,13 @@ static void check_gateway(const struct work *w)
     if (g->public_url && strncmp(g->public_url, "http://", 7) == 0) {
         conf_issue_add(w->d, false, g, "public_url",
                        "http:// sends passwords in the clear; only right behind a TLS terminator");
+    }
+    if (g->session_ticket_key && secret_span(g->session_ticket_key).n < MIN_TICKET_KEY) {
+        conf_issue_add(w->d, true, g, "session_ticket_key",
+                       "is shorter than %d octets; 'openssl rand -base64 48' makes a good one",
+                       MIN_TICKET_KEY);
+    } else if (g->session_ticket_key && !g->session_tickets) {
+        conf_issue_add(w->d, false, g, "session_ticket_key", "has no effect: session_tickets = no");
     }
     conf_order_check(w->d, g, "max_target", "max_head", g->max_target > g->max_head);
 }

@@ -22,6 +22,12 @@ static const struct conf_row gateway_rows[] = {
      "PEM file: certificate of the front door, then its intermediate certificates."},
     {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, true, NULL, LIVE,
      "PEM file: key of the certificate."},
+    {"session_tickets", CONF_BOOL, AT(session_tickets), 0, 0, "yes", false, NULL, RESTART,
+     "Clients that come again resume their TLS session by a ticket, which saves them most of the "
+     "handshake. Its keys change every hour, a ticket is good for two."},
+    {"session_ticket_key", CONF_SECRET, AT(session_ticket_key), 0, 0, NULL, false, NULL, RESTART,
+     "Secret of at least 32 octets, the same for all gateways behind one name, so that they take "
+     "each other's tickets; 'openssl rand -base64 48' makes one. Random unless given."},
     {"workers", CONF_WORKERS, AT(workers), 1, 64, "auto", false, NULL, RESTART,
      "Threads that carry requests; auto: one for each CPU."},
     {"max_connections", CONF_UINT, AT(max_connections), 10, 1000000, "20000", false, NULL, RESTART,

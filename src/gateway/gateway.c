@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /** Threads for password hashes: verifying is rare, and must leave CPUs for the data path. */
@@ -30,6 +31,9 @@
 /** A worker that has not turned for so long hangs, milliseconds. */
 #define GATEWAY_STUCK_MS 10000
 
+/** How often it is looked whether the keys of session tickets are to change, milliseconds. */
+#define GATEWAY_MINUTE_MS 60000
+
 /** Jobs that may wait for either. */
 #define GATEWAY_MAX_QUEUED 1024
 
@@ -37,7 +41,8 @@ struct gateway {
     struct conf_gw *conf;
     struct gateway_shared shared;
     struct loop *loop;
-    size_t n_running; /* workers that have not stopped */
+    struct deadline minute; /* changes the keys of session tickets */
+    size_t n_running;       /* workers that have not stopped */
     int n_signals;
 };
 
@@ -49,7 +54,11 @@ static frun_err make_front_tls(struct gateway *g, FILE *report)
 {
     const struct conf_gateway *c = g->conf->gateway;
     struct tls_source s = {
-        .tls = {.certificate = c->certificate, .private_key = c->private_key, .alpn = "http/1.1"},
+        .tls = {.certificate = c->certificate,
+                .private_key = c->private_key,
+                .alpn = "http/1.1",
+                .has_tickets = c->session_tickets,
+                .ticket_secret = c->session_ticket_key},
         .certificate = {c, "certificate"},
         .private_key = {c, "private_key"},
     };
@@ -281,6 +290,15 @@ static frun_err open_sockets(struct gateway *g, struct diag *d)
     return err;
 }
 
+static void on_minute(struct deadline *d)
+{
+    struct gateway *g = list_entry(d, struct gateway, minute);
+    if (g->shared.front_tls) {
+        tls_turn_tickets(g->shared.front_tls, (int64_t)time(NULL));
+    }
+    deadline_set(g->loop, d, GATEWAY_MINUTE_MS);
+}
+
 frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct gateway **out,
                      struct diag *d)
 {
@@ -290,6 +308,7 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct g
         return FRUN_E_NOMEM;
     }
     g->conf = conf_gw_ref(conf);
+    deadline_init(&g->minute, on_minute);
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         g->shared.has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
     }
@@ -380,6 +399,7 @@ static bool are_workers_alive(void *arg)
 
 static frun_err start(struct gateway *g)
 {
+    on_minute(&g->minute);
     g->shared.on_stopped = on_worker_stopped;
     g->shared.on_stopped_arg = g;
     frun_err err = loop_on_signal(g->loop, SIGTERM, on_signal, g);
@@ -438,6 +458,7 @@ void gateway_free(struct gateway *g)
     quota_set_free(sh->quotas);
     free(sh->workers);
     free(sh->census);
+    deadline_clear(&g->minute);
     loop_free(g->loop);
     registry_unref(&sh->registry);
     tls_unref(&sh->front_tls);

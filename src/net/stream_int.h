@@ -82,6 +82,7 @@ struct stream {
     bool is_mute;            /**< the socket sends no more; what the peer said before is read */
     bool is_short;           /**< on_room is owed */
     bool is_finish_asked;    /**< stream_finish() during the handshake */
+    bool is_ticket_owed;     /**< TLS 1.3: a ticket goes out with the first octets */
     bool is_closed_told;     /**< on_closed was called */
     unsigned long sends_count; /**< send(2) calls: shows the tests that octets are gathered */
 };

@@ -255,6 +255,8 @@ static frun_err tls_handshake(struct stream *s)
     }
     /* The first request may have come together with the client's last flight. */
     s->may_have_more = SSL_has_pending(s->ssl) == 1;
+    s->is_ticket_owed = !s->is_client && SSL_version(s->ssl) == TLS1_3_VERSION &&
+                        !(SSL_get_options(s->ssl) & SSL_OP_NO_TICKET);
     return FRUN_OK;
 }
 
@@ -278,6 +280,10 @@ static frun_err write_record(struct stream *s, const char *p, size_t n)
 {
     size_t written = 0;
     clear_errors();
+    if (s->is_ticket_owed) {
+        s->is_ticket_owed = false;
+        (void)SSL_new_session_ticket(s->ssl); /* without one the connection goes on all the same */
+    }
     /* Our BIO takes everything, so a record is written whole or not at all. */
     int rc = SSL_write_ex(s->ssl, p, n, &written);
     if (rc == 1) {

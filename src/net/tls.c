@@ -4,6 +4,7 @@
 #include "frun/base/mono.h"
 #include "frun/base/span.h"
 #include "tls_int.h"
+#include "tls_tickets_int.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -54,26 +55,51 @@ static void switch_to(SSL *ssl, const struct tls_ctx *other)
     (void)SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(other->ssl));
 }
 
+/* A client of TLS 1.3 that names no way to use a ticket gets none (RFC 8446 4.2.9). */
+static bool can_resume(SSL *ssl)
+{
+    const unsigned char *ext;
+    size_t n;
+    return !SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &ext, &n) ||
+           SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk_kex_modes, &ext, &n);
+}
+
+static void find_context(SSL *ssl, const struct tls_ctx *base)
+{
+    const unsigned char *ext;
+    size_t ext_len;
+    if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len)) {
+        return;
+    }
+    struct span name = sni_of(ext, ext_len);
+    for (size_t i = 0; i < base->n_names; i++) {
+        if (span_eq_nocase(name, span_of(base->names[i].name))) {
+            switch_to(ssl, base->names[i].other);
+            return;
+        }
+    }
+}
+
 /* Here and not in the servername callback: that one runs after a ticket has been looked at, and a
  * session of one name could be resumed under another (CVE-2025-23419). OpenSSL gives the type.
  * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
 {
     (void)alert;
-    const struct tls_ctx *base = arg;
-    const unsigned char *ext;
-    size_t ext_len;
-    if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len)) {
-        return SSL_CLIENT_HELLO_SUCCESS;
-    }
-    struct span name = sni_of(ext, ext_len);
-    for (size_t i = 0; i < base->n_names; i++) {
-        if (span_eq_nocase(name, span_of(base->names[i].name))) {
-            switch_to(ssl, base->names[i].other);
-            break;
-        }
+    find_context(ssl, arg);
+    if (!can_resume(ssl)) {
+        SSL_set_options(ssl, SSL_OP_NO_TICKET);
     }
     return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* OpenSSL gives the type. NOLINTNEXTLINE(readability-non-const-parameter) */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int is_sealing)
+{
+    /* The context that serves the name; OpenSSL would ask the one of the socket. */
+    const struct tls_ctx *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    return t->tickets ? tls_tickets_key(t->tickets, name, iv, cipher, mac, is_sealing) : 0;
 }
 
 /* The offer (length, name, length, name, ...) that equals @p want, or NULL. */
@@ -244,11 +270,29 @@ static bool set_common(struct tls_ctx *t, const struct tls_settings *s)
            SSL_CTX_set_ciphersuites(t->ssl, CIPHERS_TLS13);
 }
 
-static bool set_server(struct tls_ctx *t)
+static bool set_tickets(struct tls_ctx *t, const struct tls_settings *s)
 {
     /* Sessions belong to the context that made them, whatever name the client asks for next. */
-    unsigned char id[16];
+    unsigned char id[TLS_TICKETS_CONTEXT_BYTES];
     mono_entropy(id, sizeof(id));
+    if (!s->has_tickets || t->is_mutual) {
+        SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
+    } else if (tls_tickets_new(secret_span(s->ticket_secret), (int64_t)time(NULL), &t->tickets) ==
+               FRUN_OK) {
+        tls_tickets_context(t->tickets, id);
+        SSL_CTX_set_timeout(t->ssl, TLS_TICKETS_LIFE_S);
+    } else {
+        return false;
+    }
+    /* TLS 1.3: a stream gives one ticket together with its first octets, not in a packet of its
+     * own. */
+    return SSL_CTX_set_tlsext_ticket_key_evp_cb(t->ssl, on_ticket) &&
+           SSL_CTX_set_num_tickets(t->ssl, 0) &&
+           SSL_CTX_set_session_id_context(t->ssl, id, sizeof(id));
+}
+
+static bool set_server(struct tls_ctx *t, const struct tls_settings *s)
+{
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_client_hello_cb(t->ssl, on_client_hello, t);
     if (t->alpn_len) {
@@ -256,10 +300,8 @@ static bool set_server(struct tls_ctx *t)
     }
     if (t->is_mutual) {
         SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-        SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
     }
-    return SSL_CTX_set_num_tickets(t->ssl, t->is_mutual ? 0 : 1) &&
-           SSL_CTX_set_session_id_context(t->ssl, id, sizeof(id));
+    return set_tickets(t, s);
 }
 
 static bool set_client(struct tls_ctx *t)
@@ -297,7 +339,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     t->ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     t->bio = stream_bio_method();
     frun_err err = t->ssl && t->bio ? FRUN_OK : FRUN_E_NOMEM;
-    if (!err && !(set_common(t, s) && (is_server ? set_server(t) : set_client(t)))) {
+    if (!err && !(set_common(t, s) && (is_server ? set_server(t, s) : set_client(t)))) {
         err = refuse(d, "TLS", "settings refused by OpenSSL");
     }
     if (!err && s->certificate) {
@@ -366,6 +408,13 @@ struct tls_validity tls_ca_validity(const struct tls_ctx *t)
     return best;
 }
 
+void tls_turn_tickets(struct tls_ctx *t, int64_t now_s)
+{
+    if (t->tickets) {
+        tls_tickets_turn(t->tickets, now_s);
+    }
+}
+
 struct tls_ctx *tls_ref(struct tls_ctx *t)
 {
     atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
@@ -386,6 +435,7 @@ void tls_unref(struct tls_ctx **t)
         tls_unref(&old->names[i].other);
     }
     SSL_CTX_free(old->ssl);
+    tls_tickets_free(old->tickets);
     BIO_meth_free(old->bio);
     free(old);
 }

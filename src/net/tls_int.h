@@ -32,6 +32,7 @@ struct tls_ctx {
     unsigned alpn_len;                    /**< octets of alpn, 0: none */
     struct tls_name names[TLS_MAX_NAMES]; /**< served by other contexts */
     size_t n_names;                       /**< names in use */
+    struct tls_tickets *tickets;          /**< keys of session tickets; NULL: none are given */
 };
 
 /** Make the method by which OpenSSL reads and writes a stream's socket. @return method, or NULL.

@@ -78,7 +78,8 @@ static struct tls_ctx *make(bool is_server, const char *cert, const char *ca, co
                                    .private_key = key(cert),
                                    .ca_file = pem(ca),
                                    .alpn = alpn,
-                                   .is_mutual = is_mutual};
+                                   .is_mutual = is_mutual,
+                                   .has_tickets = true};
     if ((is_server ? tls_server_new : tls_client_new)(&s, &t, &d)) {
         fail_msg("%s", d.text);
     }
@@ -465,6 +466,97 @@ static void test_sessions_do_not_cross(void **state)
     tls_unref(&c);
 }
 
+/* ---- keys of tickets ---- */
+
+/* Is a session made by @p one resumed by @p other, @p hours later? */
+static bool crosses(struct tls_ctx *one, struct tls_ctx *other, int hours)
+{
+    struct tls_ctx *c = make(false, NULL, "ca", NULL, false);
+    struct tls_ctx *before = base;
+    base = one;
+    SSL_SESSION *session = session_of(c, "push.example.com");
+    assert_true(SSL_SESSION_is_resumable(session));
+    base = other;
+    for (int i = 0; i <= hours; i++) {
+        tls_turn_tickets(other, (int64_t)time(NULL) + i * INT64_C(3600));
+    }
+    bool is = is_resumed(true, c, "push.example.com", session);
+    base = before;
+    SSL_SESSION_free(session);
+    tls_unref(&c);
+    return is;
+}
+
+static struct tls_ctx *make_keyed(const char *text)
+{
+    struct tls_ctx *t = NULL;
+    struct secret *secret = NULL;
+    struct diag d = {0};
+    if (text) {
+        assert_int_equal(secret_new(span_of(text), &secret), FRUN_OK);
+    }
+    const struct tls_settings s = {.certificate = pem("server"),
+                                   .private_key = key("server"),
+                                   .has_tickets = true,
+                                   .ticket_secret = secret};
+    assert_int_equal(tls_server_new(&s, &t, &d), FRUN_OK);
+    secret_free(secret);
+    return t;
+}
+
+static void test_ticket_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *one;
+        const char *other;
+        int hours;
+        bool want;
+    } rows[] = {{"two gateways, same secret", "secret", "secret", 0, true},
+                {"same secret, next hour", "secret", "secret", 1, true},
+                {"same secret, a clock three hours ahead", "secret", "secret", 3, false},
+                {"another secret", "secret", "other", 0, false},
+                {"random keys", NULL, NULL, 0, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *one = make_keyed(rows[i].one);
+        struct tls_ctx *other = make_keyed(rows[i].other);
+        if (crosses(one, other, rows[i].hours) != rows[i].want) {
+            fail_msg("%s", rows[i].label);
+        }
+        tls_unref(&one);
+        tls_unref(&other);
+    }
+    /* One gateway with random keys as time passes. */
+    for (int hours = 0; hours < 5; hours++) {
+        struct tls_ctx *t = make_keyed(NULL);
+        if (crosses(t, t, hours) != (hours <= 2)) {
+            fail_msg("after %d hours", hours);
+        }
+        tls_unref(&t);
+    }
+}
+
+static void test_no_tickets(void **state)
+{
+    (void)state;
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    const struct tls_settings s = {.certificate = pem("server"), .private_key = key("server")};
+    struct tls_ctx *before = base;
+    struct diag d = {0};
+    for (size_t i = 0; i < 2; i++) {
+        struct tls_ctx *c = make(false, NULL, "ca", NULL, false);
+        assert_int_equal(tls_server_new(&s, &base, &d), FRUN_OK);
+        SSL_CTX_set_max_proto_version(c->ssl, versions[i]);
+        SSL_SESSION *session = session_of(c, "push.example.com");
+        assert_false(SSL_SESSION_is_resumable(session));
+        SSL_SESSION_free(session);
+        tls_unref(&base);
+        tls_unref(&c);
+    }
+    base = before;
+}
+
 /* ---- settings ---- */
 
 static void write_text(const char *name, const char *text)
@@ -545,6 +637,8 @@ int main(void)
                                        N(test_names),
                                        T(test_chain_is_made_once),
                                        N(test_sessions_do_not_cross),
+                                       T(test_ticket_keys),
+                                       T(test_no_tickets),
                                        T(test_bad_settings),
                                        T(test_encrypted_key)};
     return cmocka_run_group_tests(tests, setup_all, teardown_all);

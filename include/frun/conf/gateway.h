@@ -28,21 +28,23 @@ enum conf_route {
 
 /** [gateway] */
 struct conf_gateway {
-    struct conf_place place;       /**< where it stands */
-    struct conf_list include;      /**< patterns of further files; followed by conf_load() */
-    const char *public_url;        /**< "https://push.example.com", no path, no final '/' */
-    struct conf_list listen;       /**< addresses of the front door, at least one */
-    const char *certificate;       /**< PEM chain */
-    const char *private_key;       /**< PEM key */
-    uint64_t workers;              /**< threads; 0: one per CPU */
-    uint64_t max_connections;      /**< open front-door connections of all workers; 20000 */
-    uint64_t max_head;             /**< octets of a request head; 32 KiB */
-    uint64_t max_target;           /**< octets of a request target; 8 KiB */
-    uint64_t max_fields;           /**< fields of a request; 100 */
-    uint64_t max_body;             /**< octets of a request body; 16 MiB */
-    uint64_t max_waiting;          /**< requests of one worker that wait for a tunnel; 1000 */
-    uint64_t handshake_timeout_ms; /**< TLS handshake; 10 s */
-    uint64_t head_timeout_ms;      /**< first to last octet of a head; 10 s */
+    struct conf_place place;           /**< where it stands */
+    struct conf_list include;          /**< patterns of further files; followed by conf_load() */
+    const char *public_url;            /**< "https://push.example.com", no path, no final '/' */
+    struct conf_list listen;           /**< addresses of the front door, at least one */
+    const char *certificate;           /**< PEM chain */
+    const char *private_key;           /**< PEM key */
+    bool session_tickets;              /**< clients may resume TLS sessions; yes */
+    struct secret *session_ticket_key; /**< what their keys follow from; NULL: random ones */
+    uint64_t workers;                  /**< threads; 0: one per CPU */
+    uint64_t max_connections;          /**< open front-door connections of all workers; 20000 */
+    uint64_t max_head;                 /**< octets of a request head; 32 KiB */
+    uint64_t max_target;               /**< octets of a request target; 8 KiB */
+    uint64_t max_fields;               /**< fields of a request; 100 */
+    uint64_t max_body;                 /**< octets of a request body; 16 MiB */
+    uint64_t max_waiting;              /**< requests of one worker that wait for a tunnel; 1000 */
+    uint64_t handshake_timeout_ms;     /**< TLS handshake; 10 s */
+    uint64_t head_timeout_ms;          /**< first to last octet of a head; 10 s */
     uint64_t body_timeout_ms; /**< between two reads of a body, and two writes of an answer; 30 s */
     uint64_t keepalive_timeout_ms;  /**< idle front-door connection; 60 s */
     uint64_t connect_timeout_ms;    /**< upstream connect with TLS; 5 s */

@@ -2,7 +2,7 @@
  * TLS contexts: certificates, trust and protocol versions, made once, shared by all workers,
  * immutable.
  *
- * Server: TLS 1.2 and 1.3, ALPN by our order, one session ticket, X25519 before P-256,
+ * Server: TLS 1.2 and 1.3, ALPN by our order, X25519 before P-256,
  * SSL_MODE_RELEASE_BUFFERS, read-ahead. A context for the tunnel (is_mutual) speaks TLS 1.3 only,
  * asks for a client certificate and demands it, and neither issues nor takes session tickets, so
  * that no session crosses from one name to another (CVE-2025-23419). Client: TLS 1.2 and 1.3 (1.3
@@ -13,6 +13,7 @@
 #define FRUN_NET_TLS_H
 
 #include "frun/base/err.h"
+#include "frun/base/secret.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ struct tls_settings {
     const char *alpn;    /**< protocol names, the preferred one first, parted by commas:
                             "h2,http/1.1"; NULL: none */
     bool is_mutual;      /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
+    bool has_tickets;    /**< server, not is_mutual: session tickets are given and taken */
+    const struct secret *ticket_secret; /**< with has_tickets: what their keys follow from; NULL:
+                                           random ones; borrowed */
 };
 
 /** Make a server context. @param s settings @param out context @param d filled on failure, names
@@ -67,6 +71,11 @@ bool tls_carries(const struct tls_ctx *t, const char *host);
 /** Validity of the trusted CA certificates; of several the one that lasts longest. @param t context
  * @return it. Thread: main. */
 struct tls_validity tls_ca_validity(const struct tls_ctx *t);
+
+/** Change the keys of session tickets if their hour is over, and wipe those that open no live
+ * ticket any more. @param t server context @param now_s seconds since 1970. Thread: main, about
+ * once a minute. */
+void tls_turn_tickets(struct tls_ctx *t, int64_t now_s);
 
 /** One more reference. @param t context @return @p t. Thread: any. */
 struct tls_ctx *tls_ref(struct tls_ctx *t);
