@@ -27,6 +27,8 @@ const char *ctl_row_type(const struct conf_row *row)
         return "choice";
     case CONF_PATH:
         return "file";
+    case CONF_FOLDER:
+        return "folder";
     case CONF_ADDRESS:
         return "host:port";
     case CONF_SECRET:

@@ -86,6 +86,14 @@ static const struct example gateway_examples[] = {
     /* of a random password that nobody has kept */
     {"pusher", "password_hash",
      "$y$j9T$q20sF.kW709JivictdXI./$ljZMyVQSPwoO/L1QjsLsO/dbtyL6TVAOJEfJQlo21FD", true},
+    {"pusher", "old_password_hash", "$y$...", false},
+    {"pusher", "old_password_until", "2026-11-22T10:00:00Z", false},
+    {"pusher", "client_id", "sb-s4-acme", false},
+    {"pusher", "client_secret_hash", "$y$...", false},
+    {"pusher", "old_client_secret_hash", "$y$...", false},
+    {"pusher", "old_secret_until", "2026-11-22T10:00:00Z", false},
+    {"pusher", "token_lifetime", "1 h", false},
+    {"oauth", "key_directory", "/var/lib/frunproxy/keys", true},
 };
 
 static const struct example connector_examples[] = {

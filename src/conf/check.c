@@ -188,6 +188,66 @@ static const char *check_user(struct span s)
                : "must be 1..255 characters without ':' (Basic credentials cannot carry it)";
 }
 
+static const char *check_auth(struct span s)
+{
+    return span_eq(s, SPAN_LIT("basic")) || span_eq(s, SPAN_LIT("oauth2"))
+               ? NULL
+               : "the ways are basic and oauth2";
+}
+
+static const char *check_client_id(struct span s)
+{
+    return s.n >= 1 && s.n <= 255 && is_all(s, "-._~!|$*@")
+               ? NULL
+               : "must be 1..255 letters, digits or -._~!|$*@";
+}
+
+/* Days since 1970 of a date of the Gregorian calendar, years beginning in March. */
+static uint64_t days_of(uint64_t year, uint64_t month, uint64_t day)
+{
+    uint64_t y = month > 2 ? year : year - 1;
+    uint64_t m = month > 2 ? month - 3 : month + 9;
+    return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719468;
+}
+
+bool conf_check_time(struct span s, uint64_t *out)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+    static const struct {
+        size_t at, n;
+        uint64_t min, max;
+    } parts[] = {{0, 4, 1970, 9999}, {5, 2, 1, 12},  {8, 2, 1, 31},
+                 {11, 2, 0, 23},     {14, 2, 0, 59}, {17, 2, 0, 59}};
+    uint64_t v[6] = {0};
+    if (s.n != sizeof(form) - 1) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (form[i] == 'd' ? !is_digit(s.p[i]) : s.p[i] != form[i]) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < 6; i++) {
+        if (span_to_u64(span_make(s.p + parts[i].at, parts[i].n), &v[i]) || v[i] < parts[i].min ||
+            v[i] > parts[i].max) {
+            return false;
+        }
+    }
+    uint64_t days = days_of(v[0], v[1], v[2]);
+    if (days >= days_of(v[1] == 12 ? v[0] + 1 : v[0], v[1] == 12 ? 1 : v[1] + 1, 1)) {
+        return false; /* 31 April */
+    }
+    if (out) {
+        *out = ((days * 24 + v[3]) * 60 + v[4]) * 60 + v[5];
+    }
+    return true;
+}
+
+static const char *check_time(struct span s)
+{
+    return conf_check_time(s, NULL) ? NULL : "must be a time in UTC like 2026-11-22T10:00:00Z";
+}
+
 static const char *check_method(struct span s)
 {
     static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
@@ -449,9 +509,11 @@ const char *conf_check(const char *check, struct span value)
         const char *name;
         const char *(*fn)(struct span s);
     } checks[] = {{"address", check_address},
+                  {"auth", check_auth},
                   {"authority", check_authority},
                   {"carrier", check_carrier},
                   {"client", check_client},
+                  {"client_id", check_client_id},
                   {"customer_network", check_customer_network},
                   {"digits", check_digits},
                   {"fence", check_fence},
@@ -466,6 +528,7 @@ const char *conf_check(const char *check, struct span value)
                   {"sid", check_sid},
                   {"subject", check_subject},
                   {"target", check_target},
+                  {"time", check_time},
                   {"url", check_url},
                   {"user", check_user}};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

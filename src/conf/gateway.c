@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* Octets of a session_ticket_key: what AES-256 deserves. */
 #define MIN_TICKET_KEY 32
@@ -17,6 +18,7 @@ struct work {
     struct conf_doc *d;
     struct conf_gateway *gateway;
     struct conf_tunnel *tunnel;
+    struct conf_oauth *oauth;
     struct conf_gw_connector **connectors;
     size_t n_connectors;
     struct conf_system **systems;
@@ -189,9 +191,10 @@ static void make_root(const struct work *w, struct conf_endpoint *e)
         conf_issue_add(w->d, false, e, "customer_network",
                        "'-' is not usual in customer networks; is it '_' in Focused Run?");
     }
-    if (strcasecmp(path, "/sap") == 0) {
+    if (strcasecmp(path, "/sap") == 0 || strcasecmp(path, "/oauth") == 0) {
         conf_issue_add(w->d, true, e, "customer_network",
-                       "'%s' is taken: /sap/bc/ping is the gateway's own; choose another name",
+                       "'%s' is taken: /sap/bc/ping and /oauth/token are the gateway's own; choose "
+                       "another name",
                        e->customer_network);
     }
     e->root_path = conf_text(w->d, "%s", path);
@@ -320,7 +323,7 @@ out:
 static void check_user(struct work *w, struct map *users, struct conf_pusher *p,
                        const struct conf_endpoint *e)
 {
-    if (!p->user) {
+    if (!p->user || !(p->ways & CONF_AUTH_BASIC)) {
         return;
     }
     const char *key = conf_text(w->d, "%s %s", e->place.name, p->user);
@@ -378,6 +381,90 @@ static void check_limits(const struct work *w, struct conf_pusher *p)
     }
 }
 
+/* An old hash and its end belong together. */
+static void check_proof(const struct work *w, const struct conf_pusher *p, struct conf_proof *proof,
+                        const char *old_key, const char *until_key)
+{
+    conf_pair_check(w->d, p, old_key, until_key);
+    if (proof->until && conf_check_time(span_of(proof->until), &proof->until_s) &&
+        proof->until_s <= (uint64_t)time(NULL)) {
+        conf_issue_add(w->d, false, p, until_key, "has passed; %s can be removed", old_key);
+    }
+    if (!proof->hash && proof->old_hash) {
+        conf_issue_add(w->d, true, p, old_key, "is nothing without the present hash");
+    }
+}
+
+static void check_basic(const struct work *w, const struct conf_pusher *p)
+{
+    static const char *const keys[] = {"user", "password_hash"};
+    for (size_t i = 0; i < 2; i++) {
+        bool is_given = conf_key_given(w->d, p, keys[i]);
+        if (p->ways & CONF_AUTH_BASIC && !is_given) {
+            conf_issue_add(w->d, true, p, keys[i], "is missing; auth = basic needs it");
+        } else if (!(p->ways & CONF_AUTH_BASIC) && is_given) {
+            conf_issue_add(w->d, false, p, keys[i], "is not used: auth does not name basic");
+        }
+    }
+}
+
+static void check_oauth2(struct work *w, struct map *clients, struct conf_pusher *p)
+{
+    static const char *const keys[] = {"client_id", "client_secret_hash", "token_lifetime"};
+    if (!(p->ways & CONF_AUTH_OAUTH2)) {
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            if (conf_key_given(w->d, p, keys[i])) {
+                conf_issue_add(w->d, false, p, keys[i], "is not used: auth does not name oauth2");
+            }
+        }
+        return;
+    }
+    if (!w->oauth) {
+        conf_issue_add(w->d, true, p, "auth",
+                       "oauth2 needs a section [oauth] with key_directory, a folder for the "
+                       "signing keys");
+    } else if (!p->token_lifetime_ms) {
+        p->token_lifetime_ms = w->oauth->token_lifetime_ms;
+    }
+    if (!p->secret.hash) {
+        conf_issue_add(w->d, false, p, "client_secret_hash",
+                       "is missing, so it gets no token; 'frunctl pusher service-key %s' makes one",
+                       p->place.name);
+    }
+    if (!p->client_id) {
+        p->client_id = conf_text(w->d, "sb-%s", p->place.name);
+    }
+    const struct conf_pusher *other = map_get(clients, span_of(p->client_id));
+    if (other) {
+        conf_issue_add(w->d, true, p, conf_key_given(w->d, p, "client_id") ? "client_id" : NULL,
+                       "client ID %s is that of [pusher %s] too; set another client_id",
+                       p->client_id, other->place.name);
+    } else if (map_put(clients, span_of(p->client_id), p)) {
+        w->is_starved = true;
+    }
+}
+
+static void check_ways(struct work *w, struct map *clients, struct conf_pusher *p)
+{
+    for (size_t i = 0; i < p->auth.n; i++) {
+        bool is_basic = strcmp(p->auth.items[i], "basic") == 0;
+        p->ways |= is_basic ? CONF_AUTH_BASIC : CONF_AUTH_OAUTH2;
+    }
+    check_basic(w, p);
+    check_oauth2(w, clients, p);
+    check_proof(w, p, &p->password, "old_password_hash", "old_password_until");
+    check_proof(w, p, &p->secret, "old_client_secret_hash", "old_secret_until");
+}
+
+/* A key must have been read by all gateways before the next one comes. */
+static void check_oauth(const struct work *w)
+{
+    const struct conf_oauth *o = w->oauth;
+    if (o && o->rotate_after_ms && o->rotate_after_ms < 4 * o->reread_ms) {
+        conf_issue_add(w->d, true, o, "rotate_after", "must be at least four times reread");
+    }
+}
+
 static void resolve_pusher(struct work *w, struct map *names, struct map *users,
                            struct conf_pusher *p)
 {
@@ -405,7 +492,8 @@ static void check_unused(const struct work *w)
         bool is_used = false;
         for (size_t j = 0; j < w->n_pushers && !is_used; j++) {
             for (size_t k = 0; k < w->pushers[j]->endpoint.n && !is_used; k++) {
-                is_used = w->pushers[j]->endpoints[k] == w->endpoints[i];
+                is_used =
+                    w->pushers[j]->endpoints[k] == w->endpoints[i] && w->pushers[j]->is_enabled;
             }
         }
         if (!is_used) {
@@ -419,7 +507,8 @@ static void check_pushers(struct work *w)
 {
     struct map *names = NULL;
     struct map *users = NULL;
-    if (map_new(false, &names) || map_new(false, &users)) {
+    struct map *clients = NULL;
+    if (map_new(false, &names) || map_new(false, &users) || map_new(false, &clients)) {
         w->is_starved = true;
         goto out;
     }
@@ -427,6 +516,7 @@ static void check_pushers(struct work *w)
         w->is_starved = map_put(names, span_of(w->endpoints[i]->place.name), w->endpoints[i]) != 0;
     }
     for (size_t i = 0; i < w->n_pushers && !w->is_starved; i++) {
+        check_ways(w, clients, w->pushers[i]);
         resolve_pusher(w, names, users, w->pushers[i]);
         check_limits(w, w->pushers[i]);
     }
@@ -436,6 +526,7 @@ static void check_pushers(struct work *w)
 out:
     map_free(names);
     map_free(users);
+    map_free(clients);
 }
 
 /* Everything that no single row can see. */
@@ -446,6 +537,8 @@ static void cross_check(struct work *w)
     w->gateway = n ? one[0] : NULL;
     one = conf_sections_open(w->d, "tunnel", &n);
     w->tunnel = n ? one[0] : NULL;
+    one = conf_sections_open(w->d, "oauth", &n);
+    w->oauth = n ? one[0] : NULL;
     w->connectors = conf_sections_open(w->d, "connector", &w->n_connectors);
     w->systems = conf_sections_open(w->d, "system", &w->n_systems);
     w->endpoints = conf_sections_open(w->d, "endpoint", &w->n_endpoints);
@@ -456,6 +549,7 @@ static void cross_check(struct work *w)
     check_tunnel(w);
     check_connectors(w);
     check_systems(w);
+    check_oauth(w);
     check_endpoints(w);
     limit_shares(w);
     if (!w->is_starved) {
@@ -486,6 +580,7 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
         .gateway = w.gateway,
         .tunnel = w.tunnel,
         .log = log,
+        .oauth = w.oauth,
         .connectors = (const struct conf_gw_connector *const *)w.connectors,
         .n_connectors = w.n_connectors,
         .systems = (const struct conf_system *const *)w.systems,

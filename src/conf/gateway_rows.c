@@ -206,10 +206,15 @@ static const struct conf_row endpoint_rows[] = {
 static const struct conf_row pusher_rows[] = {
     {"endpoint", CONF_LIST, AT(endpoint), 1, 64, NULL, true, "name", LIVE,
      "Names of the endpoints it may use."},
-    {"auth", CONF_CHOICE, AT(auth), 0, 0, "basic", false, "basic", LIVE, "How it proves itself."},
-    {"user", CONF_TEXT, AT(user), 1, 255, NULL, true, "user", LIVE,
-     "User name it sends; unique among the pushers of an endpoint."},
-    {"password_hash", CONF_TEXT, AT(password_hash), 1, 300, NULL, true, "hash", LIVE,
+    {"enabled", CONF_BOOL, AT(is_enabled), 0, 0, "yes", false, NULL, LIVE,
+     "no: it is refused everywhere, and its tokens with it; the section stays for later."},
+    {"auth", CONF_LIST, AT(auth), 1, 20, "basic", false, "auth", LIVE,
+     "How it proves itself, one way or several: basic (user and password), oauth2 (a token got "
+     "with "
+     "a service key; needs [oauth])."},
+    {"user", CONF_TEXT, AT(user), 1, 255, NULL, false, "user", LIVE,
+     "User name it sends with auth = basic; unique among the pushers of an endpoint."},
+    {"password_hash", CONF_TEXT, AT(password.hash), 1, 300, NULL, false, "hash", LIVE,
      "crypt(5) hash of its password ($y$, $6$, $5$, $2b$); 'frunctl passwd' makes one."},
     {"max_requests_per_second", CONF_UINT, AT(max_requests_per_second), 0, 1000000, "0", false,
      NULL, LIVE,
@@ -223,6 +228,41 @@ static const struct conf_row pusher_rows[] = {
      "more than a quarter of max_streams unless given; 0: no ceiling."},
     {"max_body", CONF_SIZE, AT(max_body), 1024, 17179869184, NULL, false, NULL, LIVE,
      "Octets of its request bodies; the gateway's unless given, and not above it."},
+    {"old_password_hash", CONF_TEXT, AT(password.old_hash), 1, 300, NULL, false, "hash", LIVE,
+     "Hash of the password before; accepted until old_password_until."},
+    {"old_password_until", CONF_TEXT, AT(password.until), 1, 20, NULL, false, "time", LIVE,
+     "End of the old password in UTC, like 2026-11-22T10:00:00Z."},
+    {"client_id", CONF_TEXT, AT(client_id), 1, 255, NULL, false, "client_id", LIVE,
+     "Client ID it gets tokens with; sb- and the section's name unless given. Unique."},
+    {"client_secret_hash", CONF_TEXT, AT(secret.hash), 1, 300, NULL, false, "hash", LIVE,
+     "crypt(5) hash of its client secret; 'frunctl pusher service-key' makes both."},
+    {"old_client_secret_hash", CONF_TEXT, AT(secret.old_hash), 1, 300, NULL, false, "hash", LIVE,
+     "Hash of the client secret before; it and its tokens are accepted until old_secret_until. "
+     "'frunctl pusher rotate' sets it."},
+    {"old_secret_until", CONF_TEXT, AT(secret.until), 1, 20, NULL, false, "time", LIVE,
+     "End of the old client secret in UTC, like 2026-11-22T10:00:00Z."},
+    {"token_lifetime", CONF_TIME, AT(token_lifetime_ms), 1000, 604800000, NULL, false, NULL, LIVE,
+     "Life of its tokens, instead of that in [oauth]."},
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_oauth, member)
+
+static const struct conf_row oauth_rows[] = {
+    {"key_directory", CONF_FOLDER, AT(key_directory), 0, 0, NULL, true, NULL, RESTART,
+     "Folder of the signing keys, one PEM file each. Made with its first key if the daemon may "
+     "write there; gateways behind one name share it (or copies of it)."},
+    {"token_lifetime", CONF_TIME, AT(token_lifetime_ms), 1000, 604800000, "12 h", false, NULL, LIVE,
+     "How long a token is good. It dies earlier with its pusher or its secret."},
+    {"rotate_after", CONF_TIME, AT(rotate_after_ms), 0, 315360000000, "2160 h", false, NULL, LIVE,
+     "A new signing key is made when the newest is so old, and old ones are removed once their "
+     "tokens have expired; 0: whoever looks after the folder does both."},
+    {"reread", CONF_TIME, AT(reread_ms), 1000, 600000, "30 s", false, NULL, RESTART,
+     "How often the folder is read again. A new key signs after twice this time, when the other "
+     "gateways know it."},
+    {"legacy_token_get", CONF_BOOL, AT(legacy_token_get), 0, 0, "no", false, NULL, LIVE,
+     "Answer GET /oauth/token too, with client and secret in the query: for old clients only, "
+     "because proxies on the way may log a query."},
 };
 
 const struct conf_kind *conf_gw_kinds(size_t *n)
@@ -242,6 +282,8 @@ const struct conf_kind *conf_gw_kinds(size_t *n)
          "One customer network of a system: what a managed cloud service is given as root URL."},
         {"pusher", "name", true, false, sizeof(struct conf_pusher), pusher_rows, COUNT(pusher_rows),
          "A client: the credentials of a managed cloud service toward us."},
+        {"oauth", NULL, false, false, sizeof(struct conf_oauth), oauth_rows, COUNT(oauth_rows),
+         "The gateway's own token service, for pushers with auth = oauth2."},
     };
     *n = COUNT(kinds);
     return kinds;

@@ -211,6 +211,21 @@ static void set_path(const struct setting *s)
     set_text(s, path);
 }
 
+/* The daemon may make it, so it may be missing. */
+static void set_folder(const struct setting *s)
+{
+    const char *path = conf_path(s->d, s->value);
+    struct stat about;
+    if (path && stat(path, &about) == 0 && !S_ISDIR(about.st_mode)) {
+        conf_fault(s->d, true, s->m, s->row->key, s->line, "%s is a file, a folder is wanted",
+                   path);
+        return;
+    }
+    if (path) {
+        set_text(s, path);
+    }
+}
+
 static void set_secret(const struct setting *s)
 {
     struct diag why = {.text = ""};
@@ -336,6 +351,9 @@ void conf_value_set(struct conf_doc *d, struct conf_meta *m, const struct conf_r
         break;
     case CONF_PATH:
         set_path(&s);
+        break;
+    case CONF_FOLDER:
+        set_folder(&s);
         break;
     case CONF_SECRET:
         set_secret(&s);

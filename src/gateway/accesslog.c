@@ -99,6 +99,7 @@ static void write_json(struct line *l, const struct accesslog_entry *e)
     json_text(l, SPAN_LIT("client"), e->client);
     json_text(l, SPAN_LIT("endpoint"), e->endpoint);
     json_text(l, SPAN_LIT("pusher"), e->pusher);
+    json_text(l, SPAN_LIT("auth"), span_of(e->auth));
     json_text(l, SPAN_LIT("route"), span_of(e->route));
     json_text(l, SPAN_LIT("connector"), span_of(e->connector));
     json_text(l, SPAN_LIT("method"), e->method);
@@ -161,6 +162,7 @@ static void write_combined(struct line *l, const struct accesslog_entry *e)
     put_quoted(l, e->user_agent.p ? e->user_agent : dash);
     word(l, SPAN_LIT("id"), e->request_id);
     word(l, SPAN_LIT("endpoint"), e->endpoint);
+    word(l, SPAN_LIT("auth"), span_of(e->auth));
     word(l, SPAN_LIT("route"), span_of(e->route));
     word(l, SPAN_LIT("connector"), span_of(e->connector));
     word(l, SPAN_LIT("by"), span_of(e->by));

@@ -1,5 +1,6 @@
 /**
- * Verification of Basic credentials off the worker, and the memory of what was verified.
+ * Verification of passwords and client secrets off the worker, of tokens on it, and the memory of
+ * what was verified.
  *
  * The cache is set-associative with a fixed size: a tag of 128 bits (keyed hash), a verdict and a
  * time. A refused credential lives in a small table of its own, so that guessing never pushes out
@@ -11,12 +12,15 @@
 #include "frun/base/mono.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
+#include "frun/gateway/token.h"
 
 #include <crypt.h>
+#include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /** Entries that share one place in a table. */
 #define AUTH_WAYS 4
@@ -38,6 +42,9 @@
 static const char auth_dummy_hash[] =
     "$y$j9T$NPbTfZ80pQbPnKLo2.VY4.$AXubUOlaBmi7HdaxS3I1rrGrhdC1nH/Sr1hgZIQe2h/";
 
+/** Stands for the token endpoint where a credential's endpoint does. */
+#define AUTH_TOKEN_ENDPOINT UINT_MAX
+
 struct tag {
     unsigned char octets[AUTH_TAG_BYTES];
 };
@@ -45,7 +52,11 @@ struct tag {
 struct entry {
     struct tag tag;
     uint64_t until_ms; /* 0: free */
+    uint64_t limit_ms; /* until_ms never passes it: the end of a token, or of an old secret */
     enum auth_verdict verdict;
+    unsigned way;
+    bool is_old;
+    const char *why;
     const struct pusher *who;
 };
 
@@ -57,15 +68,20 @@ struct job {
     struct auth *auth;         /* NULL when it has gone */
     struct registry *registry; /* pinned: who and hash live in it */
     struct tag tag;
-    const struct pusher *who; /* NULL: unknown user */
+    const struct pusher *who;       /* NULL: unknown user */
+    const struct conf_proof *proof; /* its hashes; NULL: unknown user */
+    unsigned way;
     bool is_listed;
-    bool is_right; /* the result; written by the helper thread */
+    bool is_old_good; /* the old hash may still be tried */
+    bool is_right;    /* the result; written by the helper thread */
+    bool is_old;      /* by the old hash; as is_right */
     struct secret *password;
 };
 
 struct auth {
     struct loop *loop;
     struct offload *hashers;
+    struct keys *keys; /* NULL: no tokens */
     EVP_MAC *mac;
     EVP_MAC_CTX *mac_ctx;
     unsigned char key[16];
@@ -108,6 +124,7 @@ void auth_free(struct auth *a)
             list_remove(list_first(&j->waiters));
         }
     }
+    keys_unref(&a->keys);
     EVP_MAC_CTX_free(a->mac_ctx);
     EVP_MAC_free(a->mac);
     secret_wipe(a, sizeof(*a));
@@ -118,17 +135,20 @@ void auth_free(struct auth *a)
  * ------------------------------------------------------------------------------------------------
  */
 
-/* Endpoint and value together: what is right for one endpoint says nothing of another. */
-static bool make_tag(struct auth *a, const struct endpoint *e, struct span value, struct tag *out)
+/* Endpoint and value together: what is right for one endpoint says nothing of another. The second
+ * value is a client's secret; its length keeps the two apart. */
+static bool make_tag(struct auth *a, unsigned endpoint, struct span value, struct span more,
+                     struct tag *out)
 {
     size_t size = AUTH_TAG_BYTES;
-    unsigned endpoint = (unsigned)e->index;
+    size_t head[2] = {endpoint, more.n};
     OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
                            OSSL_PARAM_construct_end()};
     size_t n = 0;
     return EVP_MAC_init(a->mac_ctx, a->key, sizeof(a->key), params) == 1 &&
-           EVP_MAC_update(a->mac_ctx, (const unsigned char *)&endpoint, sizeof(endpoint)) == 1 &&
+           EVP_MAC_update(a->mac_ctx, (const unsigned char *)head, sizeof(head)) == 1 &&
            EVP_MAC_update(a->mac_ctx, (const unsigned char *)value.p, value.n) == 1 &&
+           (!more.n || EVP_MAC_update(a->mac_ctx, (const unsigned char *)more.p, more.n) == 1) &&
            EVP_MAC_final(a->mac_ctx, out->octets, &n, sizeof(out->octets)) == 1 &&
            n == AUTH_TAG_BYTES;
 }
@@ -153,10 +173,15 @@ static struct entry *recall(struct entry *table, size_t size, const struct tag *
     return NULL;
 }
 
-static void remember(struct auth *a, const struct tag *tag, enum auth_verdict verdict,
-                     const struct pusher *who)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-    bool is_good = verdict == AUTH_GRANTED || verdict == AUTH_FOREIGN;
+    return a < b ? a : b;
+}
+
+/* Fill in tag and time of @p e and keep it. */
+static void remember(struct auth *a, const struct tag *tag, struct entry e)
+{
+    bool is_good = e.verdict == AUTH_GRANTED || e.verdict == AUTH_FOREIGN;
     struct entry *set =
         is_good ? table_set(a->good, AUTH_MAX_CACHED, tag) : table_set(a->bad, AUTH_MAX_BAD, tag);
     struct entry *oldest = &set[0];
@@ -165,11 +190,63 @@ static void remember(struct auth *a, const struct tag *tag, enum auth_verdict ve
             oldest = &set[i];
         }
     }
-    *oldest =
-        (struct entry){.tag = *tag,
-                       .until_ms = loop_now_ms(a->loop) + (is_good ? AUTH_GOOD_MS : AUTH_BAD_MS),
-                       .verdict = verdict,
-                       .who = who};
+    e.tag = *tag;
+    e.until_ms = least(loop_now_ms(a->loop) + (is_good ? AUTH_GOOD_MS : AUTH_BAD_MS), e.limit_ms);
+    *oldest = e;
+}
+
+/* A time of the wall clock as one of the loop's; in the past it is 0. */
+static uint64_t limit_of(const struct auth *a, uint64_t wall_s)
+{
+    uint64_t now_s = (uint64_t)time(NULL);
+    return wall_s > now_s ? loop_now_ms(a->loop) + (wall_s - now_s) * 1000 : 0;
+}
+
+static enum auth_verdict hand_out(const struct entry *e, struct auth_waiter *w,
+                                  const struct pusher **who)
+{
+    w->way = e->way;
+    w->is_old = e->is_old;
+    w->why = e->why;
+    *who = e->who;
+    return e->verdict;
+}
+
+/* What is remembered of a credential; AUTH_PENDING: nothing. */
+static enum auth_verdict known(struct auth *a, const struct tag *tag, struct auth_waiter *w,
+                               const struct pusher **who)
+{
+    uint64_t now_ms = loop_now_ms(a->loop);
+    struct entry *e = recall(a->good, AUTH_MAX_CACHED, tag, now_ms);
+    if (e) {
+        /* who keeps pushing is never verified again */
+        e->until_ms = least(now_ms + AUTH_GOOD_MS, e->limit_ms);
+    } else {
+        e = recall(a->bad, AUTH_MAX_BAD, tag, now_ms);
+    }
+    return e ? hand_out(e, w, who) : AUTH_PENDING;
+}
+
+void auth_set_keys(struct auth *a, struct keys *k)
+{
+    struct keys *mine = keys_ref(k);
+    keys_unref(&a->keys);
+    a->keys = mine;
+    for (size_t i = 0; i < AUTH_MAX_CACHED; i++) {
+        if (a->good[i].way == CONF_AUTH_OAUTH2) {
+            a->good[i].until_ms = 0;
+        }
+    }
+    for (size_t i = 0; i < AUTH_MAX_BAD; i++) {
+        if (a->bad[i].way == CONF_AUTH_OAUTH2) {
+            a->bad[i].until_ms = 0;
+        }
+    }
+}
+
+struct keys *auth_keys(const struct auth *a)
+{
+    return a->keys;
 }
 
 /* -- one verification
@@ -182,17 +259,25 @@ static void job_free(struct job *j)
     free(j);
 }
 
+static bool is_hash_of(const struct secret *password, const char *hash, struct crypt_data *data)
+{
+    const char *made = crypt_r(secret_span(password).p, hash, data);
+    return made && secret_equal(span_of(made), span_of(hash));
+}
+
 /* On a helper thread: touches the job only. */
 static void job_work(struct offload_job *base)
 {
     struct job *j = (struct job *)base;
-    const char *hash = j->who ? j->who->conf->password_hash : auth_dummy_hash;
     struct crypt_data *data = calloc(1, sizeof(*data));
     if (!data) {
         return;
     }
-    const char *made = crypt_r(secret_span(j->password).p, hash, data);
-    j->is_right = j->who && made && secret_equal(span_of(made), span_of(hash));
+    const char *hash = j->proof && j->proof->hash ? j->proof->hash : auth_dummy_hash;
+    j->is_right = is_hash_of(j->password, hash, data) && hash != auth_dummy_hash;
+    if (!j->is_right && j->is_old_good) {
+        j->is_right = j->is_old = is_hash_of(j->password, j->proof->old_hash, data);
+    }
     secret_wipe(data, sizeof(*data));
     free(data);
 }
@@ -202,17 +287,22 @@ static void job_done(struct offload_job *base)
     struct job *j = (struct job *)base;
     struct auth *a = j->auth;
     if (a) {
-        enum auth_verdict verdict = !j->is_right   ? AUTH_REFUSED
-                                    : j->is_listed ? AUTH_GRANTED
-                                                   : AUTH_FOREIGN;
-        const struct pusher *who = j->is_right ? j->who : NULL;
+        struct entry e = {.verdict = !j->is_right   ? AUTH_REFUSED
+                                     : j->is_listed ? AUTH_GRANTED
+                                                    : AUTH_FOREIGN,
+                          .limit_ms = j->is_old ? limit_of(a, j->proof->until_s) : UINT64_MAX,
+                          .way = j->way,
+                          .is_old = j->is_old,
+                          .who = j->is_right ? j->who : NULL};
         list_remove(&j->node);
         a->n_jobs--;
-        remember(a, &j->tag, verdict, who);
+        remember(a, &j->tag, e);
         for (struct list *it; (it = list_first(&j->waiters)) != NULL;) {
             list_remove(it);
             struct auth_waiter *w = list_entry(it, struct auth_waiter, node);
-            w->fn(w, verdict, who);
+            const struct pusher *who = NULL;
+            (void)hand_out(&e, w, &who);
+            w->fn(w, e.verdict, who);
         }
     }
     job_free(j);
@@ -247,31 +337,34 @@ static bool decode(struct span coded, char *plain, struct span *user, struct sec
     return secret_new(span_skip(both, colon + 1), password) == FRUN_OK;
 }
 
-static enum auth_verdict job_begin(struct auth *a, struct registry *r, const struct endpoint *e,
-                                   struct span coded, const struct tag *tag, struct auth_waiter *w)
+/* What is to be verified; the password is taken on success. */
+struct question {
+    struct tag tag;
+    const struct pusher *who; /* NULL: unknown user */
+    const struct conf_proof *proof;
+    unsigned way;
+    bool is_listed;
+    struct secret *password;
+};
+
+static enum auth_verdict job_begin(struct auth *a, struct registry *r, struct question *q,
+                                   struct auth_waiter *w)
 {
-    if (a->n_jobs >= AUTH_MAX_JOBS) {
-        return AUTH_BUSY;
-    }
-    struct job *j = calloc(1, sizeof(*j));
+    struct job *j = a->n_jobs < AUTH_MAX_JOBS ? calloc(1, sizeof(*j)) : NULL;
     if (!j) {
         return AUTH_BUSY;
-    }
-    char plain[AUTH_MAX_VALUE];
-    struct span user = {0};
-    bool is_decoded = decode(coded, plain, &user, &j->password);
-    if (is_decoded) {
-        j->who = registry_pusher(r, user, e, &j->is_listed);
-    }
-    secret_wipe(plain, sizeof(plain));
-    if (!is_decoded) {
-        free(j);
-        return AUTH_MISSING;
     }
     j->base.work = job_work;
     j->base.done = job_done;
     j->registry = registry_ref(r);
-    j->tag = *tag;
+    j->tag = q->tag;
+    j->who = q->who;
+    j->proof = q->proof;
+    j->way = q->way;
+    j->is_listed = q->is_listed;
+    j->is_old_good = q->proof && q->proof->old_hash && q->proof->until_s > (uint64_t)time(NULL);
+    j->password = q->password;
+    q->password = NULL;
     list_init(&j->waiters);
     if (offload_submit(a->hashers, a->loop, &j->base) != FRUN_OK) {
         job_free(j);
@@ -285,41 +378,121 @@ static enum auth_verdict job_begin(struct auth *a, struct registry *r, const str
     return AUTH_PENDING;
 }
 
-enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct endpoint *e,
-                             struct span authorization, struct auth_waiter *w,
-                             const struct pusher **who)
+/* The same credential is being verified: wait with the others. */
+static enum auth_verdict job_join(struct job *j, struct auth_waiter *w)
 {
-    struct span scheme = SPAN_LIT("Basic ");
-    if (!span_starts_nocase(authorization, scheme) || authorization.n > AUTH_MAX_VALUE) {
-        return AUTH_MISSING;
-    }
-    struct span coded = span_trim(span_skip(authorization, scheme.n));
-    struct tag tag;
-    if (!make_tag(a, e, coded, &tag)) {
-        return AUTH_BUSY;
-    }
-    uint64_t now_ms = loop_now_ms(a->loop);
-    struct entry *known = recall(a->good, AUTH_MAX_CACHED, &tag, now_ms);
-    if (known) {
-        known->until_ms = now_ms + AUTH_GOOD_MS; /* who keeps pushing is never verified again */
-    }
-    if (!known) {
-        known = recall(a->bad, AUTH_MAX_BAD, &tag, now_ms);
-    }
-    if (known) {
-        *who = known->who;
-        return known->verdict;
-    }
-    struct job *j = find_job(a, &tag);
-    if (!j) {
-        return job_begin(a, r, e, coded, &tag, w);
-    }
     if (j->n_waiters >= AUTH_MAX_WAITERS) {
         return AUTH_BUSY;
     }
     list_append(&j->waiters, &w->node);
     j->n_waiters++;
     return AUTH_PENDING;
+}
+
+static enum auth_verdict check_basic(struct auth *a, struct registry *r, const struct endpoint *e,
+                                     struct span coded, struct auth_waiter *w,
+                                     const struct pusher **who)
+{
+    struct question q = {.way = CONF_AUTH_BASIC};
+    char plain[AUTH_MAX_VALUE];
+    struct span user = {0};
+    w->way = CONF_AUTH_BASIC;
+    if (!make_tag(a, (unsigned)e->index, coded, (struct span){0}, &q.tag)) {
+        return AUTH_BUSY;
+    }
+    enum auth_verdict verdict = known(a, &q.tag, w, who);
+    if (verdict != AUTH_PENDING) {
+        return verdict;
+    }
+    struct job *j = find_job(a, &q.tag);
+    if (j) {
+        return job_join(j, w);
+    }
+    bool is_decoded = decode(coded, plain, &user, &q.password);
+    if (is_decoded) {
+        q.who = registry_pusher(r, user, e, &q.is_listed);
+        q.proof = q.who ? &q.who->conf->password : NULL;
+    }
+    secret_wipe(plain, sizeof(plain));
+    verdict = is_decoded ? job_begin(a, r, &q, w) : AUTH_MISSING;
+    secret_free(q.password);
+    return verdict;
+}
+
+/* On the worker: a flood of forged tokens costs less than one of TLS handshakes, and a flood of
+ * passwords at the helper threads keeps no token waiting. */
+static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const struct endpoint *e,
+                                      struct span text, struct auth_waiter *w,
+                                      const struct pusher **who)
+{
+    struct tag tag;
+    struct token_verdict t;
+    w->way = CONF_AUTH_OAUTH2;
+    if (!make_tag(a, (unsigned)e->index, text, (struct span){0}, &tag)) {
+        return AUTH_BUSY;
+    }
+    enum auth_verdict verdict = known(a, &tag, w, who);
+    if (verdict != AUTH_PENDING) {
+        return verdict;
+    }
+    frun_err err = token_check(a->keys, r, text, &t);
+    if (err == FRUN_E_NOMEM) {
+        return AUTH_BUSY;
+    }
+    struct entry made = {.verdict = err                      ? AUTH_BAD_TOKEN
+                                    : registry_may(t.who, e) ? AUTH_GRANTED
+                                                             : AUTH_FOREIGN,
+                         .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
+                         .way = CONF_AUTH_OAUTH2,
+                         .is_old = !err && t.is_old,
+                         .why = err ? t.why : NULL,
+                         .who = err ? NULL : t.who};
+    remember(a, &tag, made);
+    return hand_out(&made, w, who);
+}
+
+enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct endpoint *e,
+                             struct span authorization, struct auth_waiter *w,
+                             const struct pusher **who)
+{
+    struct span basic = SPAN_LIT("Basic ");
+    struct span bearer = SPAN_LIT("Bearer ");
+    w->way = 0;
+    w->why = NULL;
+    if (span_starts_nocase(authorization, basic) && authorization.n <= AUTH_MAX_VALUE) {
+        return check_basic(a, r, e, span_trim(span_skip(authorization, basic.n)), w, who);
+    }
+    if (a->keys && span_starts_nocase(authorization, bearer)) {
+        return check_bearer(a, r, e, span_trim(span_skip(authorization, bearer.n)), w, who);
+    }
+    return AUTH_MISSING;
+}
+
+enum auth_verdict auth_client(struct auth *a, struct registry *r, struct span client_id,
+                              struct span secret, struct auth_waiter *w, const struct pusher **who)
+{
+    struct question q = {.way = CONF_AUTH_OAUTH2, .is_listed = true};
+    w->way = CONF_AUTH_OAUTH2;
+    w->why = NULL;
+    if (!make_tag(a, AUTH_TOKEN_ENDPOINT, client_id, secret, &q.tag)) {
+        return AUTH_BUSY;
+    }
+    enum auth_verdict verdict = known(a, &q.tag, w, who);
+    if (verdict != AUTH_PENDING) {
+        return verdict;
+    }
+    struct job *j = find_job(a, &q.tag);
+    if (j) {
+        return job_join(j, w);
+    }
+    q.who = registry_client(r, client_id);
+    q.proof = q.who ? &q.who->conf->secret : NULL;
+    if (secret_new(secret, &q.password) != FRUN_OK) {
+        return secret.n > SECRET_MAX_BYTES ? AUTH_REFUSED : AUTH_BUSY;
+    }
+    verdict = job_begin(a, r, &q, w);
+    secret_free(q.password);
+    return verdict;
 }
 
 void auth_forget(struct auth_waiter *w)

@@ -48,6 +48,7 @@ struct exchange *exchange_new(struct worker *w)
         list_init(&x->node);
         list_init(&x->auth_waiter.node);
         list_init(&x->hub_waiter.node);
+        own_init(&x->own);
         x->auth_waiter.fn = exchange_on_verdict;
         x->hub_waiter.fn = on_tunnel;
         turn_init(&x->turn, exchange_on_turn);
@@ -77,6 +78,8 @@ static void recycle(void *obj)
     x->repeats = 0;
     x->is_client_slow = x->is_route_slow = x->is_body_open = x->is_orphan = false;
     x->rest = (struct span){0};
+    x->auth_waiter.way = 0;
+    own_init(&x->own);
     x->log = (struct accesslog_entry){0};
     x->facts = (struct policy_facts){0};
     x->begun_us = x->opened_us = 0;
@@ -118,6 +121,7 @@ struct head *exchange_head(struct exchange *x)
 static void stop_waiting(struct exchange *x)
 {
     auth_forget(&x->auth_waiter);
+    own_forget(&x->own);
     hub_forget(&x->hub_waiter);
     deadline_clear(&x->deadline);
     if (x->state == EXCHANGE_STATE_WAITING) {
@@ -146,10 +150,11 @@ static void finish(struct exchange *x)
     x->log.request_id = x->facts.request_id;
     x->log.endpoint = x->e ? x->e->name : (struct span){0};
     x->log.pusher = x->who ? x->who->name : (struct span){0};
+    x->log.auth = !x->who ? NULL : x->auth_waiter.way == CONF_AUTH_OAUTH2 ? "oauth2" : "basic";
     x->log.route = x->route ? x->route->ops->name : NULL;
     x->log.connector = x->via;
     x->log.repeats = x->repeats;
-    x->log.bytes_in = x->relay.request_bytes;
+    x->log.bytes_in += x->relay.request_bytes;
     x->log.bytes_out += x->relay.answer_bytes;
     x->log.total_us = mono_now_us() - x->begun_us;
     accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
@@ -214,7 +219,7 @@ void exchange_reply(struct exchange *x, const struct reply *r)
     x->log.error = r->error;
     struct head *h = arena_alloc(&x->arena, sizeof(*h));
     struct span note = span_of(r->note ? r->note : r->detail);
-    if (!h || arena_copy(&x->arena, note, &x->log.note) != FRUN_OK ||
+    if (!h || (note.p && arena_copy(&x->arena, note, &x->log.note) != FRUN_OK) ||
         reply_build(r, x->facts.request_id, &x->arena, h, &x->rest) != FRUN_OK ||
         x->served->ops->send_head(x->served, h) != FRUN_OK) {
         abandon(x, "proxy_internal_error");
@@ -466,6 +471,10 @@ static size_t served_on_body(void *owner, struct span data)
     if (x->state == EXCHANGE_STATE_REPLYING) {
         return data.n; /* our answer says all there is to say: the rest of the request is dropped */
     }
+    if (x->state == EXCHANGE_STATE_OWN) {
+        x->log.bytes_in += data.n;
+        return own_on_body(&x->own, data);
+    }
     size_t n = relay_on_request_body(&x->relay, data);
     if (x->relay.is_too_long) {
         if (x->state == EXCHANGE_STATE_ANSWERING) {
@@ -489,6 +498,10 @@ static void served_on_body_end(void *owner)
 {
     struct exchange *x = owner;
     if (x->state == EXCHANGE_STATE_REPLYING) {
+        return;
+    }
+    if (x->state == EXCHANGE_STATE_OWN) {
+        own_on_body_end(&x->own);
         return;
     }
     relay_on_request_end(&x->relay);

@@ -95,6 +95,35 @@ static void authorize(struct exchange *x)
     take_turn(x);
 }
 
+/* 401 with the ways that are open at this endpoint; the one that was tried comes first. */
+static void challenge(struct exchange *x, enum auth_verdict verdict)
+{
+    struct span basic = SPAN_LIT("Basic realm=\"frunproxy\", charset=\"UTF-8\"");
+    struct span bearer = SPAN_LIT("Bearer realm=\"frunproxy\"");
+    bool has_bearer = x->e->ways & CONF_AUTH_OAUTH2 && auth_keys(x->w->auth);
+    bool has_basic = x->e->ways & CONF_AUTH_BASIC || !has_bearer;
+    struct reply r = {.status = 401, .error = "http_request_denied"};
+    if (verdict == AUTH_BAD_TOKEN) {
+        r.detail = x->auth_waiter.why;
+        if (arena_printf(&x->arena, &bearer,
+                         "Bearer realm=\"frunproxy\", error=\"invalid_token\", "
+                         "error_description=\"%s\"",
+                         r.detail) != FRUN_OK) {
+            bearer = SPAN_LIT("Bearer error=\"invalid_token\"");
+        }
+        r.challenge = bearer;
+        r.other_challenge = has_basic ? basic : r.other_challenge;
+    } else {
+        r.detail = verdict == AUTH_REFUSED   ? "user or password is wrong"
+                   : has_bearer && has_basic ? "HTTP Basic credentials or a Bearer token are needed"
+                   : has_bearer              ? "a Bearer token is needed; /oauth/token issues it"
+                                             : "HTTP Basic credentials are needed";
+        r.challenge = has_basic ? basic : bearer;
+        r.other_challenge = has_basic && has_bearer ? bearer : r.other_challenge;
+    }
+    exchange_reply(x, &r);
+}
+
 static void judge(struct exchange *x, enum auth_verdict verdict)
 {
     char detail[256];
@@ -120,15 +149,11 @@ static void judge(struct exchange *x, enum auth_verdict verdict)
         return;
     case AUTH_MISSING:
     case AUTH_REFUSED:
+    case AUTH_BAD_TOKEN:
     case AUTH_PENDING:
         break;
     }
-    exchange_reply(
-        x, &(struct reply){.status = 401,
-                           .error = "http_request_denied",
-                           .detail = verdict == AUTH_MISSING ? "HTTP Basic credentials are needed"
-                                                             : "user or password is wrong",
-                           .challenge = SPAN_LIT("Basic realm=\"frunproxy\", charset=\"UTF-8\"")});
+    challenge(x, verdict);
 }
 
 void exchange_on_verdict(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who)
@@ -167,7 +192,31 @@ static void authenticate(struct exchange *x)
 
 static void on_own_answer(struct own_ask *a, const struct reply *r)
 {
-    exchange_reply(list_entry(a, struct exchange, own), r);
+    struct exchange *x = list_entry(a, struct exchange, own);
+    x->who = a->who;
+    x->auth_waiter.way = a->waiter.way;
+    exchange_reply(x, r);
+}
+
+/* One of the gateway's own resources? */
+static bool is_own(struct exchange *x)
+{
+    struct own_ask *a = &x->own;
+    a->w = x->w;
+    a->registry = x->registry;
+    a->in = &x->in;
+    a->query = x->uri.query;
+    a->arena = &x->arena;
+    a->answer = on_own_answer;
+    if (!own_begin(a, x->uri.path)) {
+        return false;
+    }
+    if (a->wants_body) {
+        x->state = EXCHANGE_STATE_OWN;
+        x->is_body_open = true;
+        x->served->ops->accept_body(x->served);
+    }
+    return true;
 }
 
 void exchange_admit(struct exchange *x)
@@ -178,8 +227,7 @@ void exchange_admit(struct exchange *x)
             x, &(struct reply){.status = 400, .error = "http_request_error", .detail = why});
         return;
     }
-    x->own = (struct own_ask){.w = x->w, .in = &x->in, .answer = on_own_answer};
-    if (own_begin(&x->own, x->uri.path)) {
+    if (is_own(x)) {
         return;
     }
     x->facts.query = x->uri.query;

@@ -33,6 +33,7 @@
 /** Where an exchange stands. */
 enum exchange_state {
     EXCHANGE_STATE_NEW,       /* taken from stock; the head is being read */
+    EXCHANGE_STATE_OWN,       /* one of the gateway's own resources reads the body or thinks */
     EXCHANGE_STATE_VERIFYING, /* the credential is being verified */
     EXCHANGE_STATE_QUEUED,    /* a limit is reached; the turn tells when to go on */
     EXCHANGE_STATE_WAITING,   /* no usable tunnel yet; the deadline is the hold time */

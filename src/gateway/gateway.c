@@ -10,6 +10,7 @@
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
 #include "frun/conf/check.h"
+#include "frun/gateway/keyring.h"
 #include "frun/gateway/worker.h"
 #include "frun/net/addr.h"
 #include "frun/net/tls_files.h"
@@ -40,6 +41,7 @@
 struct gateway {
     struct conf_gw *conf;
     struct gateway_shared shared;
+    struct keyring *keyring; /* NULL: no tokens */
     struct loop *loop;
     struct deadline minute; /* changes the keys of session tickets */
     size_t n_running;       /* workers that have not stopped */
@@ -299,6 +301,16 @@ static void on_minute(struct deadline *d)
     deadline_set(g->loop, d, GATEWAY_MINUTE_MS);
 }
 
+/* [oauth] alone opens nothing: no pusher, no keys, no token endpoint. */
+static bool uses_tokens(const struct conf_gw *c)
+{
+    bool is_used = false;
+    for (size_t i = 0; c->oauth && i < c->n_pushers; i++) {
+        is_used |= c->pushers[i]->ways & CONF_AUTH_OAUTH2 && c->pushers[i]->is_enabled;
+    }
+    return is_used;
+}
+
 frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct gateway **out,
                      struct diag *d)
 {
@@ -319,6 +331,9 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct g
                      ? err_text(err)
                      : "a certificate, key or CA cannot be used; frunproxyd --check "
                        "tells which");
+    }
+    if (!err && uses_tokens(conf)) {
+        err = keyring_new(conf, is_check, &g->keyring, d);
     }
     if (!err && !is_check) {
         err = loop_new(&g->loop);
@@ -402,6 +417,9 @@ static frun_err start(struct gateway *g)
     on_minute(&g->minute);
     g->shared.on_stopped = on_worker_stopped;
     g->shared.on_stopped_arg = g;
+    if (g->keyring) {
+        keyring_start(g->keyring, g->loop, &g->shared);
+    }
     frun_err err = loop_on_signal(g->loop, SIGTERM, on_signal, g);
     if (!err) {
         err = loop_on_signal(g->loop, SIGINT, on_signal, g);
@@ -459,6 +477,7 @@ void gateway_free(struct gateway *g)
     free(sh->workers);
     free(sh->census);
     deadline_clear(&g->minute);
+    keyring_free(g->keyring);
     loop_free(g->loop);
     registry_unref(&sh->registry);
     tls_unref(&sh->front_tls);

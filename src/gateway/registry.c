@@ -30,8 +30,9 @@ struct registry {
     size_t n_pushers;
     struct span *fences; /* carrier names of all endpoints */
     size_t n_fences;
-    struct map *by_root; /* first path segment without '/' -> endpoint */
-    struct map *by_user; /* user name -> first pusher of that name */
+    struct map *by_root;   /* first path segment without '/' -> endpoint */
+    struct map *by_user;   /* user name -> first pusher of that name */
+    struct map *by_client; /* client ID -> pusher */
 };
 
 /* "GET, HEAD, POST, PUT" of a list. */
@@ -183,17 +184,45 @@ static frun_err gather_fences(struct registry *r)
     return FRUN_OK;
 }
 
-static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
+static frun_err file_user(struct registry *r, struct pusher *p)
 {
-    p->conf = c;
-    p->name = span_of(c->place.name);
-    struct pusher *first = map_get(r->by_user, span_of(c->user));
+    struct span user = span_of(p->conf->user);
+    struct pusher *first = map_get(r->by_user, user);
     if (first) {
         p->next_same_user = first->next_same_user;
         first->next_same_user = p;
         return FRUN_OK;
     }
-    return map_put(r->by_user, span_of(c->user), p);
+    return map_put(r->by_user, user, p);
+}
+
+static frun_err file_client(struct registry *r, struct pusher *p)
+{
+    const struct conf_proof *secret = &p->conf->secret;
+    frun_err err = secret->hash ? jwt_generation(secret->hash, p->generation) : FRUN_OK;
+    if (!err && secret->old_hash) {
+        err = jwt_generation(secret->old_hash, p->old_generation);
+    }
+    return err ? err : map_put(r->by_client, span_of(p->conf->client_id), p);
+}
+
+/* A pusher that is not enabled, or has no such way, is not found. */
+static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
+{
+    p->conf = c;
+    p->name = span_of(c->place.name);
+    if (!c->is_enabled) {
+        return FRUN_OK;
+    }
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        struct endpoint *e = &r->endpoints[i];
+        e->ways |= registry_may(p, e) ? c->ways : 0;
+    }
+    frun_err err = c->ways & CONF_AUTH_BASIC ? file_user(r, p) : FRUN_OK;
+    if (!err && c->ways & CONF_AUTH_OAUTH2) {
+        err = file_client(r, p);
+    }
+    return err;
 }
 
 static frun_err fill(struct registry *r, FILE *report)
@@ -208,6 +237,9 @@ static frun_err fill(struct registry *r, FILE *report)
     frun_err err = map_new(false, &r->by_root);
     if (!err) {
         err = map_new(false, &r->by_user);
+    }
+    if (!err) {
+        err = map_new(false, &r->by_client);
     }
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
         r->endpoints[i].index = i;
@@ -242,6 +274,7 @@ static void destroy(struct registry *r)
     }
     map_free(r->by_root);
     map_free(r->by_user);
+    map_free(r->by_client);
     free(r->fences);
     free(r->endpoints);
     free(r->pushers);
@@ -305,16 +338,29 @@ const struct endpoint *registry_find(const struct registry *r, struct span path,
     return e;
 }
 
+bool registry_may(const struct pusher *p, const struct endpoint *e)
+{
+    for (size_t i = 0; i < p->conf->endpoint.n; i++) {
+        if (p->conf->endpoints[i] == e->conf) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct pusher *registry_client(const struct registry *r, struct span client_id)
+{
+    return map_get(r->by_client, client_id);
+}
+
 const struct pusher *registry_pusher(const struct registry *r, struct span user,
                                      const struct endpoint *e, bool *is_listed)
 {
     const struct pusher *first = map_get(r->by_user, user);
     for (const struct pusher *p = first; p; p = p->next_same_user) {
-        for (size_t i = 0; i < p->conf->endpoint.n; i++) {
-            if (p->conf->endpoints[i] == e->conf) {
-                *is_listed = true;
-                return p;
-            }
+        if (registry_may(p, e)) {
+            *is_listed = true;
+            return p;
         }
     }
     *is_listed = false;

@@ -6,32 +6,35 @@
 
 #include "frun/http/problem.h"
 
+static frun_err add(struct head *head, struct span name, struct span value)
+{
+    return value.n ? head_add(head, name, value) : FRUN_OK;
+}
+
 static frun_err build_plain(const struct reply *r, struct arena *a, struct head *head,
                             struct span *body)
 {
+    struct span seconds = {0};
     *head = (struct head){.status = r->status,
                           .reason = span_of(problem_reason(r->status)),
                           .minor = 1,
                           .body = HEAD_BODY_LENGTH,
                           .is_keep_alive = true};
-    frun_err err = arena_printf(a, body, "%s\n", r->detail);
-    if (err) {
-        return err;
+    *body = r->body;
+    frun_err err = r->body.p ? FRUN_OK : arena_printf(a, body, "%s\n", r->detail);
+    if (!err && r->retry_after_s) {
+        err = arena_printf(a, &seconds, "%u", r->retry_after_s);
     }
     head->body_len_bytes = body->n;
-    err = head_add(head, SPAN_LIT("Content-Type"), SPAN_LIT("text/plain; charset=utf-8"));
-    if (!err) {
-        err = head_add(head, SPAN_LIT("Cache-Control"), SPAN_LIT("no-store"));
-    }
-    if (!err && r->retry_after_s) {
-        struct span seconds = {0};
-        err = arena_printf(a, &seconds, "%u", r->retry_after_s);
-        if (!err) {
-            err = head_add(head, SPAN_LIT("Retry-After"), seconds);
-        }
-    }
-    if (!err && r->allow.p) {
-        err = head_add(head, SPAN_LIT("Allow"), r->allow);
+    const struct field fields[] = {
+        {SPAN_LIT("Content-Type"), span_of(r->type ? r->type : "text/plain; charset=utf-8")},
+        {SPAN_LIT("Cache-Control"), span_of(r->cache ? r->cache : "no-store")},
+        {SPAN_LIT("Retry-After"), seconds},
+        {SPAN_LIT("Allow"), r->allow},
+        {SPAN_LIT("WWW-Authenticate"), r->challenge},
+    };
+    for (size_t i = 0; !err && i < sizeof(fields) / sizeof(fields[0]); i++) {
+        err = add(head, fields[i].name, fields[i].value);
     }
     return err;
 }
@@ -50,7 +53,8 @@ frun_err reply_build(const struct reply *r, struct span request_id, struct arena
                         .retry_after_s = r->retry_after_s,
                         .allow = r->allow,
                         .challenge = r->challenge};
-    return problem_build(&p, a, head, body);
+    frun_err err = problem_build(&p, a, head, body);
+    return err ? err : add(head, SPAN_LIT("WWW-Authenticate"), r->other_challenge);
 }
 
 const char *reply_error_type(frun_err err)

@@ -68,7 +68,9 @@ static inline void fixture_pusher(struct conf_pusher *p, const char *name, const
 {
     p->place.name = name;
     p->user = user;
-    p->password_hash = hash;
+    p->password.hash = hash;
+    p->is_enabled = true;
+    p->ways = CONF_AUTH_BASIC;
     p->endpoint.n = 1;
 }
 

@@ -12,10 +12,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /**
- * Apply a check by its name: address, authority, carrier, client, customer_network, digits, fence,
- * host, hash, listen, method, name, path, proxy, public_url, sid, subject, target, url, user.
+ * Apply a check by its name: address, auth, authority, carrier, client, client_id,
+ * customer_network, digits, fence, host, hash, listen, method, name, path, proxy, public_url, sid,
+ * subject, target, time, url, user.
  *
  * @param check    name of the check, one of the above
  * @param value    text
@@ -28,6 +30,10 @@ const char *conf_check(const char *check, struct span value);
  * out: host without port, may be NULL @param port out: number, 0 if left out, may be NULL @return
  * true if so. Thread: any. */
 bool conf_check_authority(struct span s, struct span *host, unsigned *port);
+
+/** Is it a time like 2026-11-22T10:00:00Z? @param s text @param out seconds since 1970, may be NULL
+ * @return true if so. Thread: any. Source: RFC 3339, UTC and whole seconds alone. */
+bool conf_check_time(struct span s, uint64_t *out);
 
 /** Is it a token of RFC 9110? @param s text @return true if so. Thread: any. */
 bool conf_check_token(struct span s);

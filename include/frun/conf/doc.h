@@ -31,6 +31,7 @@ enum conf_type {
     CONF_TIME,    /**< uint64_t milliseconds: digits with ms, s, m, h; bare digits are seconds */
     CONF_CHOICE,  /**< int: index into choices */
     CONF_PATH,    /**< const char *: file name, made absolute from the folder of the naming file */
+    CONF_FOLDER,  /**< const char *: as CONF_PATH, but a folder, which need not be there yet */
     CONF_ADDRESS, /**< const char *: host:port, IP:port or [IPv6]:port; port required */
     CONF_SECRET,  /**< struct secret *: fetched by secret_fetch(); a literal gives a warning */
     CONF_LIST,    /**< struct conf_list: comma separated texts; may be given several times */

@@ -135,9 +135,28 @@ struct conf_endpoint {
     struct secret *proxy_password; /**< direct: its own or the system's (borrowed then) */
 };
 
-/** How a pusher proves who it is. */
+/** Ways a pusher proves who it is; several at once are a sum. */
 enum conf_auth {
-    CONF_AUTH_BASIC /**< user and password_hash */
+    CONF_AUTH_BASIC = 1, /**< user and password_hash */
+    CONF_AUTH_OAUTH2 = 2 /**< a token of our own, got with client_id and secret */
+};
+
+/** [oauth]: the gateway's own token service. */
+struct conf_oauth {
+    struct conf_place place;    /**< where it stands */
+    const char *key_directory;  /**< folder of the signing keys */
+    uint64_t token_lifetime_ms; /**< life of a token; 12 h */
+    uint64_t rotate_after_ms;   /**< a signing key is replaced when it is so old; 90 d, 0: never */
+    uint64_t reread_ms;         /**< how often the folder is read again; 30 s */
+    bool legacy_token_get;      /**< GET with the secret in the query is answered; no */
+};
+
+/** A hash and its predecessor, which is good for a while after a change. */
+struct conf_proof {
+    const char *hash;     /**< crypt(5): $y$, $6$, $5$, $2b$; others refused; NULL: none */
+    const char *old_hash; /**< or NULL */
+    const char *until;    /**< end of the old one as written, or NULL */
+    uint64_t until_s;     /**< parsed, seconds since 1970; 0: none */
 };
 
 /** [pusher NAME] */
@@ -145,13 +164,18 @@ struct conf_pusher {
     struct conf_place place;                /**< where it stands */
     struct conf_list endpoint;              /**< names of the endpoints it may use */
     const struct conf_endpoint **endpoints; /**< resolved, endpoint.n of them */
-    int auth;                               /**< enum conf_auth */
-    const char *user;                       /**< no ':' */
+    bool is_enabled;                        /**< else it is refused everywhere; yes */
+    struct conf_list auth;                  /**< as written */
+    unsigned ways;                          /**< sum of enum conf_auth */
+    const char *user;                       /**< basic: no ':' */
+    struct conf_proof password;             /**< basic: of its password */
+    const char *client_id;                  /**< oauth2: sb-NAME unless given */
+    struct conf_proof secret;               /**< oauth2: of its client secret */
+    uint64_t token_lifetime_ms;             /**< oauth2: its own or that of [oauth] */
     uint64_t max_requests_per_second;       /**< sustained; 0: no ceiling */
-    uint64_t burst;            /**< requests that may come at once above it; ten seconds' worth */
-    uint64_t max_in_flight;    /**< requests at the same time; 0: no ceiling; 64 */
-    uint64_t max_body;         /**< octets of a request body; 0: the gateway's */
-    const char *password_hash; /**< crypt(5): $y$, $6$, $5$, $2b$; others refused */
+    uint64_t burst;         /**< requests that may come at once above it; ten seconds' worth */
+    uint64_t max_in_flight; /**< requests at the same time; 0: no ceiling; 64 */
+    uint64_t max_body;      /**< octets of a request body; 0: the gateway's */
 };
 
 /** A whole configuration. Immutable, counted; freed with its last reference. */
@@ -160,6 +184,7 @@ struct conf_gw {
     const struct conf_gateway *gateway; /**< [gateway] */
     const struct conf_tunnel *tunnel;   /**< [tunnel], NULL if no endpoint needs one */
     const struct conf_log *log;         /**< [log], defaults if not given */
+    const struct conf_oauth *oauth;     /**< [oauth], NULL if there is none */
     const struct conf_gw_connector *const *connectors; /**< [connector ...] */
     size_t n_connectors;                               /**< count */
     const struct conf_system *const *systems;          /**< [system ...] */

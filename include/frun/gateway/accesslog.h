@@ -21,6 +21,7 @@ struct accesslog_entry {
     struct span request_id; /**< ours or the pusher's */
     struct span endpoint;   /**< name */
     struct span pusher;     /**< name */
+    const char *auth;       /**< how it proved itself: "basic", "oauth2"; NULL: it did not */
     const char *route;      /**< name or NULL */
     const char *connector;  /**< name or NULL */
     unsigned status;        /**< of the answer; 0: none was sent */

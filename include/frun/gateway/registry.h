@@ -14,6 +14,7 @@
 #include "frun/conf/gateway.h"
 #include "frun/http/policy.h"
 #include "frun/net/tls.h"
+#include "frun/oauth/jwt.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,10 +22,12 @@
 
 /** A pusher as the data path sees it. */
 struct pusher {
-    const struct conf_pusher *conf; /**< its section */
-    struct span name;               /**< section name, for the access line */
-    struct pusher *next_same_user;  /**< other pushers with the same user name, or NULL */
-    size_t index;                   /**< 0.. in the registry */
+    const struct conf_pusher *conf;        /**< its section */
+    struct span name;                      /**< section name, for the access line */
+    struct pusher *next_same_user;         /**< other pushers with the same user name, or NULL */
+    size_t index;                          /**< 0.. in the registry */
+    char generation[JWT_GENERATION_BYTES]; /**< of its client secret, "" without */
+    char old_generation[JWT_GENERATION_BYTES]; /**< of the one before, "" without */
 };
 
 /** An endpoint as the data path sees it. */
@@ -33,6 +36,7 @@ struct endpoint {
     struct span name;                 /**< section name */
     struct policy policy;             /**< what its requests get */
     struct span allow;                /**< "GET, HEAD, POST, PUT" */
+    unsigned ways;                    /**< enum conf_auth of all pushers that may use it */
     struct tls_ctx *backend_tls;      /**< direct over HTTPS: the context, else NULL */
     size_t index;                     /**< 0.. in the registry */
 };
@@ -70,5 +74,13 @@ const struct endpoint *registry_find(const struct registry *r, struct span path,
  * that user. Thread: any. */
 const struct pusher *registry_pusher(const struct registry *r, struct span user,
                                      const struct endpoint *e, bool *is_listed);
+
+/** Find the pusher that a client ID means. @param r registry @param client_id as sent @return
+ * pusher that is enabled and uses tokens, or NULL. Thread: any. */
+const struct pusher *registry_client(const struct registry *r, struct span client_id);
+
+/** May a pusher use an endpoint? @param p pusher @param e endpoint @return true if so. Thread: any.
+ */
+bool registry_may(const struct pusher *p, const struct endpoint *e);
 
 #endif

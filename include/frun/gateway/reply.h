@@ -1,5 +1,5 @@
 /**
- * The gateway's own answers: errors as problem+json, health as plain text.
+ * The gateway's own answers: errors as problem+json, its own resources in their own forms.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_REPLY_H
@@ -18,10 +18,14 @@ struct reply {
     const char *error;  /**< RFC 9209 error type, or NULL */
     const char *detail; /**< what is wrong and what to do, one sentence */
     const char *note;   /**< what only the log is told (internal addresses), or NULL: the detail */
-    unsigned retry_after_s; /**< Retry-After, 0: none */
-    struct span allow;      /**< Allow for 405, or absent */
-    struct span challenge;  /**< WWW-Authenticate for 401, or absent */
-    bool is_plain;          /**< text/plain without Proxy-Status: health */
+    unsigned retry_after_s;      /**< Retry-After, 0: none */
+    struct span allow;           /**< Allow for 405, or absent */
+    struct span challenge;       /**< WWW-Authenticate for 401, or absent */
+    struct span other_challenge; /**< a second one, or absent */
+    bool is_plain;               /**< no problem+json, no Proxy-Status: an own resource's answer */
+    const char *type;            /**< is_plain: Content-Type; NULL: text/plain */
+    const char *cache;           /**< is_plain: Cache-Control; NULL: no-store */
+    struct span body; /**< is_plain: body, must outlive the exchange; absent: the detail */
 };
 
 /** Make head and body. @param r what it says @param request_id id, may be absent @param a memory
