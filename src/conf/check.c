@@ -496,6 +496,33 @@ const char *conf_check_carrier(struct span s, struct span *header, struct span *
     return "must be 'header NAME', 'query NAME', 'both HEADER QUERY' or 'none'";
 }
 
+const char *conf_check_map(struct span s, struct span *from, struct span *to)
+{
+    struct span words[3];
+    struct span root = SPAN_LIT("/sap/frun");
+    if (cut_words(s, words) != 2) {
+        return "must be two paths, 'FROM TO'";
+    }
+    const char *why = check_path(words[0]);
+    why = why ? why : check_path(words[1]);
+    if (why) {
+        return why;
+    }
+    if (!span_starts(words[1], root) || (words[1].n > root.n && words[1].p[root.n] != '/')) {
+        return "TO must be /sap/frun or below it: nothing else is open in Focused Run";
+    }
+    *from = words[0];
+    *to = words[1];
+    return NULL;
+}
+
+static const char *check_map(struct span s)
+{
+    struct span from;
+    struct span to;
+    return conf_check_map(s, &from, &to);
+}
+
 static const char *check_carrier(struct span s)
 {
     struct span header;
@@ -520,6 +547,7 @@ const char *conf_check(const char *check, struct span value)
                   {"hash", check_hash},
                   {"host", check_host},
                   {"listen", check_listen},
+                  {"map", check_map},
                   {"method", check_method},
                   {"name", check_name},
                   {"path", check_path},

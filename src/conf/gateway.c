@@ -304,6 +304,7 @@ static void check_endpoints(struct work *w)
             make_root(w, e);
         }
         check_fence(w, e);
+        w->is_starved = !conf_map_resolve(w->d, e) || w->is_starved;
         conf_pair_check(w->d, e, "user", "password");
         conf_pair_check(w->d, e, "proxy_user", "proxy_password");
         if (conf_key_given(w->d, e, "proxy_user") && !conf_key_given(w->d, e, "proxy")) {

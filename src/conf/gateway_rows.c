@@ -173,6 +173,13 @@ static const struct conf_row endpoint_rows[] = {
      "Landscape synchronisation; needs Focused Run 3.0 FP03 or later. Kept, without effect yet."},
     {"methods", CONF_LIST, AT(methods), 1, 10, "GET, HEAD, POST, PUT", false, "method", LIVE,
      "Methods a pusher may use; others get 405."},
+    {"paths", CONF_CHOICE, AT(paths), 0, 0, "frun", false, "frun|cloud-alm", LIVE,
+     "Paths that are open: frun: Focused Run's own; cloud-alm: also the known ones of SAP Cloud "
+     "ALM's inbound API (registration, calm-metrics, calm-logs), mapped below /sap/frun/ngdci."},
+    {"map", CONF_LIST, AT(map), 1, 4096, NULL, false, "map", LIVE,
+     "FROM TO: a path that begins with FROM (whole segments, the longest FROM wins) goes to "
+     "Focused "
+     "Run with TO instead. TO is /sap/frun or below it. May be repeated; wins over paths."},
     {"max_in_flight", CONF_UINT, AT(max_in_flight), 0, 100000, "128", false, NULL, LIVE,
      "Requests of all its pushers under way at the same time; above it they wait up to hold, then "
      "get 429. Not more than half of max_streams unless given; 0: no ceiling."},

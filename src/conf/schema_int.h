@@ -35,6 +35,11 @@ void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n);
 frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
                        const struct conf_log **log) FRUN_MUST_CHECK;
 
+struct conf_endpoint;
+
+/** Fill in what an endpoint maps. @param d document @param e endpoint @return false: starved. */
+bool conf_map_resolve(struct conf_doc *d, struct conf_endpoint *e);
+
 /** File name as seen from the file of a section. @param d document @param section structure @param
  * name as written @return absolute name, or NULL: starved. */
 const char *conf_path_of(struct conf_doc *d, const void *section, const char *name);

@@ -80,6 +80,14 @@ static void authorize(struct exchange *x)
 {
     struct permit permit;
     struct reply no;
+    if (x->facts.path.n > 1 &&
+        pathmap_forward(&x->e->policy.map, x->facts.path, &x->arena, &x->facts.path) != FRUN_OK) {
+        exchange_reply(x, &(struct reply){.status = 503,
+                                          .error = "proxy_internal_error",
+                                          .detail = "out of memory",
+                                          .retry_after_s = 1});
+        return;
+    }
     exchange_permit(x, &permit);
     if (!permit_check(&permit, &no)) {
         exchange_reply(x, &no);

@@ -67,7 +67,8 @@ bool permit_check(struct permit *p, struct reply *no)
         *no = (struct reply){.status = 403,
                              .error = "http_request_denied",
                              .detail = "only /sap/frun, paths below it and /sap/bc/ping are open "
-                                       "behind the root URL"};
+                                       "behind the root URL, and what the endpoint maps (map, "
+                                       "paths)"};
         return false;
     }
     if (!is_method_allowed(p->e, p->in->method)) {

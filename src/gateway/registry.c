@@ -128,6 +128,19 @@ static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report
     return tls_files_load(&s, doc, false, report, &e->backend_tls);
 }
 
+static frun_err prepare_map(struct registry *r, const struct conf_endpoint *c, struct pathmap *out)
+{
+    struct pathmap_rule *rules = arena_alloc(&r->arena, (c->n_maps + 1) * sizeof(*rules));
+    if (!rules) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < c->n_maps; i++) {
+        rules[i] = (struct pathmap_rule){span_of(c->maps[i].from), span_of(c->maps[i].to)};
+    }
+    *out = (struct pathmap){rules, c->n_maps};
+    return FRUN_OK;
+}
+
 static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint *c,
                                  struct endpoint *e)
 {
@@ -142,6 +155,9 @@ static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint 
     p->root_path = span_of(c->root_path);
     p->via_name = SPAN_LIT("frunproxyd");
     frun_err err = prepare_logon(r, c, &p->authorization);
+    if (!err) {
+        err = prepare_map(r, c, &p->map);
+    }
     if (!err) {
         err = join_methods(&r->arena, &c->methods, &e->allow);
     }

@@ -55,6 +55,13 @@ static frun_err rewrite_location(const struct policy *p, struct span url, struct
         *out = url;
         return FRUN_OK;
     }
+    if (rest.n && rest.p[0] == '/') {
+        frun_err err = pathmap_back(&p->map, rest, a, &rest);
+
+        if (err) {
+            return err;
+        }
+    }
     if (is_path) {
         const struct span parts[] = {p->root_path, rest};
 

@@ -190,6 +190,51 @@ static void test_limit_checks(void **state)
     check_changes(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+/* The preset, what overrides it, and what is refused. */
+static void test_maps(void **state)
+{
+    static const struct {
+        const char *keys;
+        size_t n;
+        const char *first_to; /* of /api/calm-metrics */
+    } rows[] = {
+        {"", 0, NULL},
+        {"paths = cloud-alm\n", 3, "/sap/frun/ngdci/api/calm-metrics"},
+        {"paths = cloud-alm\nmap = /api/calm-metrics /sap/frun/x\n", 3, "/sap/frun/x"},
+        {"map = /api/calm-metrics /sap/frun/a, /b /sap/frun\nmap = / /sap/frun\n", 3,
+         "/sap/frun/a"},
+    };
+    static const struct change wrong[] = {
+        {"user = F", "map = /a\nuser = F", "two paths", true},
+        {"user = F", "map = /a /sap/frun /x\nuser = F", "two paths", true},
+        {"user = F", "map = a /sap/frun\nuser = F", "begins with '/'", true},
+        {"user = F", "map = /a/ /sap/frun\nuser = F", "no final '/'", true},
+        {"user = F", "map = /a/../b /sap/frun\nuser = F", "no '.' and '..'", true},
+        {"user = F", "map = /a%2fb /sap/frun\nuser = F", "nothing percent-encoded", true},
+        {"user = F", "map = /a /sap/frunX\nuser = F", "TO must be /sap/frun", true},
+        {"user = F", "map = /a /sap/bc/gui\nuser = F", "TO must be /sap/frun", true},
+        {"user = F", "map = /a /sap/frun/../bc\nuser = F", "no '.' and '..'", true},
+        {"user = F", "map = /a /sap/frun, /a /sap/frun/x\nuser = F", "/a is mapped twice", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conf_gw *c;
+        char text[4096];
+        const char *at = strstr(base, "user = FRUN_PUSH");
+        (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - base), base, rows[i].keys, at);
+        assert_int_equal(load(text, &c), FRUN_OK);
+        const struct conf_endpoint *e = c->endpoints[0];
+        assert_int_equal(e->n_maps, rows[i].n);
+        const char *to = NULL;
+        for (size_t k = 0; k < e->n_maps; k++) {
+            to = strcmp(e->maps[k].from, "/api/calm-metrics") == 0 ? e->maps[k].to : to;
+        }
+        assert_string_equal(to ? to : "none", rows[i].first_to ? rows[i].first_to : "none");
+        conf_gw_unref(&c);
+    }
+    check_changes(wrong, sizeof(wrong) / sizeof(wrong[0]));
+}
+
 static void test_cross_checks(void **state)
 {
     (void)state;
@@ -277,8 +322,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolved),     cmocka_unit_test(test_endpoint_overrides),
-        cmocka_unit_test(test_shares),       cmocka_unit_test(test_limit_checks),
-        cmocka_unit_test(test_cross_checks),
+        cmocka_unit_test(test_shares),       cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_cross_checks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

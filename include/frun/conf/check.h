@@ -16,8 +16,8 @@
 
 /**
  * Apply a check by its name: address, auth, authority, carrier, client, client_id,
- * customer_network, digits, fence, host, hash, listen, method, name, path, proxy, public_url, sid,
- * subject, target, time, url, user.
+ * customer_network, digits, fence, host, hash, listen, map, method, name, path, proxy, public_url,
+ * sid, subject, target, time, url, user.
  *
  * @param check    name of the check, one of the above
  * @param value    text
@@ -42,6 +42,10 @@ bool conf_check_token(struct span s);
  * header out: field name, absent without @param query out: parameter name, absent without @return
  * NULL, or a constant text: what is wrong. Thread: any. */
 const char *conf_check_carrier(struct span s, struct span *header, struct span *query);
+
+/** Take "FROM TO" of a path mapping apart. @param s text @param from out: canonical path @param to
+ * out: path at or below /sap/frun @return NULL, or a constant text: what is wrong. Thread: any. */
+const char *conf_check_map(struct span s, struct span *from, struct span *to);
 
 /** The known word closest to a misspelt one. @param word as written @param known candidates @param
  * n their number @return the closest, or NULL: none is close. Thread: any. */

@@ -104,6 +104,18 @@ struct conf_carrier {
     const char *query;  /**< query parameter name, or NULL */
 };
 
+/** Which paths a pusher may call besides Focused Run's own. */
+enum conf_paths {
+    CONF_PATHS_FRUN,     /**< those of map alone */
+    CONF_PATHS_CLOUD_ALM /**< the known ones of SAP Cloud ALM's inbound API too */
+};
+
+/** A rule of path mapping. */
+struct conf_map {
+    const char *from; /**< path below the root URL, "/" or without final '/' */
+    const char *to;   /**< path towards Focused Run */
+};
+
 /** [endpoint NAME] */
 struct conf_endpoint {
     struct conf_place place;          /**< where it stands */
@@ -121,6 +133,10 @@ struct conf_endpoint {
     const char *description;             /**< "" if not given */
     bool landscape_sync;                 /**< kept for the later work */
     struct conf_list methods;            /**< GET, HEAD, POST, PUT unless given */
+    struct conf_list map;                /**< "FROM TO", as written */
+    int paths;                           /**< enum conf_paths */
+    const struct conf_map *maps;         /**< both resolved */
+    size_t n_maps;                       /**< count */
     uint64_t max_in_flight;              /**< requests at the same time; 0: no ceiling; 128 */
     bool repeat_requests;     /**< POST may be sent twice: Focused Run removes duplicates; no */
     const char *virtual_host; /**< host[:port], its own or the system's */

@@ -14,6 +14,7 @@
 #include "frun/base/err.h"
 #include "frun/base/span.h"
 #include "frun/http/head.h"
+#include "frun/http/pathmap.h"
 #include "frun/http/uri.h"
 
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct policy {
     struct span public_scheme;         /**< "https" (or "http" behind a TLS terminator) */
     struct span public_host;           /**< host[:port] of public_url, for Location */
     struct span root_path; /**< "/ACME_PROD": stands before every path of the endpoint */
+    struct pathmap map;    /**< what is mapped on the way there, and back in Location */
     struct span via_name;  /**< our name in Via, "frunproxyd" */
 };
 
@@ -38,10 +40,11 @@ struct policy {
 struct policy_facts {
     struct span client_address; /**< IP address text of the peer, no port; IPv6 without brackets */
     struct span host;           /**< Host as the pusher sent it */
-    struct span path;        /**< path toward Focused Run: canonical path without the root path */
-    struct span query;       /**< raw query as received, or absent */
-    struct span request_id;  /**< from policy_request_id() */
-    struct span traceparent; /**< from policy_traceparent() */
+    struct span path;           /**< path toward Focused Run: canonical path without the root path,
+                                   mapped */
+    struct span query;          /**< raw query as received, or absent */
+    struct span request_id;     /**< from policy_request_id() */
+    struct span traceparent;    /**< from policy_traceparent() */
 };
 
 /** Octets of a request id or traceparent that we make, with the final NUL. */
