@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/net/tls.h"
 
+#include "frun/base/map.h"
 #include "frun/base/mono.h"
 #include "frun/base/span.h"
 #include "tls_int.h"
@@ -72,11 +73,9 @@ static void find_context(SSL *ssl, const struct tls_ctx *base)
         return;
     }
     struct span name = sni_of(ext, ext_len);
-    for (size_t i = 0; i < base->n_names; i++) {
-        if (span_eq_nocase(name, span_of(base->names[i].name))) {
-            switch_to(ssl, base->names[i].other);
-            return;
-        }
+    const struct tls_name *known = base->by_name ? map_get(base->by_name, name) : NULL;
+    if (known) {
+        switch_to(ssl, known->other);
     }
 }
 
@@ -138,16 +137,19 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 frun_err tls_server_add_name(struct tls_ctx *base, const char *name, struct tls_ctx *other)
 {
     assert(base->is_server && other->is_server);
-    for (size_t i = 0; i < base->n_names; i++) {
-        if (span_eq_nocase(span_of(name), span_of(base->names[i].name))) {
-            return FRUN_E_EXISTS;
-        }
-    }
-    char *copy = base->n_names < TLS_MAX_NAMES ? strdup(name) : NULL;
-    if (!copy) {
+    if (!base->by_name && map_new(true, &base->by_name) != FRUN_OK) {
         return FRUN_E_NOMEM;
     }
-    base->names[base->n_names++] = (struct tls_name){copy, tls_ref(other)};
+    struct tls_name *n = calloc(1, sizeof(*n));
+    char *copy = n ? strdup(name) : NULL;
+    frun_err err = copy ? map_put(base->by_name, span_of(copy), n) : FRUN_E_NOMEM;
+    if (err) {
+        free(copy);
+        free(n);
+        return err;
+    }
+    *n = (struct tls_name){base->names, copy, tls_ref(other)};
+    base->names = n;
     return FRUN_OK;
 }
 
@@ -430,9 +432,12 @@ void tls_unref(struct tls_ctx **t)
     if (!old || atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    for (size_t i = 0; i < old->n_names; i++) {
-        free(old->names[i].name);
-        tls_unref(&old->names[i].other);
+    map_free(old->by_name);
+    for (struct tls_name *n = old->names; n; n = old->names) {
+        old->names = n->next;
+        tls_unref(&n->other);
+        free(n->name);
+        free(n);
     }
     SSL_CTX_free(old->ssl);
     tls_tickets_free(old->tickets);

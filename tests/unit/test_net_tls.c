@@ -334,6 +334,11 @@ static int setup_names(void **state)
     tunnel = make(true, "tunnel", "ca", "http/1.1", true);
     assert_int_equal(tls_server_add_name(base, "tunnel.example.com", tunnel), FRUN_OK);
     assert_int_equal(tls_server_add_name(base, "Tunnel.Example.com", tunnel), FRUN_E_EXISTS);
+    for (int i = 0; i < 1000; i++) { /* customers have names of their own */
+        char name[32];
+        (void)snprintf(name, sizeof(name), "c%d.example.com", i);
+        assert_int_equal(tls_server_add_name(base, name, tunnel), FRUN_OK);
+    }
     return setup(state);
 }
 

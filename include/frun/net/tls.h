@@ -48,7 +48,7 @@ frun_err tls_client_new(const struct tls_settings *s, struct tls_ctx **out,
 
 /** Serve clients that ask for @p name (SNI, no case) by another context; once per context. @param
  * base context of the socket @param name name @param other context, one reference is taken by @p
- * base @return FRUN_OK; FRUN_E_NOMEM, also for more than 16 names; FRUN_E_EXISTS. Thread: main,
+ * base @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_EXISTS. Thread: main,
  * before use. Source: RFC 6066 3.
  */
 frun_err tls_server_add_name(struct tls_ctx *base, const char *name,
