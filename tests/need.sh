@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # Sourced by the scripts that need Debian packages: need PACKAGE... installs those that are missing, as root
-# or by sudo.
+# or by sudo. A service that Debian starts as soon as it is installed is stopped again: nobody asked for one.
 need() {
     missing=
     for package in "$@"; do
@@ -16,9 +16,18 @@ need() {
     if [ "$(id -u)" -ne 0 ]; then
         root=sudo
     fi
+    new=
+    for service in nginx haproxy ssh stunnel4; do
+        [ -e "/etc/init.d/$service" ] || new="$new $service"
+    done
     echo "installing:$missing"
     $root apt-get update -q >/dev/null
     # shellcheck disable=SC2086 # a list of words
     $root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends $missing >/dev/null
+    for service in $new; do
+        if [ -e "/etc/init.d/$service" ]; then
+            $root invoke-rc.d "$service" stop >/dev/null 2>&1 || true
+        fi
+    done
 }

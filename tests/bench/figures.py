@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arithmetic on results: medians, spreads, ratios within a round, and the goals.
+
+A run is {"rows": {name: {"title", "how", "labels", "missing", "rounds": [{label: result}]}}, ...}. A ratio is the
+median of the ratios within each round, so that what disturbed a whole round disturbs no ratio.
+"""
+
+import statistics
+
+# haproxy with reverse HTTP (3.4) is not in Debian 12: its CPU over nginx' in the same rounds, and its p99 at 500
+# pushes a second over nginx', both measured with the method of this benchmark.
+RECORDED = {"1k": 2.85, "16k": 2.72, "256k": 2.38, "h2": 2.37}
+RECORDED_P99 = 3419 / 2739
+PEER_OF = {"direct +log": "nginx +log", "tunnel +log": "nginx +log"}
+
+
+class Missing(Exception):
+    """The run does not have it."""
+
+
+def cpu(part=None):
+    """Of all parts, or of one."""
+    return lambda result: sum(result["cpu_us"].values()) if part is None else result["cpu_us"][part]
+
+
+def field(name):
+    return lambda result: result[name]
+
+
+def values(run, row, label, of):
+    rounds = run["rows"].get(row, {}).get("rounds", [])
+    found = [of(r[label]) for r in rounds if label in r]
+    if not found:
+        why = run["rows"].get(row, {}).get("missing", {}).get(label, "not measured")
+        raise Missing(why)
+    return found
+
+
+def ratios(run, row, label, base, of, base_of=None):
+    """One for each round that has both."""
+    values(run, row, label, of)
+    values(run, row, base, base_of or of)
+    rounds = run["rows"][row]["rounds"]
+    return [of(r[label]) / (base_of or of)(r[base]) for r in rounds if label in r and base in r]
+
+
+def peer(row, label):
+    """What a label of a row is compared with: nginx, or the first point of a curve."""
+    if "nginx" in row["labels"] or label in PEER_OF or label == "nginx +log":
+        return PEER_OF.get(label, "nginx +log" if label == "nginx +log" else "nginx")
+    return row["labels"][0]
+
+
+class Goal:
+    """A figure, what it must reach, and what would be better still. Smaller is better, unless is_more."""
+
+    def __init__(self, title, must, stretch, figures, unit="", is_more=False):
+        self.title, self.must, self.stretch = title, must, stretch
+        self.figures, self.unit, self.is_more = figures, unit, is_more
+
+    def verdict(self, value):
+        def holds(limit):
+            value_shown = round(value, 2)
+            return value_shown >= limit if self.is_more else value_shown <= limit
+        return "stretch" if holds(self.stretch) else "must" if holds(self.must) else "MISSED"
+
+
+def _to_nginx(row, label, part=None):
+    return lambda run: ratios(run, row, label, "nginx", cpu(part), cpu())
+
+
+def _each(n):
+    return lambda run: ratios(run, "memory", "direct", "nginx", lambda r: r["each_kib"][n])
+
+
+def _idle(label, part):
+    return lambda run: [kib / 1024 for kib in
+                        values(run, "memory", label, lambda r: r["idle_kib"][part])]
+
+
+def _growth(row):
+    def figures(run):
+        labels = run["rows"].get(row, {}).get("labels") or ["", ""]
+        return ratios(run, row, labels[-1], labels[0], cpu())
+    return figures
+
+
+def _sharing(run):
+    """Pushes for each second of CPU: one process with two workers over two with one each."""
+    return ratios(run, "workers", "process A & process B", "one process & one process", cpu())
+
+
+def _p99(run):
+    return [r / RECORDED_P99 for r in ratios(run, "rate", "tunnel", "nginx", field("p99_us"))]
+
+
+GOALS = [
+    Goal("direct, 1 KiB", 0.90, 0.82, _to_nginx("1k", "direct"), "x nginx"),
+    Goal("direct, 16 KiB", 0.92, 0.82, _to_nginx("16k", "direct"), "x nginx"),
+    Goal("direct, 256 KiB", 0.92, 0.84, _to_nginx("256k", "direct"), "x nginx"),
+    Goal("tunnel, gateway alone, 1 KiB", 0.75, 0.62, _to_nginx("1k", "tunnel", "gateway"), "x nginx"),
+    Goal("tunnel, gateway + connector, 1 KiB", 1.5, 1.2, _to_nginx("1k", "tunnel"), "x nginx"),
+    Goal("tunnel, gateway + connector, 16 KiB", 1.8, 1.5, _to_nginx("16k", "tunnel"), "x nginx"),
+    Goal("tunnel, gateway + connector, 256 KiB", 2.2, 1.8, _to_nginx("256k", "tunnel"), "x nginx"),
+    Goal("direct, 1 KiB over HTTP/2", 0.69, 0.62, _to_nginx("h2", "direct"), "x nginx"),
+    Goal("direct, new TLS connection each", 0.92, 0.84, _to_nginx("tls", "direct"), "x nginx"),
+    Goal("direct, 500 a second", 0.85, 0.75, _to_nginx("rate", "direct"), "x nginx"),
+    Goal("memory of an idle TLS connection, 1000", 1.00, 0.95, _each("1000"), "x nginx"),
+    Goal("memory of an idle TLS connection, 5000", 1.00, 0.95, _each("5000"), "x nginx"),
+    Goal("gateway at rest", 8, 5, _idle("tunnel", "gateway"), "MiB PSS"),
+    Goal("connector at rest", 8, 5, _idle("tunnel", "connector"), "MiB PSS"),
+    Goal("pushes per CPU second, two workers : one", 0.95, 1.0, _sharing, "x", is_more=True),
+    Goal("p99 at 500 a second, tunnel : haproxy reverse-http", 0.95, 0.87, _p99, "x recorded"),
+    Goal("cost beside 10 000 idle connections : 0", 1.10, 1.05, _growth("idle"), "x"),
+    Goal("cost beside 2000 requests in flight : 1", 1.10, 1.05, _growth("streams"), "x"),
+    Goal("cost with 300 endpoints : 1", 1.10, 1.05, _growth("endpoints"), "x"),
+    Goal("cost with 1000 pushers : 1", 1.10, 1.05, _growth("pushers"), "x"),
+]
+
+
+def spread(figures, digits=1):
+    middle = f"{statistics.median(figures):.{digits}f}"
+    if len(figures) == 1:
+        return middle
+    return f"{middle} [{min(figures):.{digits}f}-{max(figures):.{digits}f}]"
+
+
+def merged(runs):
+    """Several runs as one; of a row in several the last counts."""
+    total = {"rows": {}, "hosts": []}
+    for run in runs:
+        total["rows"].update(run["rows"])
+        total["hosts"].append(run["host"])
+    return total
