@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/check.h"
 
+#include "frun/base/cpus.h"
+
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
@@ -138,6 +140,15 @@ static bool is_bare_ipv6(struct span s)
 static const char *check_host(struct span s)
 {
     return is_host(s) || is_bare_ipv6(s) ? NULL : "must be a host name or address without port";
+}
+
+static const char *check_cpus(struct span s)
+{
+    cpu_set_t unused;
+    return span_eq_nocase(s, SPAN_LIT("no")) || span_eq_nocase(s, SPAN_LIT("yes")) ||
+                   cpus_parse(s, &unused) == FRUN_OK
+               ? NULL
+               : "must be no, yes or a list of CPUs like 0,2-5";
 }
 
 static const char *check_name(struct span s)
@@ -541,6 +552,7 @@ const char *conf_check(const char *check, struct span value)
                   {"carrier", check_carrier},
                   {"client", check_client},
                   {"client_id", check_client_id},
+                  {"cpus", check_cpus},
                   {"customer_network", check_customer_network},
                   {"digits", check_digits},
                   {"fence", check_fence},

@@ -30,6 +30,9 @@ static const struct conf_row gateway_rows[] = {
      "each other's tickets; 'openssl rand -base64 48' makes one. Random unless given."},
     {"workers", CONF_WORKERS, AT(workers), 1, 64, "auto", false, NULL, RESTART,
      "Threads that carry requests; auto: one for each CPU."},
+    {"cpu_affinity", CONF_TEXT, AT(cpu_affinity), 1, 300, "no", false, "cpus", RESTART,
+     "yes: each worker stays on one CPU of those the process may use; a list like 0,2-5: on one of "
+     "these. For machines that do little else; no leaves it to the system."},
     {"max_connections", CONF_UINT, AT(max_connections), 10, 1000000, "20000", false, NULL, RESTART,
      "Open front-door connections of all workers; above it new ones wait."},
     {"max_head", CONF_SIZE, AT(max_head), 4096, 1048576, "32K", false, NULL, LIVE,

@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/worker.h"
 
+#include "frun/base/cpus.h"
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
 #include "frun/gateway/door.h"
@@ -12,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 /** Octets of the largest head we write: all fields of the largest head we take, and ours. */
@@ -292,6 +294,34 @@ frun_err worker_listen(struct worker *w, int fd, bool is_tunnel)
     return FRUN_OK;
 }
 
+/* Runs on the worker's thread, whose mask is still the process'. */
+static void pin(void *arg)
+{
+    const struct worker *w = arg;
+    const char *wish = w->conf->gateway->cpu_affinity;
+    cpu_set_t mine;
+    cpu_set_t listed;
+    if (sched_getaffinity(0, sizeof(mine), &mine)) {
+        CPU_ZERO(&mine);
+    }
+    if (cpus_parse(span_of(wish), &listed) == FRUN_OK) {
+        CPU_AND(&mine, &mine, &listed);
+    }
+    int cpu = cpus_pick(&mine, w->index);
+    if (cpu >= 0) {
+        CPU_ZERO(&mine);
+        CPU_SET((size_t)cpu, &mine);
+    }
+    if (cpu < 0 || sched_setaffinity(0, sizeof(mine), &mine)) {
+        log_warning(NULL,
+                    "worker %u is not pinned: this process may use none of the CPUs of "
+                    "cpu_affinity = %s",
+                    w->index, wish);
+    } else {
+        log_debug(NULL, "worker %u stays on CPU %d", w->index, cpu);
+    }
+}
+
 frun_err worker_start(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listen; i++) {
@@ -301,6 +331,12 @@ frun_err worker_start(struct worker *w)
             return err;
         }
         listener_on_starved(w->listeners[i], on_starved);
+    }
+    if (strcasecmp(w->conf->gateway->cpu_affinity, "no") != 0) {
+        frun_err err = loop_post(w->loop, pin, w);
+        if (err) {
+            return err;
+        }
     }
     on_beat(&w->beat);
     char name[16];

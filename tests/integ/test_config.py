@@ -68,6 +68,7 @@ def test_all_errors_at_once_with_places(files):
     ("key of another certificate", {"gateway": {"private_key": "tls/frun.key"}},
      "gateway.private_key"),
     ("key with a passphrase", {"tunnel": {"private_key": "junk"}}, "tunnel.private_key"),
+    ("no CPUs", {"gateway": {"cpu_affinity": "3-1"}}, "gateway.cpu_affinity"),
     ("short key of tickets", {"gateway": {"session_ticket_key": "secret"}},
      "gateway.session_ticket_key"),
     ("missing client_ca", {"tunnel": {"client_ca": "tls/none.pem"}}, "tunnel.client_ca"),

@@ -37,6 +37,7 @@ struct conf_gateway {
     bool session_tickets;              /**< clients may resume TLS sessions; yes */
     struct secret *session_ticket_key; /**< what their keys follow from; NULL: random ones */
     uint64_t workers;                  /**< threads; 0: one per CPU */
+    const char *cpu_affinity;          /**< "no", "yes", or CPUs the workers are pinned to; no */
     uint64_t max_connections;          /**< open front-door connections of all workers; 20000 */
     uint64_t max_head;                 /**< octets of a request head; 32 KiB */
     uint64_t max_target;               /**< octets of a request target; 8 KiB */
