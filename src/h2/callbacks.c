@@ -15,8 +15,10 @@ static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
     return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
 }
 
-/* Frames that cost the sender nothing and move nothing. Source: CVE-2019-9511..9518. */
-static bool is_idle_frame(const nghttp2_frame_hd *hd)
+/* Frames that cost the sender nothing and move nothing. From a stranger also those that a good peer
+ * sends seldom: a reset makes us open and cancel requests behind it. Source: CVE-2019-9511..9518,
+ * CVE-2023-44487. */
+static bool is_idle_frame(const struct h2 *h, const nghttp2_frame_hd *hd)
 {
     switch (hd->type) {
     case NGHTTP2_PING:
@@ -24,12 +26,13 @@ static bool is_idle_frame(const nghttp2_frame_hd *hd)
         return true;
     case NGHTTP2_DATA:
         return hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM);
-    case NGHTTP2_HEADERS:
     case NGHTTP2_RST_STREAM:
-    case NGHTTP2_PUSH_PROMISE:
     case NGHTTP2_GOAWAY:
-    case NGHTTP2_WINDOW_UPDATE:
     case NGHTTP2_CONTINUATION:
+        return h->set.is_stranger;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_PUSH_PROMISE:
+    case NGHTTP2_WINDOW_UPDATE:
         return false;
     default:
         return true;
@@ -41,7 +44,8 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     struct h2 *h = user;
 
     (void)ng;
-    if (is_idle_frame(hd) && !h2_flood_ok(h)) {
+    if ((is_idle_frame(h, hd) && !h2_flood_ok(h)) ||
+        (hd->type == NGHTTP2_WINDOW_UPDATE && !h2_window_flood_ok(h))) {
         h2_break(h, NGHTTP2_ENHANCE_YOUR_CALM, FRUN_E_LIMIT, "the peer floods us with frames");
     }
     return verdict(h);
@@ -65,7 +69,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         s->id = frame->hd.stream_id;
         (void)nghttp2_session_set_stream_user_data(ng, s->id, s);
     }
-    if (s && h2_stream_head_begin(s) != FRUN_OK) {
+    if (s && h2_rx_begin(s) != FRUN_OK) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return verdict(h);
@@ -78,23 +82,26 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     struct h2_stream *s = stream_of(ng, frame->hd.stream_id);
 
     (void)flags;
-    if (s && h2_stream_field(s, span_make(name, name_n), span_make(value, value_n)) != FRUN_OK) {
+    if (s && h2_rx_field(s, span_make(name, name_n), span_make(value, value_n)) != FRUN_OK) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return verdict(user);
 }
 
-/* nghttp2 would drop a field that breaks the grammar and go on; we refuse the message. */
+/* nghttp2 would drop a field that breaks the grammar and go on; we refuse the message: a request by
+ * an answer, all else by a reset. */
 static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
                              nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
-    (void)ng;
-    (void)frame;
+    struct h2_stream *s = stream_of(ng, frame->hd.stream_id);
+
     (void)name;
     (void)value;
     (void)flags;
-    (void)user;
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (!s || h2_rx_bad_field(s) != FRUN_OK) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return verdict(user);
 }
 
 static void goaway_received(struct h2 *h, const nghttp2_goaway *frame)
@@ -118,7 +125,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         if (s) {
-            h2_stream_head(s, is_end);
+            h2_rx_complete(s, is_end);
         }
         break;
     case NGHTTP2_DATA:
@@ -175,6 +182,16 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
     return verdict(user);
 }
 
+/* A stranger may make us reset its streams as well as do it itself. Source: CVE-2025-8671. */
+static bool is_provoked(const struct h2 *h, const nghttp2_frame *frame)
+{
+    uint32_t code = frame->rst_stream.error_code;
+
+    return h->set.is_stranger &&
+           (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
+            code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR);
+}
+
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct h2 *h = user;
@@ -189,6 +206,11 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
             if (is_end) {
                 h2_stream_out_end(s);
             }
+        }
+        break;
+    case NGHTTP2_RST_STREAM:
+        if (is_provoked(h, frame) && !h2_flood_ok(h)) {
+            h2_break(h, NGHTTP2_ENHANCE_YOUR_CALM, FRUN_E_LIMIT, "the peer floods us with errors");
         }
         break;
     case NGHTTP2_PING:

@@ -2,16 +2,6 @@
 #include "h2_int.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* What RFC 9113 10.5.1 counts for each field beside its octets. */
-#define FIELD_OVERHEAD_BYTES 32
-
-/* The arena rounds up and copies add a NUL: room beside the counted octets. */
-#define ARENA_SLACK_BYTES 16384
-
-/* ---- sending ---- */
 
 /* Must not stand in an HTTP/2 message, or are made by us. Source: RFC 9113 8.2.2. */
 static bool is_dropped(struct span name)
@@ -120,14 +110,14 @@ static void push_told_length(struct h2_list *out, const struct head *h)
     }
 }
 
-static bool never_has_body(unsigned status, bool is_head_method)
+bool h2_never_has_body(unsigned status, bool is_head_method)
 {
     return is_head_method || status < 200 || status == 204 || status == 304;
 }
 
 bool h2_is_bodiless(const struct head *h, bool is_head_method)
 {
-    return h->body == HEAD_BODY_NONE || never_has_body(h->status, is_head_method);
+    return h->body == HEAD_BODY_NONE || h2_never_has_body(h->status, is_head_method);
 }
 
 void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *out)
@@ -149,151 +139,4 @@ void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *o
     } else if (h->body == HEAD_BODY_LENGTH || h->body == HEAD_BODY_NONE) {
         push_length(out, h->body_len_bytes);
     }
-}
-
-/* ---- receiving ---- */
-
-struct h2_rx *h2_rx_new(size_t max_head_bytes)
-{
-    struct h2_rx *rx = calloc(1, sizeof(*rx));
-
-    if (rx) {
-        arena_init(&rx->arena, max_head_bytes * 2 + ARENA_SLACK_BYTES);
-        rx->head.minor = 1;
-        rx->head.is_keep_alive = true;
-    }
-    return rx;
-}
-
-void h2_rx_free(struct h2_rx *rx)
-{
-    if (rx) {
-        arena_done(&rx->arena);
-        free(rx);
-    }
-}
-
-static frun_err take_pseudo(struct h2_rx *rx, struct span name, struct span value)
-{
-    uint64_t status = 0;
-
-    if (span_eq(name, SPAN_LIT(":method"))) {
-        rx->head.method = value;
-    } else if (span_eq(name, SPAN_LIT(":path"))) {
-        rx->head.target = value;
-    } else if (span_eq(name, SPAN_LIT(":authority"))) {
-        rx->head.authority = value;
-    } else if (span_eq(name, SPAN_LIT(":scheme"))) {
-        rx->scheme = value;
-    } else if (span_eq(name, SPAN_LIT(":status"))) {
-        if (span_to_u64(value, &status) || status < 100 || status > 599) {
-            return FRUN_E_SYNTAX;
-        }
-        rx->head.status = (unsigned)status;
-    } else {
-        /* ":protocol" and whatever comes later: extended CONNECT is not spoken here. */
-        rx->refuse = 501;
-    }
-    return FRUN_OK;
-}
-
-static frun_err take_field(struct h2_rx *rx, struct span name, struct span value)
-{
-    if (span_eq(name, SPAN_LIT("host"))) {
-        /* Two hosts that differ would let us and the next hop see two. Source: RFC 9113 8.3.1. */
-        if (rx->head.authority.p && !span_eq_nocase(rx->head.authority, value)) {
-            return FRUN_E_SYNTAX;
-        }
-        rx->head.authority = value;
-        return FRUN_OK;
-    }
-    if (span_eq(name, SPAN_LIT("cookie"))) {
-        rx->n_cookies++;
-        rx->cookie_bytes += value.n + 2;
-    } else if (span_eq(name, SPAN_LIT("content-length"))) {
-        if (rx->has_length || span_to_u64(value, &rx->len_bytes)) {
-            return FRUN_E_SYNTAX;
-        }
-        rx->has_length = true;
-    } else if (span_eq(name, SPAN_LIT("expect"))) {
-        if (span_eq_nocase(value, SPAN_LIT("100-continue"))) {
-            rx->head.wants_continue = true;
-        } else {
-            rx->refuse = 417;
-        }
-    }
-    return head_add(&rx->head, name, value);
-}
-
-frun_err h2_rx_field(struct h2_rx *rx, struct span name, struct span value, size_t max_bytes)
-{
-    struct span kept_name;
-    struct span kept_value;
-
-    rx->bytes += name.n + value.n + FIELD_OVERHEAD_BYTES;
-    if (rx->bytes > max_bytes) {
-        return FRUN_E_LIMIT;
-    }
-    if (arena_copy(&rx->arena, name, &kept_name) || arena_copy(&rx->arena, value, &kept_value)) {
-        return rx->arena.used_bytes > max_bytes ? FRUN_E_LIMIT : FRUN_E_NOMEM;
-    }
-    if (name.n && name.p[0] == ':') {
-        return take_pseudo(rx, kept_name, kept_value);
-    }
-    return take_field(rx, kept_name, kept_value);
-}
-
-/* HTTP/2 may send one Cookie field per pair; everybody behind us wants one field. Source: RFC 9113
- * 8.2.3. */
-static frun_err join_cookies(struct h2_rx *rx)
-{
-    struct head *h = &rx->head;
-    char *all = arena_alloc(&rx->arena, rx->cookie_bytes);
-    struct field *first = NULL;
-    size_t len = 0;
-    size_t kept = 0;
-
-    if (!all) {
-        return FRUN_E_NOMEM;
-    }
-    for (size_t i = 0; i < h->n_fields; i++) {
-        struct field *f = &h->fields[i];
-
-        if (!span_eq(f->name, SPAN_LIT("cookie"))) {
-            h->fields[kept++] = *f;
-            continue;
-        }
-        if (first) {
-            memcpy(all + len, "; ", 2);
-            len += 2;
-        } else {
-            first = &h->fields[kept];
-            h->fields[kept++] = *f;
-        }
-        memcpy(all + len, f->value.p, f->value.n);
-        len += f->value.n;
-    }
-    h->n_fields = kept;
-    if (first) {
-        first->value = span_make(all, len);
-    }
-    return FRUN_OK;
-}
-
-frun_err h2_rx_finish(struct h2_rx *rx, bool is_end, bool is_head_method)
-{
-    struct head *h = &rx->head;
-
-    if (is_end || (h->status && never_has_body(h->status, is_head_method))) {
-        h->body = HEAD_BODY_NONE;
-    } else if (rx->has_length) {
-        h->body = HEAD_BODY_LENGTH;
-        h->body_len_bytes = rx->len_bytes;
-    } else {
-        h->body = HEAD_BODY_CHUNKED;
-    }
-    if (is_end) {
-        h->wants_continue = false;
-    }
-    return rx->n_cookies > 1 ? join_cookies(rx) : FRUN_OK;
 }

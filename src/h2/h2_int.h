@@ -4,8 +4,9 @@
  *     session.c    life of a session, octets in and out, public operations
  *     callbacks.c  what nghttp2 reports, turned into calls of stream.c
  *     stream.c     one stream: call or served request, its buffers, its owner
- *     fields.c     heads to and from header lists
- *     keepalive.c  PING, round-trip time, drain steps, everything with a deadline
+ *     fields.c     heads to header lists
+ *     receive.c    header lists to heads
+ *     keepalive.c  PING, round-trip time, drain steps, everything with a deadline, floods
  *
  * nghttp2 may not be entered from its own callbacks and owners may do anything inside their events,
  * so: octets are sent only by the session's `later`; a stream object lives until its owner has let
@@ -51,7 +52,30 @@ enum h2_drain_step {
 enum {
     H2_DUE_OFFER = 1, /**< offer what waits, tell the end of the body */
     H2_DUE_ROOM = 2,  /**< tell that there is room */
-    H2_DUE_FAIL = 4   /**< memory was refused inside an operation: fail */
+    H2_DUE_FAIL = 4,  /**< memory was refused inside an operation: fail */
+    H2_DUE_GONE = 8   /**< the peer has gone: tell the owner */
+};
+
+/** Stream objects a session keeps for the next streams. */
+#define H2_MAX_SPARE 16
+
+/** Why a request's head never came to its owner. */
+#define H2_WHY_MALFORMED "the request's head breaks the rules of HTTP/2; its stream was reset"
+
+/** The head under way; a session has one, because field blocks are not interleaved. */
+struct h2_rx {
+    struct h2_stream *stream; /**< whose; NULL: none is under way */
+    struct h2_place place;    /**< where it is built: the owner's, or ours */
+    struct head *own_head;    /**< ours, made when first needed */
+    struct arena own_arena;   /**< its octets */
+    size_t bytes;             /**< size of the list as RFC 9113 10.5.1 counts it */
+    size_t n_cookies;         /**< Cookie fields */
+    size_t cookie_bytes;      /**< octets of their values, with separators */
+    struct span scheme;       /**< :scheme */
+    struct head_fault fault;  /**< why the request is refused; status 0: it is fine */
+    uint64_t len_bytes;       /**< value of Content-Length */
+    uint64_t begun_ms;        /**< when HEADERS began */
+    bool has_length;          /**< Content-Length was there */
 };
 
 /** A session; worker-local. */
@@ -69,6 +93,9 @@ struct h2 {
     struct list over;           /**< closed and let go, freed when the end-of-pass work ends */
     size_t n_owned;             /**< streams that somebody holds: in flight */
     size_t n_open;              /**< streams that nghttp2 has not closed */
+    struct list spare;          /**< stream objects for the next streams */
+    size_t n_spare;             /**< their number */
+    struct h2_rx rx;            /**< the head under way */
     struct later later;         /**< end of the pass: events, then frames */
     struct deadline tick;       /**< the next of all times below */
     struct buf first;           /**< octets that came with the upgrade */
@@ -80,7 +107,14 @@ struct h2 {
     uint64_t rtt_us;            /**< last measured */
     uint64_t drain_at_ms;       /**< when the notice was sent */
     uint64_t finish_at_ms;      /**< when FINISHING began */
-    uint64_t flood_second;      /**< second that flood_frames counts */
+    uint64_t idle_since_ms;     /**< when the last stream ended */
+    uint64_t stall_since_ms;    /**< when the peer last took something of what waits */
+    uint64_t stall_put_bytes;   /**< put_bytes then */
+    size_t stall_waiting_bytes; /**< octets that waited then */
+    uint64_t flood_second;      /**< second that the next three count */
+    uint64_t put_bytes;         /**< octets given to the stream so far */
+    uint64_t flood_put_bytes;   /**< put_bytes when the second began */
+    unsigned window_frames;     /**< WINDOW_UPDATE frames in this second */
     char lib_text[96];          /**< last complaint of nghttp2 */
     unsigned flood_frames;      /**< frames of no use to us in this second */
     bool is_freed;              /**< h2_free() was called: no event any more */
@@ -96,19 +130,6 @@ struct h2 {
     char why[160];              /**< and in words */
 };
 
-/** A head while its fields arrive. */
-struct h2_rx {
-    struct head head;    /**< so far */
-    struct arena arena;  /**< its octets */
-    size_t bytes;        /**< size of the list as RFC 9113 10.5.1 counts it */
-    size_t n_cookies;    /**< Cookie fields */
-    size_t cookie_bytes; /**< octets of their values, with separators */
-    struct span scheme;  /**< :scheme */
-    unsigned refuse;     /**< status to refuse with, 0: fine */
-    bool has_length;     /**< Content-Length was there */
-    uint64_t len_bytes;  /**< its value */
-};
-
 /** One stream; worker-local. */
 struct h2_stream {
     union {
@@ -121,7 +142,10 @@ struct h2_stream {
     struct list due_node;  /**< in h2.due */
     struct buf in;         /**< body received and not taken */
     struct buf out;        /**< body to send */
-    struct h2_rx *rx;      /**< head or trailers being received */
+    uint64_t in_ms;        /**< when the peer last sent of the body, or began to owe it */
+    uint64_t out_ms;       /**< when the peer last took of ours, or something began to wait */
+    const char *gone_why;  /**< what on_gone will say, once the owner has the whole request */
+    frun_err gone_err;     /**< FRUN_OK: the peer is there */
     unsigned due;          /**< H2_DUE_ bits */
     bool is_owned;         /**< somebody holds the handle */
     bool is_head_in;       /**< the head was delivered; fields that follow are trailers */
@@ -199,17 +223,24 @@ void h2_stream_in_end(struct h2_stream *s);
 /** END_STREAM went out. @param s stream. Thread: owner. */
 void h2_stream_out_end(struct h2_stream *s);
 
-/** A field list begins (head, 1xx or trailers). @param s stream @return FRUN_OK; FRUN_E_NOMEM.
- * Thread: owner. */
-frun_err h2_stream_head_begin(struct h2_stream *s) FRUN_MUST_CHECK;
+/** Make a served request of it; the session's owner shall take it on. @param s stream @return its
+ * handle. Thread: owner. */
+struct served *h2_stream_serve(struct h2_stream *s);
 
-/** One field of it. @param s stream @param name lower-case @param value value @return FRUN_OK; any
- * other: reset the stream. Thread: owner. */
-frun_err h2_stream_field(struct h2_stream *s, struct span name, struct span value) FRUN_MUST_CHECK;
+/** The owner has been told of it: refuse it if nobody took it on. @param s stream. Thread: owner.
+ */
+void h2_stream_check_taken(struct h2_stream *s);
 
-/** The list is complete: deliver it. @param s stream @param is_end END_STREAM came with it. Thread:
+/** Answer with a status alone. @param s stream without an answer @param status 4xx or 5xx. Thread:
  * owner. */
-void h2_stream_head(struct h2_stream *s, bool is_end);
+void h2_stream_answer_bare(struct h2_stream *s, unsigned status);
+
+/** Memory was refused: reset it and tell its owner. @param s owned stream. Thread: owner. */
+void h2_stream_fail(struct h2_stream *s);
+
+/** Does its peer owe us something for too long? Then end it. @param s stream @param now_ms the
+ * loop's time @return true if it was ended; its owner may have done anything. Thread: owner. */
+bool h2_stream_check_time(struct h2_stream *s, uint64_t now_ms);
 
 /** Reset it; nothing happens if it is closed. @param s stream @param code error code. Thread:
  * owner. */
@@ -255,21 +286,34 @@ void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *o
  * answers HEAD @return true if so. Thread: any. */
 bool h2_is_bodiless(const struct head *h, bool is_head_method);
 
-/** Begin to receive a head. @param max_head_bytes ceiling @return it, or NULL. Thread: owner. */
-struct h2_rx *h2_rx_new(size_t max_head_bytes);
+/** May a message of that kind have no body? @param status of the answer @param is_head_method it
+ * answers HEAD @return true if it never has one. Thread: any. Source: RFC 9110 6.4.1. */
+bool h2_never_has_body(unsigned status, bool is_head_method);
 
-/** Free. @param rx it or NULL. Thread: owner. */
-void h2_rx_free(struct h2_rx *rx);
+/* receive.c */
 
-/** Take one received field. @param rx head so far @param name lower-case @param value value @param
- * max_bytes ceiling of the list @return FRUN_OK; FRUN_E_LIMIT list too large; FRUN_E_NOMEM;
- * FRUN_E_SYNTAX two hosts that disagree. Thread: owner. */
-frun_err h2_rx_field(struct h2_rx *rx, struct span name, struct span value,
-                     size_t max_bytes) FRUN_MUST_CHECK;
+/** A field list begins (head, 1xx or trailers). @param s stream @return FRUN_OK; FRUN_E_NOMEM.
+ * Thread: owner. */
+frun_err h2_rx_begin(struct h2_stream *s) FRUN_MUST_CHECK;
 
-/** The list is complete: set framing, join cookies. @param rx head @param is_end END_STREAM came
- * with it @param is_head_method answers HEAD @return FRUN_OK; FRUN_E_NOMEM. Thread: owner. */
-frun_err h2_rx_finish(struct h2_rx *rx, bool is_end, bool is_head_method) FRUN_MUST_CHECK;
+/** One field of it. @param s stream @param name lower-case @param value value @return FRUN_OK; any
+ * other: reset the stream. Thread: owner. */
+frun_err h2_rx_field(struct h2_stream *s, struct span name, struct span value) FRUN_MUST_CHECK;
+
+/** A field of it breaks the grammar. @param s stream @return FRUN_OK: the request will be answered;
+ * FRUN_E_SYNTAX: reset the stream. Thread: owner. */
+frun_err h2_rx_bad_field(struct h2_stream *s) FRUN_MUST_CHECK;
+
+/** The list is complete: deliver it. @param s stream @param is_end END_STREAM came with it. Thread:
+ * owner. */
+void h2_rx_complete(struct h2_stream *s, bool is_end);
+
+/** The head under way, if there is one, will never be complete. @param h session @param why text.
+ * Thread: owner. */
+void h2_rx_lost(struct h2 *h, const char *why);
+
+/** Free what it holds. @param rx of a session. Thread: owner. */
+void h2_rx_done(struct h2_rx *rx);
 
 /* keepalive.c */
 
@@ -284,6 +328,18 @@ void h2_ping_answered(struct h2 *h, const uint8_t *data);
 
 /** A PING went out. @param h session @param data its 8 octets. Thread: owner. */
 void h2_ping_written(struct h2 *h, const uint8_t *data);
+
+/** See to it that the deadline comes soon. @param h session @param in_ms from now, 1.. Thread:
+ * owner. */
+void h2_tick_soon(struct h2 *h, uint64_t in_ms);
+
+/** How often streams are looked at, if their peers can owe us something. @param h session @return
+ * milliseconds; 0: never. Thread: owner. */
+uint64_t h2_look_ms(const struct h2 *h);
+
+/** Count a WINDOW_UPDATE of a stranger. @param h session @return false when there are more than
+ * what we sent can call for. Thread: owner. */
+bool h2_window_flood_ok(struct h2 *h);
 
 /** Count a frame that costs the peer little and brings us nothing. @param h session @return false
  * when there are too many. Thread: owner. */

@@ -73,6 +73,7 @@ static void lose_streams(struct h2 *h)
     struct list *it;
     bool is_found;
 
+    h2_rx_lost(h, "the connection ended in the middle of the request's head");
     do {
         is_found = false;
         list_foreach (it, &h->streams) {
@@ -89,7 +90,7 @@ static void lose_streams(struct h2 *h)
     list_foreach (it, &h->streams) {
         struct h2_stream *s = list_entry(it, struct h2_stream, node);
 
-        if (s->is_owned && !h->set.is_client) {
+        if (s->is_owned && !s->gone_err && !h->set.is_client) {
             h2_stream_lost(s, h->end_err, h->why);
             it = &h->streams;
         }
@@ -127,8 +128,11 @@ static void destroy(void *obj)
 {
     struct h2 *h = obj;
 
+    h->is_freed = true; /* nothing is kept for later */
     destroy_all(&h->streams);
     destroy_all(&h->over);
+    destroy_all(&h->spare);
+    h2_rx_done(&h->rx);
     nghttp2_session_del(h->ng);
     buf_done(&h->first);
     free(h);
@@ -147,6 +151,7 @@ void h2_free(struct h2 *h)
     deadline_clear(&h->tick);
     stream_free(h->stream);
     h->stream = NULL;
+    h2_rx_lost(h, "the HTTP/2 connection was closed by us");
     list_foreach (it, &h->streams) {
         struct h2_stream *s = list_entry(it, struct h2_stream, node);
 
@@ -188,6 +193,9 @@ static bool feed(struct h2 *h, struct span in)
                rv == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "the peer does not speak HTTP/2"
                                                   : nghttp2_strerror((int)rv));
         return false;
+    }
+    if (h->rx.stream && h->set.head_timeout_ms) {
+        h2_tick_soon(h, h->set.head_timeout_ms);
     }
     return true;
 }
@@ -255,6 +263,7 @@ static void send_frames(struct h2 *h)
             h2_end(h, FRUN_E_CLOSED, "the connection takes nothing any more");
             return;
         }
+        h->put_bytes += (size_t)n;
     }
 }
 
@@ -357,7 +366,9 @@ static void apply_ceilings(struct h2_settings *set)
                                      : (uint64_t)set->stream_window * set->max_streams,
               WINDOW_MIN, WINDOW_MAX);
     set->max_head_bytes = clamp(set->max_head_bytes, 1024, 1U << 20);
-    set->ping_interval_ms = set->ping_interval_ms ? set->ping_interval_ms : 1;
+    set->max_target_bytes = set->max_target_bytes ? set->max_target_bytes : set->max_head_bytes;
+    set->max_fields =
+        set->max_fields ? clamp(set->max_fields, 1, HEAD_MAX_FIELDS) : HEAD_MAX_FIELDS;
     set->ping_timeout_ms = set->ping_timeout_ms ? set->ping_timeout_ms : 1;
 }
 
@@ -411,11 +422,12 @@ frun_err h2_new(struct stream **s, struct span first, const struct h2_settings *
     h->set = *set;
     h->ev = ev;
     h->ctx = ctx;
-    h->last_rx_ms = loop_now_ms(h->loop);
+    h->last_rx_ms = h->idle_since_ms = loop_now_ms(h->loop);
     apply_ceilings(&h->set);
     list_init(&h->streams);
     list_init(&h->due);
     list_init(&h->over);
+    list_init(&h->spare);
     later_init(&h->later, run);
     deadline_init(&h->tick, h2_tick);
     buf_init(&h->first, first.n ? first.n : 1);

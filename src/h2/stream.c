@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "h2_int.h"
 
-#include "frun/http/uri.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,27 +17,40 @@ static const struct served_ops served_ops;
 
 struct h2_stream *h2_stream_new(struct h2 *h)
 {
-    struct h2_stream *s = calloc(1, sizeof(*s));
+    struct list *node = list_first(&h->spare);
+    struct h2_stream *s = node ? list_entry(node, struct h2_stream, node) : malloc(sizeof(*s));
 
     if (!s) {
         return NULL;
     }
-    s->h = h;
+    if (node) {
+        list_remove(node);
+        h->n_spare--;
+    }
+    *s = (struct h2_stream){.h = h};
     buf_init(&s->in, h->set.stream_window);
     buf_init(&s->out, EXCHANGE_BUFFER_BYTES);
     list_init(&s->due_node);
     list_append(&h->streams, &s->node);
-    h->n_open++;
+    if (h->n_open++ == 0 && h2_look_ms(h)) {
+        h2_tick_soon(h, h2_look_ms(h));
+    }
     return s;
 }
 
 void h2_stream_destroy(struct h2_stream *s)
 {
+    struct h2 *h = s->h;
+
     list_remove(&s->node);
     buf_done(&s->in);
     buf_done(&s->out);
-    h2_rx_free(s->rx);
-    free(s);
+    if (h->n_spare < H2_MAX_SPARE && !h->is_freed) {
+        list_append(&h->spare, &s->node);
+        h->n_spare++;
+    } else {
+        free(s);
+    }
 }
 
 /* Not freed here: callers up the stack still look at it. */
@@ -126,6 +137,12 @@ static void tell_failed(struct h2_stream *s, frun_err err, bool is_unprocessed, 
     }
 }
 
+void h2_stream_fail(struct h2_stream *s)
+{
+    h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+    tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
+}
+
 void h2_stream_drop(struct h2_stream *s)
 {
     tell_failed(s, FRUN_E_CLOSED, s->h->set.is_client && !s->is_head_out,
@@ -137,12 +154,35 @@ static bool is_complete(const struct h2_stream *s)
     return s->h->set.is_client ? s->is_in_ended : s->is_end_out;
 }
 
+static void count_out(struct h2 *h)
+{
+    if (--h->n_open == 0) {
+        h->idle_since_ms = loop_now_ms(h->loop);
+    }
+}
+
 static void mark_closed(struct h2_stream *s)
 {
     s->is_closed = true;
-    s->h->n_open--;
+    count_out(s->h);
+    if (s->h->rx.stream == s) {
+        h2_rx_lost(s->h, H2_WHY_MALFORMED);
+    }
     s->h->is_capacity_due = true;
     h2_wake(s->h);
+}
+
+/* The peer of a served request has gone. If it is a stranger and all of the request is here, its
+ * owner takes it first: senders that keep nothing count on what they have sent. @p why must outlive
+ * the stream. */
+static void lose_served(struct h2_stream *s, frun_err err, const char *why)
+{
+    if (s->h->set.is_stranger && s->is_in_ended && !s->is_end_told && !s->is_head_out) {
+        s->gone_err = err;
+        s->gone_why = why;
+    } else {
+        tell_failed(s, err, false, why);
+    }
 }
 
 /* Name the reason of a stream that nghttp2 closed before it was complete. */
@@ -152,7 +192,7 @@ static void tell_closed(struct h2_stream *s, uint32_t code)
     char text[96];
 
     if (!s->h->set.is_client) {
-        tell_failed(s, s->is_reset_by_peer ? FRUN_E_CLOSED : FRUN_E_SYNTAX, false,
+        lose_served(s, FRUN_E_CLOSED,
                     s->is_reset_by_peer ? "the peer reset the stream"
                                         : "the request broke the rules of HTTP/2");
     } else if (is_refused || !s->is_head_out) {
@@ -185,8 +225,10 @@ void h2_stream_lost(struct h2_stream *s, frun_err err, const char *why)
     if (!s->is_closed) {
         mark_closed(s);
     }
-    if (s->is_owned && !(s->h->set.is_client && s->is_in_ended)) {
-        tell_failed(s, err, s->h->set.is_client && !s->is_head_out, why);
+    if (s->is_owned && !s->h->set.is_client) {
+        lose_served(s, err, why);
+    } else if (s->is_owned && !s->is_in_ended) {
+        tell_failed(s, err, !s->is_head_out, why);
     }
     free_if_over(s);
 }
@@ -229,6 +271,9 @@ static void tell_end(struct h2_stream *s)
         if (!s->is_end_told) {
             s->is_end_told = true;
             s->u.served.ev->on_body_end(s->u.served.owner);
+            if (s->is_owned && s->gone_err) {
+                tell_failed(s, s->gone_err, false, s->gone_why);
+            }
         }
         return;
     }
@@ -260,6 +305,7 @@ static void offer(struct h2_stream *s)
         buf_consume(&s->in, taken);
         buf_trim(&s->in);
         credit(s, taken);
+        s->in_ms = loop_now_ms(s->h->loop);
     }
     tell_end(s);
 }
@@ -268,6 +314,7 @@ void h2_stream_data(struct h2_stream *s, struct span data)
 {
     size_t taken = 0;
 
+    s->in_ms = loop_now_ms(s->h->loop);
     if (s->is_owned && s->is_accepted && buf_len(&s->in) == 0) {
         taken = call_on_body(s, data);
     }
@@ -278,8 +325,7 @@ void h2_stream_data(struct h2_stream *s, struct span data)
     credit(s, taken);
     if (taken < data.n && buf_put(&s->in, span_skip(data, taken)) != FRUN_OK) {
         credit(s, data.n - taken);
-        h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
-        tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
+        h2_stream_fail(s);
     }
 }
 
@@ -295,8 +341,11 @@ void h2_stream_run_due(struct h2_stream *s)
 
     s->due = 0;
     if (due & H2_DUE_FAIL) {
-        h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
-        tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
+        h2_stream_fail(s);
+        return;
+    }
+    if (due & H2_DUE_GONE) {
+        tell_failed(s, s->gone_err, false, s->gone_why);
         return;
     }
     if ((due & H2_DUE_ROOM) && s->is_owned && s->is_short) {
@@ -309,123 +358,6 @@ void h2_stream_run_due(struct h2_stream *s)
     }
     if (due & H2_DUE_OFFER) {
         offer(s);
-    }
-}
-
-/* ---- heads in ---- */
-
-frun_err h2_stream_head_begin(struct h2_stream *s)
-{
-    if (s->is_head_in) {
-        return FRUN_OK;
-    }
-    h2_rx_free(s->rx);
-    s->rx = h2_rx_new(s->h->set.max_head_bytes);
-    return s->rx ? FRUN_OK : FRUN_E_NOMEM;
-}
-
-frun_err h2_stream_field(struct h2_stream *s, struct span name, struct span value)
-{
-    frun_err err;
-
-    if (!s->rx || s->rx->refuse) {
-        return FRUN_OK;
-    }
-    err = h2_rx_field(s->rx, name, value, s->h->set.max_head_bytes);
-    if (!s->h->set.is_client && (err == FRUN_E_LIMIT || err == FRUN_E_SYNTAX)) {
-        s->rx->refuse = err == FRUN_E_LIMIT ? 431 : 400;
-        return FRUN_OK;
-    }
-    s->is_limit = s->is_limit || err == FRUN_E_LIMIT;
-    return err;
-}
-
-/* Answer a request that no owner gets to see. */
-static void refuse(struct h2_stream *s, unsigned status)
-{
-    struct head h = {.status = status, .body = HEAD_BODY_NONE};
-    struct h2_list list;
-
-    h2_list_answer(&h, false, &list);
-    s->is_head_out = true;
-    s->is_bodiless = true;
-    if (nghttp2_submit_response(s->h->ng, s->id, list.nv, list.n, NULL) != 0) {
-        h2_stream_reset(s, NGHTTP2_REFUSED_STREAM);
-    }
-    h2_wake(s->h);
-}
-
-/* What a request must fulfil beyond nghttp2's checks; 0 or the status that refuses it. */
-static unsigned check_request(const struct h2_rx *rx)
-{
-    const struct head *h = &rx->head;
-
-    if (rx->refuse) {
-        return rx->refuse;
-    }
-    if (span_eq(h->method, SPAN_LIT("CONNECT"))) {
-        return 501;
-    }
-    if (!head_is_token(h->method) || h->target.n == 0 ||
-        !uri_is_authority(h->authority, NULL, NULL)) {
-        return 400;
-    }
-    return 0;
-}
-
-static void deliver_request(struct h2_stream *s, struct h2_rx *rx, bool is_end)
-{
-    unsigned status = check_request(rx);
-
-    s->is_head_in = true;
-    s->is_in_ended = is_end;
-    if (!status && h2_rx_finish(rx, is_end, false) != FRUN_OK) {
-        status = 503;
-    }
-    if (status) {
-        refuse(s, status);
-        return;
-    }
-    s->is_continue_due = rx->head.wants_continue;
-    s->is_head_method = span_eq(rx->head.method, SPAN_LIT("HEAD"));
-    s->u.served = (struct served){.ops = &served_ops};
-    s->is_owned = true;
-    s->h->n_owned++;
-    s->h->ev->on_request(s->h->ctx, &s->u.served, &rx->head);
-    if (s->is_owned && !s->u.served.owner) {
-        h2_stream_reset(s, NGHTTP2_REFUSED_STREAM);
-        let_go(s, false);
-    }
-}
-
-static void deliver_answer(struct h2_stream *s, struct h2_rx *rx, bool is_end)
-{
-    if (rx->head.status < 200 || !s->is_owned) {
-        return;
-    }
-    s->is_head_in = true;
-    if (h2_rx_finish(rx, is_end, s->is_head_method) != FRUN_OK) {
-        h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
-        tell_failed(s, FRUN_E_NOMEM, false, "out of memory");
-        return;
-    }
-    s->is_accepted = true;
-    s->u.call.ev->on_head(s->u.call.owner, &rx->head);
-}
-
-void h2_stream_head(struct h2_stream *s, bool is_end)
-{
-    struct h2_rx *rx = s->rx;
-
-    s->rx = NULL;
-    if (rx && s->h->set.is_client) {
-        deliver_answer(s, rx, is_end);
-    } else if (rx) {
-        deliver_request(s, rx, is_end);
-    }
-    h2_rx_free(rx);
-    if (is_end && (s->h->set.is_client || !rx)) {
-        h2_stream_in_end(s);
     }
 }
 
@@ -448,6 +380,7 @@ ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t m
     if (waiting.p && n > 0) {
         memcpy(p, waiting.p, n);
         buf_consume(&s->out, n);
+        s->out_ms = loop_now_ms(s->h->loop);
     }
     if (s->is_short && buf_len(&s->out) <= EXCHANGE_BUFFER_BYTES / 2) {
         h2_stream_make_due(s, H2_DUE_ROOM);
@@ -469,6 +402,9 @@ static size_t put_out(struct h2_stream *s, struct span data, bool is_last)
     size_t room = buf_room(&s->out);
     size_t n = data.n < room ? data.n : room;
 
+    if (buf_len(&s->out) == 0) {
+        s->out_ms = loop_now_ms(s->h->loop);
+    }
     if (n > 0 && buf_put(&s->out, span_head(data, n)) != FRUN_OK) {
         h2_stream_make_due(s, H2_DUE_FAIL);
         return 0;
@@ -546,7 +482,7 @@ static const struct call_ops call_ops = {
 /* Undo h2_stream_new() for a request that was never submitted. */
 static frun_err forget(struct h2_stream *s, frun_err err)
 {
-    s->h->n_open--;
+    count_out(s->h);
     h2_stream_destroy(s);
     return err;
 }
@@ -605,6 +541,7 @@ static void served_accept_body(struct served *v)
         return;
     }
     s->is_accepted = true;
+    s->in_ms = loop_now_ms(s->h->loop);
     if (s->is_continue_due && !s->is_head_out && !s->is_in_ended && buf_len(&s->in) == 0 &&
         !s->is_closed && h2_is_open(s->h)) {
         h2_list_answer(&h, false, &list);
@@ -626,8 +563,10 @@ static frun_err served_send_head(struct served *v, const struct head *h)
 
     assert(!s->is_head_out && h->status >= 200);
     if (!h2_is_open(s->h) || s->is_closed) {
-        /* on_gone is on its way. */
         s->is_head_out = true;
+        if (s->gone_err) {
+            h2_stream_make_due(s, H2_DUE_GONE);
+        } /* else on_gone is on its way */
         return FRUN_OK;
     }
     h2_list_answer(h, s->is_head_method, &list);
@@ -640,6 +579,7 @@ static frun_err served_send_head(struct served *v, const struct head *h)
     }
     s->is_bodiless = is_bodiless;
     s->is_head_out = true;
+    s->out_ms = loop_now_ms(s->h->loop);
     h2_wake(s->h);
     return FRUN_OK;
 }
@@ -684,3 +624,77 @@ static const struct served_ops served_ops = {
     .resume = served_resume,
     .abandon = served_abandon,
 };
+
+/* ---- serving ---- */
+
+struct served *h2_stream_serve(struct h2_stream *s)
+{
+    s->u.served = (struct served){.ops = &served_ops};
+    s->is_owned = true;
+    s->h->n_owned++;
+    return &s->u.served;
+}
+
+void h2_stream_check_taken(struct h2_stream *s)
+{
+    if (s->is_owned && !s->u.served.ev) {
+        h2_stream_reset(s, NGHTTP2_REFUSED_STREAM);
+        let_go(s, false);
+    }
+}
+
+void h2_stream_answer_bare(struct h2_stream *s, unsigned status)
+{
+    struct head h = {.status = status, .body = HEAD_BODY_NONE};
+    struct h2_list list;
+
+    h2_list_answer(&h, false, &list);
+    s->is_head_out = true;
+    s->is_bodiless = true;
+    s->out_ms = loop_now_ms(s->h->loop);
+    if (nghttp2_submit_response(s->h->ng, s->id, list.nv, list.n, NULL) != 0) {
+        h2_stream_reset(s, NGHTTP2_REFUSED_STREAM);
+    }
+    h2_wake(s->h);
+}
+
+/* The request's body is wanted, and all that came has been taken. */
+static bool is_body_owed(const struct h2_stream *s)
+{
+    return s->is_owned && s->is_accepted && !s->is_in_ended && buf_len(&s->in) == 0;
+}
+
+/* Something of ours waits for the peer's window, or for its socket. */
+static bool is_answer_waiting(const struct h2_stream *s)
+{
+    return s->is_head_out && !s->is_end_out &&
+           (s->is_bodiless || s->is_out_ended || buf_len(&s->out) > 0);
+}
+
+bool h2_stream_check_time(struct h2_stream *s, uint64_t now_ms)
+{
+    uint64_t max_ms = s->h->set.body_timeout_ms;
+
+    if (s->is_closed) {
+        return false;
+    }
+    if (is_answer_waiting(s) && now_ms >= s->out_ms + max_ms) {
+        s->out_ms = now_ms; /* the reset may have to wait, too */
+        h2_stream_reset(s, NGHTTP2_CANCEL);
+        if (s->is_owned) {
+            tell_failed(s, FRUN_E_TIMEOUT, false,
+                        "the peer stopped reading the answer (body_timeout)");
+        }
+        return true;
+    }
+    if (is_body_owed(s) && now_ms >= s->in_ms + max_ms) {
+        if (s->is_head_out) {
+            h2_stream_reset(s, NGHTTP2_CANCEL);
+        } else {
+            h2_stream_answer_bare(s, 408);
+        }
+        tell_failed(s, FRUN_E_TIMEOUT, false, "the peer stopped sending its body (body_timeout)");
+        return true;
+    }
+    return false;
+}

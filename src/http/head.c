@@ -310,7 +310,7 @@ static void clear(struct head *out)
     out->minor = 1;
     out->body = HEAD_BODY_NONE;
     out->body_len_bytes = 0;
-    out->is_keep_alive = out->wants_continue = out->is_upgrade = false;
+    out->is_keep_alive = out->wants_continue = out->is_upgrade = out->is_http2 = false;
     out->n_fields = 0;
 }
 
@@ -493,6 +493,16 @@ bool head_is_token(struct span s)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (!chars_is(s.p[i], CHARS_TOKEN)) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+bool head_is_target(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!chars_is(s.p[i], CHARS_TARGET)) {
             return false;
         }
     }

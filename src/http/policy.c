@@ -174,7 +174,10 @@ frun_err policy_add_via(const struct head *in, struct span name, struct arena *a
     }
     if (!err) {
         const struct span parts[] = {value, value.n ? SPAN_LIT(", ") : value,
-                                     in->minor ? SPAN_LIT("1.1 ") : SPAN_LIT("1.0 "), name};
+                                     in->is_http2 ? SPAN_LIT("2.0 ")
+                                     : in->minor  ? SPAN_LIT("1.1 ")
+                                                  : SPAN_LIT("1.0 "),
+                                     name};
 
         err = policy_join(a, parts, 4, &value);
     }

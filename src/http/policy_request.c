@@ -186,7 +186,7 @@ frun_err policy_request(const struct policy *p, const struct policy_facts *f, co
     out->body = in->body;
     out->body_len_bytes = in->body_len_bytes;
     out->is_keep_alive = true;
-    out->wants_continue = out->is_upgrade = false;
+    out->wants_continue = out->is_upgrade = out->is_http2 = false;
     out->n_fields = 0;
     err = build_target(p, f, a, &out->target);
     err = err ? err : pass_fields(p, f, in, a, out);

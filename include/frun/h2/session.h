@@ -13,13 +13,15 @@
  *        \_____any error, PING not answered, stream closed_____/---------------> on_closed
  *
  * Draining: no new streams, old ones finish. After an error every call fails and every served
- * request is gone, except calls whose answer has arrived completely: their owners take it in their
- * own time, and on_closed waits for them.
+ * request is gone, except calls whose answer has arrived completely, and served requests of a
+ * stranger whose body has: their owners take it in their own time, and on_closed waits for them.
+ * The same holds for a stranger's request whose stream it resets.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_H2_SESSION_H
 #define FRUN_H2_SESSION_H
 
+#include "frun/base/arena.h"
 #include "frun/base/err.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
@@ -36,21 +38,47 @@ struct h2;
 /** Ceilings and times. */
 struct h2_settings {
     bool is_client;         /**< we send requests */
+    bool is_stranger;       /**< server: the peer may be anybody; resets, window updates and other
+                               frames that keep us busy are bounded tightly */
     uint32_t max_streams;   /**< requests in flight: what we announce (server), and our own ceiling
                                (client) */
     uint32_t stream_window; /**< octets of a stream's receive window, 65535..16 MiB */
     uint32_t connection_window; /**< octets of the connection's receive window; 0: stream_window *
                                    max_streams, at most 16 MiB */
     uint32_t max_head_bytes;    /**< of a received header list */
-    uint64_t ping_interval_ms;  /**< idle time before a PING */
+    uint32_t max_target_bytes;  /**< server: of a request target; 0: max_head_bytes */
+    uint32_t max_fields;        /**< server: fields of a request; 0: HEAD_MAX_FIELDS */
+    uint64_t ping_interval_ms;  /**< idle time before a PING; 0: none is sent */
     uint64_t ping_timeout_ms;   /**< PING to dead */
+    uint64_t idle_timeout_ms;   /**< server: time without a request before we drain; 0: any */
+    uint64_t head_timeout_ms;   /**< server: first to last octet of a field block; 0: any */
+    uint64_t body_timeout_ms;   /**< server: between two pieces of a request's body, and between two
+                                   that the peer takes of an answer; 0: any */
+};
+
+/** Where a request's head is built. */
+struct h2_place {
+    struct head *head;   /**< room for it */
+    struct arena *arena; /**< memory for its octets */
+    void *owner;         /**< becomes served.owner */
 };
 
 /** What a session reports. */
 struct h2_events {
-    /** Server: a request head came. Set s->ev and s->owner and return; answer now or later.
-     * Extended CONNECT and CONNECT never get here. The head lives until the return. */
+    /** Server: a request's head begins: lend the place where it is built. One of on_request,
+     * on_refused and on_head_lost follows. False: memory refused. NULL: the session uses a place of
+     * its own, and heads live until on_request returns. */
+    bool (*on_head)(void *ctx, struct h2_place *place);
+    /** Server: a request head came. Set s->ev and s->owner and return; answer now or later. A
+     * request that is not taken on (s->ev stays NULL) is refused with REFUSED_STREAM. Extended
+     * CONNECT and CONNECT never get here. */
     void (*on_request)(void *ctx, struct served *s, const struct head *h);
+    /** Server: a head came that is not acceptable; answer with @p fault. NULL: the session answers
+     * with the bare status. */
+    void (*on_refused)(void *ctx, struct served *s, const struct head_fault *fault);
+    /** Server with on_head: the head will never be complete; @p owner is the place's, @p why a
+     * constant text. */
+    void (*on_head_lost)(void *ctx, void *owner, const char *why);
     /** The peer sent GOAWAY, or h2_drain() was called: no new streams; on_closed follows when the
      * last has ended. May be NULL. */
     void (*on_drain)(void *ctx);

@@ -85,9 +85,9 @@ struct served_events {
     void (*on_body_end)(void *owner);
     /** send_body() has room again after it took less than offered. */
     void (*on_room)(void *owner);
-    /** The peer went away or broke the framing; the served request is gone. @p why is a constant
-     * text. If no head had been sent, an HTTP/1.1 carrier has answered FRUN_E_SYNTAX with 400 and
-     * FRUN_E_TIMEOUT with 408 itself. */
+    /** The peer went away or broke the framing; the served request is gone. @p why lives until the
+     * return. If no head had been sent, FRUN_E_SYNTAX and FRUN_E_TIMEOUT say that the carrier has
+     * answered with 400 or 408 itself. */
     void (*on_gone)(void *owner, frun_err err, const char *why);
 };
 

@@ -57,6 +57,7 @@ struct head {
     unsigned status;       /**< answer: 100..599; 0 in a request */
     struct span reason;    /**< answer: reason phrase, may be empty */
     unsigned minor;        /**< HTTP/1.x: the x (0 or 1); 1 for HTTP/2 */
+    bool is_http2;         /**< it came by HTTP/2 */
     enum head_body body;   /**< framing of the body */
     uint64_t body_len_bytes; /**< length for HEAD_BODY_LENGTH, else 0 */
     bool is_keep_alive;      /**< the connection may carry another message after this one */
@@ -136,6 +137,10 @@ bool head_list_has(struct span value, struct span token);
 
 /** Is it a token? @param s text @return true if 1*tchar. Thread: any. Source: RFC 9110 5.6.2. */
 bool head_is_token(struct span s);
+
+/** May it stand as a request target: visible ASCII without '#'? @param s text @return true if so.
+ * Thread: any. Source: RFC 9112 3.2. */
+bool head_is_target(struct span s);
 
 /** May it stand as a field value: no control but HTAB, no blank at either end? @param s text
  * @return true if so. Thread: any. Source: RFC 9110 5.5. */
