@@ -28,6 +28,11 @@ static const struct conf_row gateway_rows[] = {
     {"session_ticket_key", CONF_SECRET, AT(session_ticket_key), 0, 0, NULL, false, NULL, RESTART,
      "Secret of at least 32 octets, the same for all gateways behind one name, so that they take "
      "each other's tickets; 'openssl rand -base64 48' makes one. Random unless given."},
+    {"http2", CONF_BOOL, AT(http2), 0, 0, "yes", false, NULL, LIVE,
+     "Offer HTTP/2 beside HTTP/1.1 in the TLS handshake (ALPN); without TLS there is HTTP/1.1 "
+     "alone."},
+    {"http2_max_streams", CONF_UINT, AT(http2_max_streams), 1, 1000, "100", false, NULL, LIVE,
+     "Requests in flight on one HTTP/2 connection."},
     {"workers", CONF_WORKERS, AT(workers), 1, 64, "auto", false, NULL, RESTART,
      "Threads that carry requests; auto: one for each CPU."},
     {"cpu_affinity", CONF_TEXT, AT(cpu_affinity), 1, 300, "no", false, "cpus", RESTART,

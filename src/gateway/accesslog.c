@@ -104,6 +104,7 @@ static void write_json(struct line *l, const struct accesslog_entry *e)
     json_text(l, SPAN_LIT("connector"), span_of(e->connector));
     json_text(l, SPAN_LIT("method"), e->method);
     json_text(l, SPAN_LIT("path"), e->path);
+    json_text(l, SPAN_LIT("protocol"), e->protocol);
     json_number(l, SPAN_LIT("status"), e->status);
     json_text(l, SPAN_LIT("by"), span_of(e->by));
     json_text(l, SPAN_LIT("error"), span_of(e->error));
@@ -150,8 +151,8 @@ static void write_combined(struct line *l, const struct accesslog_entry *e)
     put(l, span_of(now));
     put(l, SPAN_LIT("] "));
     char request[ACCESSLOG_VALUE_BYTES];
-    int n = snprintf(request, sizeof(request), "%.*s %.*s HTTP/1.%u", SPAN_FMT(e->method),
-                     SPAN_FMT(e->path), e->minor);
+    int n = snprintf(request, sizeof(request), "%.*s %.*s %.*s", SPAN_FMT(e->method),
+                     SPAN_FMT(e->path), SPAN_FMT(e->protocol));
     size_t len = n < 0 ? 0 : (size_t)n < sizeof(request) ? (size_t)n : sizeof(request) - 1;
     put_quoted(l, span_make(request, len));
     put(l, SPAN_LIT(" "));

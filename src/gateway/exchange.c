@@ -129,6 +129,30 @@ static void stop_waiting(struct exchange *x)
     }
 }
 
+static void count_out(struct exchange *x)
+{
+    struct exchange_tally *t = x->tally;
+    x->tally = NULL;
+    if (t && --t->n == 0 && t->is_left) {
+        free(t);
+    }
+}
+
+void exchange_tally_leave(struct exchange_tally *t)
+{
+    if (t && t->n == 0) {
+        free(t);
+    } else if (t) {
+        t->is_left = true;
+    }
+}
+
+void exchange_count_for(struct exchange *x, struct exchange_tally *t)
+{
+    x->tally = t;
+    t->n++;
+}
+
 /* The served side is gone, the call side too: write the line, go back to stock. */
 static void finish(struct exchange *x)
 {
@@ -140,7 +164,9 @@ static void finish(struct exchange *x)
     x->state = EXCHANGE_STATE_ENDED;
     const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
     x->log.method = x->in.method;
-    x->log.minor = x->in.minor;
+    x->log.protocol = x->in.is_http2 ? SPAN_LIT("HTTP/2.0")
+                      : x->in.minor  ? SPAN_LIT("HTTP/1.1")
+                                     : SPAN_LIT("HTTP/1.0");
     /* A target that was refused may be anything; one that is no path could carry credentials. */
     x->log.path = x->uri.path;
     if (!x->uri.path.p && x->in.target.n && x->in.target.p[0] == '/') {
@@ -160,6 +186,7 @@ static void finish(struct exchange *x)
     accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
     relay_done(&x->relay);
     loop_free_later(x->w->loop, recycle, x);
+    count_out(x);
     if (x->is_orphan) {
         list_remove(&x->node);
         x->w->n_orphans--;
@@ -322,8 +349,7 @@ static const struct served_ops nobody_ops = {
 /* Such senders keep nothing: a push that has arrived completely would be lost. */
 static bool is_worth_delivering(const struct exchange *x)
 {
-    bool is_on_its_way = x->state == EXCHANGE_STATE_VERIFYING ||
-                         x->state == EXCHANGE_STATE_WAITING || x->state == EXCHANGE_STATE_OPEN;
+    bool is_on_its_way = x->state >= EXCHANGE_STATE_VERIFYING && x->state <= EXCHANGE_STATE_OPEN;
     return is_on_its_way && x->relay.is_request_done && !span_eq(x->in.method, SPAN_LIT("GET")) &&
            !span_eq(x->in.method, SPAN_LIT("HEAD"));
 }
@@ -671,10 +697,22 @@ void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
                      const struct head_fault *fault)
 {
     /* What was parsed before the fault is not to be relied on: the line shows the fault alone. */
-    x->in = (struct head){.minor = 1};
+    x->in = (struct head){.minor = 1, .is_http2 = x->in.is_http2};
     take_on(x, s, peer);
     x->facts.request_id = policy_request_id(&x->in, x->id_made);
     exchange_reply(x, &(struct reply){.status = fault->status,
                                       .error = "http_request_error",
                                       .detail = fault->why});
+}
+
+void exchange_lose(struct exchange *x, struct span peer, const char *why)
+{
+    x->in = (struct head){.minor = 1, .is_http2 = x->in.is_http2};
+    x->nobody = (struct served){.ops = &nobody_ops};
+    take_on(x, &x->nobody, peer);
+    x->facts.request_id = policy_request_id(&x->in, x->id_made);
+    x->log.error = "http_request_error";
+    x->log.note = span_of(why);
+    x->served = x->relay.in = NULL;
+    finish(x);
 }

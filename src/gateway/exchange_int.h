@@ -51,7 +51,8 @@ struct exchange {
     struct head in;  /* as the pusher sent it */
     struct head out; /* as Focused Run gets it; kept for sending again */
     struct served *served;
-    struct served nobody; /* stands in for a sender that has gone */
+    struct served nobody;         /* stands in for a sender that has gone */
+    struct exchange_tally *tally; /* of the connection it came by, or NULL */
     struct relay relay;
     struct registry *registry; /* pinned */
     const struct endpoint *e;

@@ -78,7 +78,10 @@ static void on_ready(void *ctx)
         end(&g->base); /* connectors come again by themselves */
         return;
     }
-    frun_err err = is_tunnel ? door_take(w, &g->stream) : front_h1_new(w, &g->stream);
+    bool is_h2 = span_eq(stream_alpn(g->stream), SPAN_LIT("h2"));
+    frun_err err = is_tunnel ? door_take(w, &g->stream)
+                   : is_h2   ? front_h2_new(w, &g->stream)
+                             : front_h1_new(w, &g->stream);
     if (err) {
         log_error(NULL, "no memory for the connection from %s; closed", g->base.peer);
     }

@@ -4,6 +4,7 @@
  *
  *     front.c     accepting: TLS handshake, then one of those below, or the tunnel's door
  *     front_h1.c  a connection that speaks HTTP/1.1
+ *     front_h2.c  a connection that speaks HTTP/2
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_FRONT_INT_H
@@ -42,5 +43,9 @@ void front_leave(struct front *f);
 /** Serve HTTP/1.1 on a stream whose handshake is done. @param w worker @param s stream, taken and
  * set to NULL on success @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
 frun_err front_h1_new(struct worker *w, struct stream **s) FRUN_MUST_CHECK;
+
+/** Serve HTTP/2 on a stream whose handshake is done. @param w worker @param s stream, taken and set
+ * to NULL on success @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+frun_err front_h2_new(struct worker *w, struct stream **s) FRUN_MUST_CHECK;
 
 #endif

@@ -58,7 +58,7 @@ static frun_err make_front_tls(struct gateway *g, FILE *report)
     struct tls_source s = {
         .tls = {.certificate = c->certificate,
                 .private_key = c->private_key,
-                .alpn = "http/1.1",
+                .alpn = c->http2 ? "h2,http/1.1" : "http/1.1",
                 .has_tickets = c->session_tickets,
                 .ticket_secret = c->session_ticket_key},
         .certificate = {c, "certificate"},

@@ -36,6 +36,8 @@ struct conf_gateway {
     const char *private_key;           /**< PEM key */
     bool session_tickets;              /**< clients may resume TLS sessions; yes */
     struct secret *session_ticket_key; /**< what their keys follow from; NULL: random ones */
+    bool http2;                        /**< HTTP/2 is offered (ALPN) */
+    uint64_t http2_max_streams;        /**< requests in flight on one HTTP/2 connection; 100 */
     uint64_t workers;                  /**< threads; 0: one per CPU */
     const char *cpu_affinity;          /**< "no", "yes", or CPUs the workers are pinned to; no */
     uint64_t max_connections;          /**< open front-door connections of all workers; 20000 */

@@ -16,7 +16,7 @@ struct accesslog_entry {
     struct span client;     /**< address */
     struct span method;     /**< as sent */
     struct span path;       /**< as sent, without query */
-    unsigned minor;         /**< HTTP/1.x */
+    struct span protocol;   /**< "HTTP/1.1", "HTTP/1.0", "HTTP/2.0" */
     struct span user_agent; /**< as sent */
     struct span request_id; /**< ours or the pusher's */
     struct span endpoint;   /**< name */

@@ -24,6 +24,9 @@
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /** Ceiling of one request's memory without body buffers, octets. */
 #define EXCHANGE_ARENA_BYTES 262144
 
@@ -32,6 +35,17 @@
 
 /** An exchange. */
 struct exchange;
+
+/** How many exchanges a connection keeps busy, also those that it has left behind: what a client
+ * cancels counts until the work behind it has ended. Heap object; calloc() it. */
+struct exchange_tally {
+    size_t n;     /**< exchanges that have not ended */
+    bool is_left; /**< the connection is gone: the last exchange frees it */
+};
+
+/** The connection is gone. @param t its tally, freed now or by its last exchange; or NULL. Thread:
+ * worker. */
+void exchange_tally_leave(struct exchange_tally *t);
 
 /** Take an exchange from the worker's stock. @param w worker @return exchange; exchange_start(),
  * exchange_refuse() or exchange_free() it; NULL: memory refused. Thread: worker. */
@@ -58,6 +72,14 @@ void exchange_start(struct exchange *x, struct served *s, struct span peer);
  * why. Thread: worker. */
 void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
                      const struct head_fault *fault);
+
+/** Write the access line of a request whose head broke off, and end. @param x exchange @param peer
+ * address text @param why constant text. Thread: worker. */
+void exchange_lose(struct exchange *x, struct span peer, const char *why);
+
+/** Count it for a connection until it ends. @param x exchange that will be started, refused or lost
+ * @param t the connection's tally. Thread: worker. */
+void exchange_count_for(struct exchange *x, struct exchange_tally *t);
 
 /** Give up the pushes whose senders have gone. @param w worker. Thread: worker. */
 void exchange_kill_orphans(struct worker *w);

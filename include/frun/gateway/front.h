@@ -1,8 +1,8 @@
 /**
- * A front-door connection: accepted, TLS handshake, then HTTP/1.1, or the tunnel's door where the
- * client asked for the tunnel's name.
+ * A front-door connection: accepted, TLS handshake, then HTTP/2 or HTTP/1.1 as agreed by ALPN, or
+ * the tunnel's door where the client asked for the tunnel's name.
  *
- *     shaking hands --> HTTP/1.1 | tunnel's door
+ *     shaking hands --> HTTP/1.1 | HTTP/2 | tunnel's door
  *
  * One worker's.
  */
@@ -21,7 +21,8 @@ struct front;
  * @param peer its address @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_TLS; FRUN_E_IO. Thread: worker. */
 frun_err front_new(struct worker *w, int *fd, const struct addr *peer) FRUN_MUST_CHECK;
 
-/** Draining: close if idle, else answer the present request with Connection: close. @param f
+/** Draining: close if idle, else answer the present requests, the last with Connection: close or
+ * after GOAWAY. @param f
  * connection. Thread: worker. */
 void front_drain(struct front *f);
 
