@@ -68,6 +68,16 @@ static void print_row(const size_t *widths, const char *const *cells)
     (void)puts(cells[4]);
 }
 
+/* Further URLs below the root URL. */
+static void print_hosts(const size_t *widths, const struct conf_endpoint *e)
+{
+    const char *cells[5] = {"", "", "", "", NULL};
+    for (size_t i = 0; i < e->host_name.n; i++) {
+        cells[4] = e->host_urls[i];
+        print_row(widths, cells);
+    }
+}
+
 int ctl_endpoint_list(int argc, char **argv)
 {
     static const char *const heads[] = {"NAME", "CUSTOMER NETWORK", "SYSTEM", "ROUTE", "ROOT URL"};
@@ -91,6 +101,7 @@ int ctl_endpoint_list(int argc, char **argv)
     for (size_t i = 0; i < c->n_endpoints; i++) {
         cells_of(c->endpoints[i], cells);
         print_row(widths, cells);
+        print_hosts(widths, c->endpoints[i]);
     }
     conf_gw_unref(&c);
     return EXIT_SUCCESS;
@@ -116,6 +127,9 @@ int ctl_endpoint_root_url(int argc, char **argv)
     for (size_t i = 0; i < c->n_endpoints && status < 0; i++) {
         if (strcmp(c->endpoints[i]->place.name, name) == 0) {
             (void)puts(c->endpoints[i]->root_url);
+            for (size_t k = 0; k < c->endpoints[i]->host_name.n; k++) {
+                (void)puts(c->endpoints[i]->host_urls[k]);
+            }
             status = EXIT_SUCCESS;
         }
     }

@@ -261,6 +261,54 @@ static void check_route(const struct work *w, const struct conf_endpoint *e)
     }
 }
 
+/* What stands before and behind the host in public_url. */
+static const char *host_url(const struct work *w, const char *name)
+{
+    const char *url = w->gateway && w->gateway->public_url ? w->gateway->public_url : "https://";
+    const char *at = strstr(url, "://");
+    struct span host;
+    unsigned port = 0;
+    (void)(at && conf_check_authority(span_of(at + 3), &host, &port));
+    return port ? conf_text(w->d, "%.*s%s:%u", at ? (int)(at + 3 - url) : 0, url, name, port)
+                : conf_text(w->d, "%.*s%s", at ? (int)(at + 3 - url) : 0, url, name);
+}
+
+/* Host names mean one endpoint, and neither the gateway nor the tunnel. */
+static void check_hosts(struct work *w, struct map *hosts, struct conf_endpoint *e)
+{
+    struct span public_host = {NULL, 0};
+    const char *at =
+        w->gateway && w->gateway->public_url ? strstr(w->gateway->public_url, "://") : NULL;
+    if (!at || !conf_check_authority(span_of(at + 3), &public_host, NULL)) {
+        public_host = (struct span){NULL, 0};
+    }
+    e->host_urls = arena_alloc(conf_arena(w->d), (e->host_name.n + 1) * sizeof(*e->host_urls));
+    if (!e->host_urls) {
+        w->is_starved = true;
+        return;
+    }
+    conf_pair_check(w->d, e, "certificate", "private_key");
+    if (e->certificate && !e->host_name.n) {
+        conf_issue_add(w->d, true, e, "certificate", "needs host_name too");
+    }
+    for (size_t i = 0; i < e->host_name.n; i++) {
+        struct span name = span_of(e->host_name.items[i]);
+        const struct conf_endpoint *other = map_get(hosts, name);
+        e->host_urls[i] = host_url(w, e->host_name.items[i]);
+        if (span_eq_nocase(name, public_host)) {
+            conf_issue_add(w->d, true, e, "host_name", "is the host of public_url");
+        } else if (w->tunnel && w->tunnel->server_name &&
+                   span_eq_nocase(name, span_of(w->tunnel->server_name))) {
+            conf_issue_add(w->d, true, e, "host_name", "is server_name of the tunnel");
+        } else if (other) {
+            conf_issue_add(w->d, true, e, "host_name", "%s is that of [endpoint %s] too",
+                           e->host_name.items[i], other->place.name);
+        } else if (map_put(hosts, name, e)) {
+            w->is_starved = true;
+        }
+    }
+}
+
 /* Two endpoints that share what must be theirs alone. */
 static void check_unique(struct work *w, struct map *roots, struct map *fences,
                          struct conf_endpoint *e)
@@ -293,7 +341,8 @@ static void check_endpoints(struct work *w)
 {
     struct map *roots = NULL;
     struct map *fences = NULL;
-    if (map_new(false, &roots) || map_new(false, &fences)) {
+    struct map *hosts = NULL;
+    if (map_new(false, &roots) || map_new(false, &fences) || map_new(true, &hosts)) {
         w->is_starved = true;
         goto out;
     }
@@ -314,10 +363,12 @@ static void check_endpoints(struct work *w)
             check_route(w, e);
         }
         check_unique(w, roots, fences, e);
+        check_hosts(w, hosts, e);
     }
 out:
     map_free(roots);
     map_free(fences);
+    map_free(hosts);
 }
 
 /* A user name at an endpoint belongs to one pusher. */

@@ -181,6 +181,14 @@ static const struct conf_row endpoint_rows[] = {
      "Landscape synchronisation; needs Focused Run 3.0 FP03 or later. Kept, without effect yet."},
     {"methods", CONF_LIST, AT(methods), 1, 10, "GET, HEAD, POST, PUT", false, "method", LIVE,
      "Methods a pusher may use; others get 405."},
+    {"host_name", CONF_LIST, AT(host_name), 1, 253, NULL, false, "host", LIVE,
+     "Host names by which the endpoint is reached without a path before /sap/frun, besides its "
+     "root "
+     "URL. No other endpoint's, not that of public_url."},
+    {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: certificate shown to those who ask for host_name; the gateway's unless given."},
+    {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: key of the certificate."},
     {"paths", CONF_CHOICE, AT(paths), 0, 0, "frun", false, "frun|cloud-alm", LIVE,
      "Paths that are open: frun: Focused Run's own; cloud-alm: also the known ones of SAP Cloud "
      "ALM's inbound API (registration, calm-metrics, calm-logs), mapped below /sap/frun/ngdci."},

@@ -72,6 +72,7 @@ static void recycle(void *obj)
     }
     x->served = NULL;
     x->e = NULL;
+    x->policy = NULL;
     x->who = NULL;
     x->route = NULL;
     x->via = NULL;
@@ -392,7 +393,7 @@ static void call_on_head(void *owner, const struct head *h)
     }
     x->log.upstream_us = mono_now_us() - x->opened_us;
     struct head *out = arena_alloc(&x->arena, sizeof(*out));
-    if (!out || policy_answer(&x->e->policy, x->facts.request_id, h, &x->arena, out) != FRUN_OK ||
+    if (!out || policy_answer(x->policy, x->facts.request_id, h, &x->arena, out) != FRUN_OK ||
         x->served->ops->send_head(x->served, out) != FRUN_OK) {
         exchange_reply(x,
                        &(struct reply){.status = 502,
@@ -684,8 +685,10 @@ static void take_on(struct exchange *x, struct served *s, struct span peer)
     x->log.client = x->facts.client_address;
 }
 
-void exchange_start(struct exchange *x, struct served *s, struct span peer)
+void exchange_start(struct exchange *x, struct served *s, struct span peer,
+                    const struct tls_ctx *shown)
 {
+    x->shown = shown;
     take_on(x, s, peer);
     x->facts.host = x->in.authority;
     x->facts.request_id = policy_request_id(&x->in, x->id_made);

@@ -11,7 +11,7 @@
 /* Everything about the request is in order: make its new head and send it on. */
 static void forward(struct exchange *x)
 {
-    frun_err err = policy_request(&x->e->policy, &x->facts, &x->in, &x->arena, &x->out);
+    frun_err err = policy_request(x->policy, &x->facts, &x->in, &x->arena, &x->out);
     if (err) {
         exchange_reply(x, &(struct reply){.status = err == FRUN_E_LIMIT ? 431 : 503,
                                           .error = err == FRUN_E_LIMIT ? "http_request_error"
@@ -81,7 +81,7 @@ static void authorize(struct exchange *x)
     struct permit permit;
     struct reply no;
     if (x->facts.path.n > 1 &&
-        pathmap_forward(&x->e->policy.map, x->facts.path, &x->arena, &x->facts.path) != FRUN_OK) {
+        pathmap_forward(&x->policy->map, x->facts.path, &x->arena, &x->facts.path) != FRUN_OK) {
         exchange_reply(x, &(struct reply){.status = 503,
                                           .error = "proxy_internal_error",
                                           .detail = "out of memory",
@@ -227,6 +227,26 @@ static bool is_own(struct exchange *x)
     return true;
 }
 
+/* A connection speaks for the certificate it was opened by, in both directions: no request of one
+ * customer on another's, whatever its Host says. Source: RFC 9110 7.4, 15.5.20. */
+static bool is_misdirected(const struct exchange *x, const struct endpoint_host *host)
+{
+    const struct tls_ctx *own = host ? host->e->front_tls : NULL;
+    return x->shown && x->shown != (own ? own : x->w->shared->front_tls);
+}
+
+static void find_endpoint(struct exchange *x, const struct endpoint_host *host)
+{
+    if (host) {
+        x->e = host->e;
+        x->policy = &host->policy;
+        x->facts.path = x->uri.path;
+        return;
+    }
+    x->e = registry_find(x->registry, x->uri.path, &x->facts.path);
+    x->policy = x->e ? &x->e->policy : NULL;
+}
+
 void exchange_admit(struct exchange *x)
 {
     const char *why = NULL;
@@ -235,11 +255,20 @@ void exchange_admit(struct exchange *x)
             x, &(struct reply){.status = 400, .error = "http_request_error", .detail = why});
         return;
     }
-    if (is_own(x)) {
+    const struct endpoint_host *host = registry_host(x->registry, x->in.authority);
+    if (is_misdirected(x, host)) {
+        exchange_reply(x, &(struct reply){.status = 421,
+                                          .error = "http_request_error",
+                                          .detail = "this connection was opened for another host "
+                                                    "name than that of the request"});
+        return;
+    }
+    bool is_ping = host && span_eq(x->uri.path, SPAN_LIT("/sap/bc/ping"));
+    if (!is_ping && is_own(x)) {
         return;
     }
     x->facts.query = x->uri.query;
-    x->e = registry_find(x->registry, x->uri.path, &x->facts.path);
+    find_endpoint(x, host);
     if (!x->e) {
         exchange_reply(
             x,

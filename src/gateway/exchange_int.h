@@ -56,6 +56,8 @@ struct exchange {
     struct relay relay;
     struct registry *registry; /* pinned */
     const struct endpoint *e;
+    const struct policy *policy; /* the endpoint's, for the name it was called by */
+    const struct tls_ctx *shown; /* whose certificate the sender saw; NULL: plain */
     const struct pusher *who;
     struct route *route;
     const char *via;

@@ -512,7 +512,7 @@ static bool take_head(struct front_h1 *f)
     }
     buf_consume(&f->in, len);
     begin_request(f, exchange_head(x));
-    exchange_start(x, &f->served, span_of(f->base.peer));
+    exchange_start(x, &f->served, span_of(f->base.peer), stream_tls(f->stream));
     return true;
 }
 

@@ -25,6 +25,7 @@
 struct front_h2 {
     struct front base; /* first */
     struct h2 *h2;
+    const struct tls_ctx *shown; /* whose certificate the client saw */
     struct exchange_tally *tally;
 };
 
@@ -52,7 +53,7 @@ static void on_request(void *ctx, struct served *s, const struct head *h)
         return;
     }
     exchange_count_for(x, f->tally);
-    exchange_start(x, s, span_of(f->base.peer));
+    exchange_start(x, s, span_of(f->base.peer), f->shown);
 }
 
 static void on_refused(void *ctx, struct served *s, const struct head_fault *fault)
@@ -130,6 +131,7 @@ frun_err front_h2_new(struct worker *w, struct stream **s)
     struct front_h2 *f = calloc(1, sizeof(*f));
     struct exchange_tally *tally = calloc(1, sizeof(*tally));
     const struct addr peer = *stream_peer(*s);
+    const struct tls_ctx *shown = stream_tls(*s);
     frun_err err =
         f && tally ? h2_new(s, (struct span){0}, &set, &h2_events, f, &f->h2) : FRUN_E_NOMEM;
     if (err) {
@@ -138,6 +140,7 @@ frun_err front_h2_new(struct worker *w, struct stream **s)
         return err;
     }
     f->tally = tally;
+    f->shown = shown;
     front_enter(&f->base, w, &front_ops, &peer);
     if (w->is_draining) {
         op_drain(&f->base); /* what the client has sent by now is served */

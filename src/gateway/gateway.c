@@ -109,6 +109,28 @@ static void check_name(const struct gateway *g, FILE *report, const struct tls_c
     conf_place_print(g->conf->doc, report, false, at.section, at.key, why);
 }
 
+/* Host names of endpoints: served by the certificate that is theirs, which must carry them. */
+static frun_err add_hosts(struct gateway *g, FILE *report)
+{
+    size_t n = 0;
+    const struct endpoint *all = registry_endpoints(g->shared.registry, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct endpoint *e = &all[i];
+        struct tls_ctx *shown = e->front_tls ? e->front_tls : g->shared.front_tls;
+        for (size_t k = 0; k < e->conf->host_name.n; k++) {
+            const char *name = e->conf->host_name.items[k];
+            check_name(g, report, shown, (struct tls_place){e->conf, "host_name"}, name);
+            frun_err err = e->front_tls
+                               ? tls_server_add_name(g->shared.front_tls, name, e->front_tls)
+                               : FRUN_OK;
+            if (err) {
+                return err;
+            }
+        }
+    }
+    return FRUN_OK;
+}
+
 static void check_names(const struct gateway *g, FILE *report)
 {
     const struct conf_gateway *c = g->conf->gateway;
@@ -147,6 +169,9 @@ static frun_err load_files(struct gateway *g, FILE *report)
     }
     if (!worst && t && t->server_name) {
         worst = tls_server_add_name(sh->front_tls, t->server_name, sh->tunnel_tls);
+    }
+    if (!worst) {
+        worst = add_hosts(g, report);
     }
     return worst;
 }

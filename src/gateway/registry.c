@@ -11,6 +11,7 @@
 #include "frun/base/map.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
+#include "frun/http/uri.h"
 #include "frun/net/tls_files.h"
 
 #include <stdatomic.h>
@@ -30,6 +31,8 @@ struct registry {
     size_t n_pushers;
     struct span *fences; /* carrier names of all endpoints */
     size_t n_fences;
+    struct endpoint_host *hosts;
+    struct map *by_host;   /* without case -> endpoint_host */
     struct map *by_root;   /* first path segment without '/' -> endpoint */
     struct map *by_user;   /* user name -> first pusher of that name */
     struct map *by_client; /* client ID -> pusher */
@@ -223,6 +226,47 @@ static frun_err file_client(struct registry *r, struct pusher *p)
 }
 
 /* A pusher that is not enabled, or has no such way, is not found. */
+static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *report)
+{
+    const struct conf_endpoint *c = e->conf;
+    const struct conf_gateway *g = r->conf->gateway;
+    if (!c->certificate) {
+        return FRUN_OK;
+    }
+    struct tls_source s = {
+        .tls = {.certificate = c->certificate,
+                .private_key = c->private_key,
+                .alpn = g->http2 ? "h2,http/1.1" : "http/1.1",
+                .has_tickets = g->session_tickets,
+                .ticket_secret = g->session_ticket_key},
+        .certificate = {c, "certificate"},
+        .private_key = {c, "private_key"},
+    };
+    return tls_files_load(&s, r->conf->doc, true, report, &e->front_tls);
+}
+
+/* When everything else stands in the policies: theirs are copies. */
+static frun_err gather_hosts(struct registry *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        n += r->endpoints[i].conf->host_name.n;
+    }
+    r->hosts = calloc(n + 1, sizeof(*r->hosts));
+    frun_err err = r->hosts ? map_new(true, &r->by_host) : FRUN_E_NOMEM;
+    struct endpoint_host *h = r->hosts;
+    for (size_t i = 0; i < r->n_endpoints && !err; i++) {
+        const struct endpoint *e = &r->endpoints[i];
+        for (size_t k = 0; k < e->conf->host_name.n && !err; k++, h++) {
+            *h = (struct endpoint_host){.e = e, .policy = e->policy};
+            h->policy.public_host = after_scheme(e->conf->host_urls[k], &h->policy.public_scheme);
+            h->policy.root_path = SPAN_LIT("");
+            err = map_put(r->by_host, span_of(e->conf->host_name.items[k]), h);
+        }
+    }
+    return err;
+}
+
 static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
 {
     p->conf = c;
@@ -264,10 +308,15 @@ static frun_err fill(struct registry *r, FILE *report)
         if (!err) {
             frun_err bad = prepare_tls(r, &r->endpoints[i], report);
             worst = bad ? bad : worst;
+            bad = prepare_front_tls(r, &r->endpoints[i], report);
+            worst = bad ? bad : worst;
         }
     }
     if (!err) {
         err = gather_fences(r);
+    }
+    if (!err) {
+        err = gather_hosts(r);
     }
     for (size_t i = 0; !err && i < c->n_pushers; i++) {
         r->pushers[i].index = i;
@@ -287,7 +336,10 @@ static void destroy(struct registry *r)
             secret_wipe(logon, e->policy.authorization.n);
         }
         tls_unref(&e->backend_tls);
+        tls_unref(&e->front_tls);
     }
+    map_free(r->by_host);
+    free(r->hosts);
     map_free(r->by_root);
     map_free(r->by_user);
     map_free(r->by_client);
@@ -341,6 +393,18 @@ const struct endpoint *registry_endpoints(const struct registry *r, size_t *n)
 {
     *n = r->n_endpoints;
     return r->endpoints;
+}
+
+const struct endpoint_host *registry_host(const struct registry *r, struct span authority)
+{
+    struct span host;
+    if (!uri_is_authority(authority, &host, NULL)) {
+        return NULL;
+    }
+    if (host.n > 1 && host.p[host.n - 1] == '.') {
+        host.n--; /* the same name, written in full */
+    }
+    return map_get(r->by_host, host);
 }
 
 const struct endpoint *registry_find(const struct registry *r, struct span path, struct span *rest)

@@ -205,6 +205,11 @@ static void test_maps(void **state)
          "/sap/frun/a"},
     };
     static const struct change wrong[] = {
+        {"user = F", "host_name = PUSH.example.com\nuser = F", "is the host of public_url", true},
+        {"user = F", "host_name = a.b, A.b\nuser = F", "is that of [endpoint ACME_PROD] too", true},
+        {"user = F", "host_name = a b\nuser = F", "host_name", true},
+        {"user = F", "certificate = pem\nprivate_key = pem\nuser = F", "needs host_name too", true},
+        {"user = F", "host_name = a.b\ncertificate = pem\nuser = F", "needs private_key", true},
         {"user = F", "map = /a\nuser = F", "two paths", true},
         {"user = F", "map = /a /sap/frun /x\nuser = F", "two paths", true},
         {"user = F", "map = a /sap/frun\nuser = F", "begins with '/'", true},

@@ -136,6 +136,10 @@ struct conf_endpoint {
     const char *description;             /**< "" if not given */
     bool landscape_sync;                 /**< kept for the later work */
     struct conf_list methods;            /**< GET, HEAD, POST, PUT unless given */
+    struct conf_list host_name;          /**< host names of its own */
+    const char **host_urls;              /**< host_name.n URLs made of them */
+    const char *certificate;             /**< PEM chain shown by those names, NULL: the gateway's */
+    const char *private_key;             /**< PEM key of it */
     struct conf_list map;                /**< "FROM TO", as written */
     int paths;                           /**< enum conf_paths */
     const struct conf_map *maps;         /**< both resolved */

@@ -64,8 +64,10 @@ struct head *exchange_head(struct exchange *x);
 
 /** Begin: the head is complete. Events of @p s go to the exchange from now on; it ends and frees
  * itself. @param x exchange with head @param s the served request @param peer address text of the
- * client, copied. Thread: worker. */
-void exchange_start(struct exchange *x, struct served *s, struct span peer);
+ * client, copied @param shown context whose certificate the client saw, NULL: plain. Thread:
+ * worker. */
+void exchange_start(struct exchange *x, struct served *s, struct span peer,
+                    const struct tls_ctx *shown);
 
 /** Begin and end with an error answer, for heads that could not be parsed. @param x exchange @param
  * s the served request; the carrier closes behind the answer @param peer address text @param fault

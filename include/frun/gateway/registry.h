@@ -37,8 +37,15 @@ struct endpoint {
     struct policy policy;             /**< what its requests get */
     struct span allow;                /**< "GET, HEAD, POST, PUT" */
     unsigned ways;                    /**< enum conf_auth of all pushers that may use it */
+    struct tls_ctx *front_tls;        /**< shown by its own host names, NULL: the gateway's */
     struct tls_ctx *backend_tls;      /**< direct over HTTPS: the context, else NULL */
     size_t index;                     /**< 0.. in the registry */
+};
+
+/** A host name of an endpoint. */
+struct endpoint_host {
+    const struct endpoint *e; /**< endpoint */
+    struct policy policy;     /**< the endpoint's, but for host and root path */
 };
 
 /** The registry. */
@@ -68,6 +75,10 @@ const struct endpoint *registry_endpoints(const struct registry *r, size_t *n);
  * "/ACME_PROD/sap/frun/x" @param rest out: "/sap/frun/x", empty for the bare root @return endpoint,
  * or NULL. Thread: any. */
 const struct endpoint *registry_find(const struct registry *r, struct span path, struct span *rest);
+
+/** Find the endpoint that has a host name. @param r registry @param authority Host or :authority as
+ * received; port and case do not matter @return it, or NULL. Thread: any. */
+const struct endpoint_host *registry_host(const struct registry *r, struct span authority);
 
 /** Find the pusher that a user name means at an endpoint. @param r registry @param user as sent
  * @param e endpoint @param is_listed out: may it use @p e @return pusher, or NULL if no pusher has
