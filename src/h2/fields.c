@@ -3,45 +3,72 @@
 
 #include <stdio.h>
 
-/* Must not stand in an HTTP/2 message, or are made by us. Source: RFC 9113 8.2.2. */
-static bool is_dropped(struct span name)
-{
-    static const struct span names[] = {
-        {"connection", 10},       {"keep-alive", 10},
-        {"proxy-connection", 16}, {"transfer-encoding", 17},
-        {"upgrade", 7},           {"te", 2},
-        {"trailer", 7},           {"host", 4},
-        {"content-length", 14},   {"http2-settings", 14},
-    };
+/** What a field's name says about sending it. */
+enum name_kind {
+    NAME_PLAIN = 0, /**< may enter the compression's table: most have the same value again */
+    NAME_UNFIT,     /**< must not stand in an HTTP/2 message, or is made by us; RFC 9113 8.2.2 */
+    NAME_SECRET, /**< short secrets in a table that other requests share could be guessed (CRIME);
+                    RFC 7541 7.1.3 */
+    NAME_FRESH   /**< another value with each message: in the table it would only push out those
+                    that come again */
+};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (span_eq_nocase(name, names[i])) {
-            return true;
-        }
-    }
-    return name.n == 0 || name.p[0] == ':';
+/** A name that is not plain. */
+struct name_row {
+    const char *name;    /**< lower case; NULL: none */
+    enum name_kind kind; /**< what it says */
+};
+
+#define NAMES_LONGEST    25
+#define NAMES_PER_LENGTH 5
+
+/* By length, so that a field is compared with few of them and most with none. */
+static const struct name_row names[NAMES_LONGEST + 1][NAMES_PER_LENGTH] = {
+    [2] = {{"te", NAME_UNFIT}},
+    [4] = {{"host", NAME_UNFIT}},
+    [6] = {{"cookie", NAME_SECRET}},
+    [7] = {{"upgrade", NAME_UNFIT}, {"trailer", NAME_UNFIT}},
+    [9] = {{"mysapsso2", NAME_SECRET}},
+    [10] = {{"connection", NAME_UNFIT},
+            {"keep-alive", NAME_UNFIT},
+            {"set-cookie", NAME_SECRET},
+            {"sap-r3auth", NAME_SECRET},
+            {"tracestate", NAME_FRESH}},
+    [11] = {{"traceparent", NAME_FRESH}},
+    [12] = {{"x-csrf-token", NAME_SECRET}, {"x-request-id", NAME_FRESH}},
+    [13] = {{"authorization", NAME_SECRET}},
+    [14] = {{"content-length", NAME_UNFIT}, {"http2-settings", NAME_UNFIT}},
+    [16] = {{"proxy-connection", NAME_UNFIT}, {"x-correlation-id", NAME_FRESH}},
+    [17] = {{"transfer-encoding", NAME_UNFIT}},
+    [19] = {{"proxy-authorization", NAME_SECRET}},
+    [25] = {{"x-admin-request-parameter", NAME_SECRET}},
+};
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* Short secrets in a compression context that other requests share could be guessed (CRIME), and
- * most of these change often enough to spoil the table. Source: RFC 7541 7.1.3. */
-static bool is_never_indexed(struct span name)
+static enum name_kind kind_of(struct span name)
 {
-    static const struct span names[] = {
-        {"authorization", 13}, {"proxy-authorization", 19},
-        {"cookie", 6},         {"set-cookie", 10},
-        {"x-csrf-token", 12},  {"mysapsso2", 9},
-        {"sap-r3auth", 10},    {"x-admin-request-parameter", 25},
-    };
+    if (name.n == 0 || name.p[0] == ':') {
+        return NAME_UNFIT;
+    }
+    for (size_t i = 0; name.n <= NAMES_LONGEST && i < NAMES_PER_LENGTH; i++) {
+        const struct name_row *row = &names[name.n][i];
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (span_eq_nocase(name, names[i])) {
-            return true;
+        if (!row->name) {
+            break;
+        }
+        if (lower(name.p[0]) == row->name[0] &&
+            span_eq_nocase(name, span_make(row->name, name.n))) {
+            return row->kind;
         }
     }
-    return false;
+    return NAME_PLAIN;
 }
 
-static void push(struct h2_list *l, struct span name, struct span value)
+static void push(struct h2_list *l, struct span name, struct span value, enum name_kind kind)
 {
     /* nghttp2 copies both and lowers the name; it only forgot the const. */
     union {
@@ -54,7 +81,7 @@ static void push(struct h2_list *l, struct span name, struct span value)
         .value = v.out,
         .namelen = name.n,
         .valuelen = value.n,
-        .flags = is_never_indexed(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
+        .flags = kind == NAME_PLAIN ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX,
     };
 }
 
@@ -62,7 +89,7 @@ static void push_length(struct h2_list *l, uint64_t n)
 {
     int len = snprintf(l->length, sizeof(l->length), "%llu", (unsigned long long)n);
 
-    push(l, SPAN_LIT("content-length"), span_make(l->length, (size_t)len));
+    push(l, SPAN_LIT("content-length"), span_make(l->length, (size_t)len), NAME_PLAIN);
 }
 
 static void push_fields(struct h2_list *l, const struct head *h)
@@ -72,8 +99,10 @@ static void push_fields(struct h2_list *l, const struct head *h)
     for (size_t i = 0; i < h->n_fields; i++) {
         const struct field *f = &h->fields[i];
 
-        if (!is_dropped(f->name) && !(conn && head_list_has(conn->value, f->name))) {
-            push(l, f->name, f->value);
+        enum name_kind kind = kind_of(f->name);
+
+        if (kind != NAME_UNFIT && !(conn && head_list_has(conn->value, f->name))) {
+            push(l, f->name, f->value, kind);
         }
     }
 }
@@ -87,10 +116,10 @@ static bool has_usual_body(struct span method)
 void h2_list_request(const struct head *h, struct h2_list *out)
 {
     out->n = 0;
-    push(out, SPAN_LIT(":method"), h->method);
-    push(out, SPAN_LIT(":scheme"), SPAN_LIT("https"));
-    push(out, SPAN_LIT(":authority"), h->authority);
-    push(out, SPAN_LIT(":path"), h->target);
+    push(out, SPAN_LIT(":method"), h->method, NAME_PLAIN);
+    push(out, SPAN_LIT(":scheme"), SPAN_LIT("https"), NAME_PLAIN);
+    push(out, SPAN_LIT(":authority"), h->authority, NAME_PLAIN);
+    push(out, SPAN_LIT(":path"), h->target, NAME_PLAIN);
     push_fields(out, h);
     if (h->body == HEAD_BODY_LENGTH || (h->body == HEAD_BODY_NONE && has_usual_body(h->method))) {
         push_length(out, h->body_len_bytes);
@@ -129,7 +158,7 @@ void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *o
     out->status[1] = (char)('0' + status / 10 % 10);
     out->status[2] = (char)('0' + status % 10);
     out->status[3] = '\0';
-    push(out, SPAN_LIT(":status"), span_make(out->status, 3));
+    push(out, SPAN_LIT(":status"), span_make(out->status, 3), NAME_PLAIN);
     push_fields(out, h);
     if (status < 200 || status == 204) {
         return;

@@ -4,6 +4,8 @@
 #include "frun/base/mono.h"
 
 #include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -444,6 +446,127 @@ static unsigned run_changed(struct env *e, struct span octets, bool is_client)
     return x.n_served + x.n_heads;
 }
 
+/* ---- what a sent field is marked as ---- */
+
+static void on_any_fail(void *owner, const struct call_failure *f)
+{
+    (void)owner;
+    (void)f;
+}
+
+static const struct call_events silent_events = {.on_fail = on_any_fail};
+
+/* The field block of the first HEADERS frame that came. */
+static struct span first_block(struct span in)
+{
+    while (in.n >= 9) {
+        const unsigned char *p = (const unsigned char *)in.p;
+        size_t n = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
+
+        assert_true(in.n >= 9 + n);
+        if (p[3] == NGHTTP2_HEADERS) {
+            return span_make(in.p + 9, n);
+        }
+        in = span_skip(in, 9 + n);
+    }
+    fail_msg("no HEADERS frame");
+    return (struct span){0};
+}
+
+/* "name value" of every field, those that no table may take with "!" before them. */
+static void inflate(struct span block, char *out, size_t max)
+{
+    nghttp2_hd_inflater *inflater = NULL;
+    int flags = 0;
+    size_t len = 0;
+
+    assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
+    while (!(flags & NGHTTP2_HD_INFLATE_FINAL)) {
+        nghttp2_nv nv;
+        ssize_t n =
+            nghttp2_hd_inflate_hd2(inflater, &nv, &flags, (const uint8_t *)block.p, block.n, 1);
+
+        assert_true(n >= 0);
+        block = span_skip(block, (size_t)n);
+        if (flags & NGHTTP2_HD_INFLATE_EMIT) {
+            len +=
+                (size_t)snprintf(out + len, max - len, "%s%.*s %.*s|",
+                                 nv.flags & NGHTTP2_NV_FLAG_NO_INDEX ? "!" : "", (int)nv.namelen,
+                                 (const char *)nv.name, (int)nv.valuelen, (const char *)nv.value);
+            assert_true(len < max);
+        }
+    }
+    nghttp2_hd_inflate_del(inflater);
+}
+
+static void test_sent_fields(void **state)
+{
+    static const struct field fields[] = {
+        {LIT("Authorization"), LIT("Basic x")},
+        {LIT("X-Admin-Request-Parameter"), LIT("fence")},
+        {LIT("Cookie"), LIT("a=b")},
+        {LIT("X-CSRF-Token"), LIT("t")},
+        {LIT("MYSAPSSO2"), LIT("s")},
+        {LIT("sap-r3auth"), LIT("r")},
+        {LIT("Set-Cookie"), LIT("c")},
+        {LIT("Proxy-Authorization"), LIT("p")},
+        {LIT("X-Request-ID"), LIT("4711")},
+        {LIT("traceparent"), LIT("00-1")},
+        {LIT("TraceState"), LIT("v")},
+        {LIT("X-Correlation-ID"), LIT("c0")},
+        {LIT("Content-Type"), LIT("application/json")},
+        {LIT("X-Forwarded-For"), LIT("192.0.2.1")},
+        {LIT("Date"), LIT("today")},
+        {LIT("te"), LIT("trailers")},
+        {LIT("Host"), LIT("h")},
+        {LIT("Upgrade"), LIT("u")},
+        {LIT("Trailer"), LIT("t")},
+        {LIT("Keep-Alive"), LIT("k")},
+        {LIT("Content-Length"), LIT("1")},
+        {LIT("HTTP2-Settings"), LIT("s")},
+        {LIT("Proxy-Connection"), LIT("p")},
+        {LIT("Transfer-Encoding"), LIT("chunked")},
+        {LIT("Connection"), LIT("x-mine")},
+        {LIT("x-mine"), LIT("m")},
+        {LIT("a-name-that-is-longer-than-any-of-the-list"), LIT("1")},
+    };
+    static const char want[] =
+        ":method POST|:scheme https|:authority fr1|:path /x|!authorization Basic x|"
+        "!x-admin-request-parameter fence|!cookie a=b|!x-csrf-token t|!mysapsso2 s|!sap-r3auth r|"
+        "!set-cookie c|!proxy-authorization p|!x-request-id 4711|!traceparent 00-1|!tracestate v|"
+        "!x-correlation-id c0|content-type application/json|x-forwarded-for 192.0.2.1|date today|"
+        "a-name-that-is-longer-than-any-of-the-list 1|";
+    struct head h = {.method = SPAN_LIT("POST"),
+                     .target = SPAN_LIT("/x"),
+                     .authority = SPAN_LIT("fr1"),
+                     .body = HEAD_BODY_CHUNKED};
+    struct h2_settings set = rig_settings(true);
+    struct env *e = rig_env_new();
+    struct call *call = NULL;
+    char got[4096];
+    int fd[2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        assert_int_equal(head_add(&h, fields[i].name, fields[i].value), FRUN_OK);
+    }
+    rig_tcp_pair(fd);
+    rig_begin_side(e, &fd[1], &set, (struct span){0});
+    assert_int_equal(h2_call(e->client.h, &h, &silent_events, e, &call), FRUN_OK);
+    rig_settle(e, 20);
+
+    ssize_t n = recv(fd[0], got, sizeof(got), 0);
+    assert_true(n > (ssize_t)sizeof(PREFACE) - 1);
+    struct span in = span_make(got + sizeof(PREFACE) - 1, (size_t)n - (sizeof(PREFACE) - 1));
+    char text[2048];
+    inflate(first_block(in), text, sizeof(text));
+    assert_string_equal(text, want);
+    call->ops->cancel(call);
+    (void)close(fd[0]);
+    rig_spin(e, rig_client_is_closed);
+    rig_env_free(e);
+}
+
 /* Whatever comes, nothing breaks, and each call is told its end exactly once. */
 static void test_changed_octets(void **state)
 {
@@ -499,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_hostile_clients),   cmocka_unit_test(test_floods),
         cmocka_unit_test(test_dead_peer),         cmocka_unit_test(test_hostile_servers),
         cmocka_unit_test(test_large_answer_head), cmocka_unit_test(test_changed_octets),
+        cmocka_unit_test(test_sent_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
