@@ -6,16 +6,28 @@
 
 #include <string.h>
 
-/** What ends or starts at this connector and never travels on. A final '-' means "and everything
- * that begins so". */
-static const char *const dropped_names[] = {
-    "frun-",          /* internal to the tunnel */
-    "ssl-client-",    /* would let a gateway log on as anybody */
-    "ssl-cipher-",    /* facts of a TLS connection that the back end does not have */
-    "host",           /* written from the authority */
-    "expect",         /* answered on this side of the tunnel */
-    "content-length", /* framing is made anew */
+/** A name that ends or starts at this connector and never travels on. */
+struct dropped_name {
+    const char *name; /**< lower case, '-' for '_'; a final '-' means "and all that begins so" */
+    size_t n;         /**< its length */
 };
+
+#define DROPPED(s)                                                                                 \
+    {                                                                                              \
+        (s), sizeof(s) - 1                                                                         \
+    }
+
+static const struct dropped_name dropped_names[] = {
+    DROPPED("frun-"),          /* internal to the tunnel */
+    DROPPED("ssl-client-"),    /* would let a gateway log on as anybody */
+    DROPPED("ssl-cipher-"),    /* facts of a TLS connection that the back end does not have */
+    DROPPED("host"),           /* written from the authority */
+    DROPPED("expect"),         /* answered on this side of the tunnel */
+    DROPPED("content-length"), /* framing is made anew */
+};
+
+/** A head whose fields name no others. */
+static const struct head no_fields;
 
 enum { PORT_HTTP = 80, PORT_HTTPS = 443 };
 
@@ -28,15 +40,14 @@ static char folded(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static bool name_matches(struct span name, const char *want)
+static bool name_matches(struct span name, const struct dropped_name *want)
 {
-    size_t n = strlen(want);
-    bool is_prefix = want[n - 1] == '-';
-    if (name.n < n || (!is_prefix && name.n != n)) {
+    bool is_prefix = want->name[want->n - 1] == '-';
+    if (name.n < want->n || (!is_prefix && name.n != want->n)) {
         return false;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (folded(name.p[i]) != want[i]) {
+    for (size_t i = 0; i < want->n; i++) {
+        if (folded(name.p[i]) != want->name[i]) {
             return false;
         }
     }
@@ -45,8 +56,9 @@ static bool name_matches(struct span name, const char *want)
 
 static bool is_dropped(struct span name)
 {
+    char first = name.n ? folded(name.p[0]) : '\0';
     for (size_t i = 0; i < sizeof(dropped_names) / sizeof(dropped_names[0]); i++) {
-        if (name_matches(name, dropped_names[i])) {
+        if (dropped_names[i].name[0] == first && name_matches(name, &dropped_names[i])) {
             return true;
         }
     }
@@ -107,24 +119,50 @@ static frun_err copy_target(const struct uri *u, struct arena *a, struct span *o
     return FRUN_OK;
 }
 
+/* The head that policy_is_hop_field() is to look through: most have no Connection, least of all
+ * what comes by HTTP/2. */
+static const struct head *naming_head(const struct head *in)
+{
+    return head_find(in, SPAN_LIT("Connection")) ? in : &no_fields;
+}
+
+/* Into @p *at, which is moved behind it. */
+static struct span copied(char **at, struct span s)
+{
+    char *p = *at;
+    if (s.n > 0) {
+        memcpy(p, s.p, s.n);
+        *at = p + s.n;
+    }
+    return span_make(p, s.n);
+}
+
+/* All texts in one piece: a request has a dozen fields and is copied each time. */
 static frun_err copy_fields(const struct head *in, bool is_internal, struct arena *a,
                             struct head *out)
 {
+    static const struct dropped_name forwarded_host = DROPPED("x-forwarded-host");
+    const struct head *naming = naming_head(in);
+    size_t bytes = 0;
     for (size_t i = 0; i < in->n_fields; i++) {
         const struct field *f = &in->fields[i];
-        if (is_dropped(f->name) || policy_is_hop_field(in, f->name) ||
-            (is_internal && name_matches(f->name, "x-forwarded-host"))) {
+        if (is_dropped(f->name) || policy_is_hop_field(naming, f->name) ||
+            (is_internal && name_matches(f->name, &forwarded_host))) {
             continue;
         }
-        struct span name = {0};
-        struct span value = {0};
-        if (arena_copy(a, f->name, &name) || arena_copy(a, f->value, &value)) {
-            return FRUN_E_NOMEM;
-        }
-        frun_err err = head_add(out, name, value);
+        frun_err err = head_add(out, f->name, f->value);
         if (err) {
             return err;
         }
+        bytes += f->name.n + f->value.n;
+    }
+    char *at = arena_alloc(a, bytes + 1);
+    if (!at) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < out->n_fields; i++) {
+        out->fields[i].name = copied(&at, out->fields[i].name);
+        out->fields[i].value = copied(&at, out->fields[i].value);
     }
     return FRUN_OK;
 }
@@ -253,10 +291,12 @@ frun_err rewrite_answer(const struct conf_cn *conf, const struct conf_mapping *m
     out->wants_continue = false;
     out->is_upgrade = false;
     out->n_fields = 0;
+    static const struct dropped_name internal = DROPPED("frun-");
+    const struct head *naming = naming_head(in);
     for (size_t i = 0; i < in->n_fields; i++) {
         struct field f = in->fields[i];
         frun_err err = FRUN_OK;
-        if (name_matches(f.name, "frun-") || policy_is_hop_field(in, f.name)) {
+        if (name_matches(f.name, &internal) || policy_is_hop_field(naming, f.name)) {
             continue;
         }
         if (span_eq_nocase(f.name, SPAN_LIT("Location"))) {
