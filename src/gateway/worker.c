@@ -245,6 +245,7 @@ static frun_err make_parts(struct worker *w)
                               .max_streams = t ? (uint32_t)t->max_streams : 1,
                               .stream_window =
                                   t ? (uint32_t)t->stream_window : EXCHANGE_BUFFER_BYTES,
+                              .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
                               .max_head_bytes = WORKER_SCRATCH_BYTES / 4,
                               .ping_interval_ms = t ? t->ping_interval_ms : 15000,
                               .ping_timeout_ms = t ? t->ping_timeout_ms : 10000};

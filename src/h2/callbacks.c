@@ -253,6 +253,34 @@ static int on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame, in
     return verdict(h);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's */
+static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *hd, size_t n,
+                        nghttp2_data_source *source, void *user)
+{
+    (void)source;
+    (void)user;
+    return h2_stream_put_data(stream_of(ng, frame->hd.stream_id), hd, n);
+}
+
+/* A frame as large as what waits and the peer takes. */
+/* NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's */
+static ssize_t on_frame_length(nghttp2_session *ng, uint8_t type, int32_t id,
+                               int32_t connection_window, int32_t stream_window, uint32_t max,
+                               void *user)
+{
+    struct h2_stream *s = stream_of(ng, id);
+    size_t n = s ? buf_len(&s->out) : 0;
+
+    (void)type;
+    (void)connection_window;
+    (void)stream_window;
+    (void)user;
+    if (n < H2_FRAME_MIN) {
+        n = H2_FRAME_MIN;
+    }
+    return (ssize_t)(n < max ? n : max);
+}
+
 static int on_error(nghttp2_session *ng, int code, const char *msg, size_t len, void *user)
 {
     struct h2 *h = user;
@@ -274,5 +302,7 @@ void h2_callbacks_set(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
+    nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(cb, on_frame_length);
     nghttp2_session_callbacks_set_error_callback2(cb, on_error);
 }

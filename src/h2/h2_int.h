@@ -33,6 +33,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** What every peer must take, and the most that a frame can hold. Source: RFC 9113 4.2. */
+#define H2_FRAME_MIN 16384U
+#define H2_FRAME_MAX ((1U << 24) - 1)
+
 /** Where a session stands. */
 enum h2_state {
     H2_STATE_OPEN,      /**< frames go both ways */
@@ -255,9 +259,15 @@ void h2_stream_make_due(struct h2_stream *s, unsigned bits);
 /** Take it out of its list and free it. @param s stream. Thread: owner. */
 void h2_stream_destroy(struct h2_stream *s);
 
-/** Reads the out buffer for nghttp2. */
+/** Announces the next frame's worth of the out buffer to nghttp2. */
 ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t max, uint32_t *flags,
                            nghttp2_data_source *source, void *user);
+
+/** Puts that DATA frame into the stream, header and octets. @param s stream or NULL @param hd the 9
+ * octets of its header @param n octets behind it @return 0; NGHTTP2_ERR_WOULDBLOCK no room now;
+ * NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE the body was dropped meanwhile: reset;
+ * NGHTTP2_ERR_CALLBACK_FAILURE the connection takes nothing any more. Thread: owner. */
+int h2_stream_put_data(struct h2_stream *s, const uint8_t *hd, size_t n);
 
 /* fields.c */
 

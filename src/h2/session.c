@@ -255,11 +255,11 @@ static void send_frames(struct h2 *h)
         if (h->is_freed || n == 0) {
             return;
         }
-        if (n < 0) {
+        if (n < 0 && n != NGHTTP2_ERR_CALLBACK_FAILURE) {
             h2_end(h, FRUN_E_NOMEM, nghttp2_strerror((int)n));
             return;
         }
-        if (stream_put(h->stream, span_make(p, (size_t)n)) != FRUN_OK) {
+        if (n < 0 || stream_put(h->stream, span_make(p, (size_t)n)) != FRUN_OK) {
             h2_end(h, FRUN_E_CLOSED, "the connection takes nothing any more");
             return;
         }
@@ -365,6 +365,7 @@ static void apply_ceilings(struct h2_settings *set)
         clamp(set->connection_window ? set->connection_window
                                      : (uint64_t)set->stream_window * set->max_streams,
               WINDOW_MIN, WINDOW_MAX);
+    set->max_frame_bytes = clamp(set->max_frame_bytes, H2_FRAME_MIN, H2_FRAME_MAX);
     set->max_head_bytes = clamp(set->max_head_bytes, 1024, 1U << 20);
     set->max_target_bytes = set->max_target_bytes ? set->max_target_bytes : set->max_head_bytes;
     set->max_fields =
@@ -398,6 +399,7 @@ static frun_err submit_settings(struct h2 *h)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->set.is_client ? 0 : h->set.max_streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->set.stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->set.max_head_bytes},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, h->set.max_frame_bytes},
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
     };
     size_t n = sizeof(iv) / sizeof(iv[0]) - (h->set.is_client ? 0 : 1);

@@ -10,6 +10,9 @@
  */
 #define MAX_SENT_LIST_BYTES 60000
 
+/* Header of a frame. Source: RFC 9113 4.1. */
+#define FRAME_HEAD_BYTES 9
+
 static const struct call_ops call_ops;
 static const struct served_ops served_ops;
 
@@ -363,37 +366,57 @@ void h2_stream_run_due(struct h2_stream *s)
 
 /* ---- octets out ---- */
 
-/* NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's */
+/* NOLINTNEXTLINE(readability-non-const-parameter,readability-function-size): nghttp2's signature */
 ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t max, uint32_t *flags,
                            nghttp2_data_source *source, void *user)
 {
     struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
+    size_t waiting_bytes;
     size_t n;
 
+    (void)p;
     (void)source;
     (void)user;
     if (!s || (!s->is_owned && !s->is_out_ended)) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    struct span waiting = buf_span(&s->out);
-    n = waiting.n < max ? waiting.n : max;
-    if (waiting.p && n > 0) {
-        memcpy(p, waiting.p, n);
-        buf_consume(&s->out, n);
-        s->out_ms = loop_now_ms(s->h->loop);
+    waiting_bytes = buf_len(&s->out);
+    n = waiting_bytes < max ? waiting_bytes : max;
+    if (n == waiting_bytes && s->is_out_ended) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    } else if (n == 0) {
+        return NGHTTP2_ERR_DEFERRED;
     }
+    if (n > 0) {
+        /* Not through nghttp2's buffer: the octets are still ours until the frame is put. */
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    }
+    return (ssize_t)n;
+}
+
+int h2_stream_put_data(struct h2_stream *s, const uint8_t *hd, size_t n)
+{
+    struct stream *to;
+
+    if (!s || buf_len(&s->out) < n) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    to = s->h->stream;
+    if (stream_room(to) == 0) {
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
+    if (stream_put(to, span_make(hd, FRAME_HEAD_BYTES)) != FRUN_OK ||
+        stream_put(to, span_head(buf_span(&s->out), n)) != FRUN_OK) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    buf_consume(&s->out, n);
+    s->h->put_bytes += FRAME_HEAD_BYTES + n;
+    s->out_ms = loop_now_ms(s->h->loop);
     if (s->is_short && buf_len(&s->out) <= EXCHANGE_BUFFER_BYTES / 2) {
         h2_stream_make_due(s, H2_DUE_ROOM);
     }
-    if (buf_len(&s->out) == 0) {
-        buf_trim(&s->out);
-        if (s->is_out_ended) {
-            *flags |= NGHTTP2_DATA_FLAG_EOF;
-        } else if (n == 0) {
-            return NGHTTP2_ERR_DEFERRED;
-        }
-    }
-    return (ssize_t)n;
+    buf_trim(&s->out);
+    return 0;
 }
 
 /* Take what there is room for. */

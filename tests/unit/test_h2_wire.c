@@ -567,6 +567,73 @@ static void test_sent_fields(void **state)
     rig_env_free(e);
 }
 
+/* A body goes in frames as large as the peer takes, and whole. */
+static void test_frame_size(void **state)
+{
+    static const struct {
+        const char *label;
+        struct span settings;
+        size_t want;
+    } rows[] = {
+        {"as every peer", LIT(SETTINGS), 16384},
+        {"as this one", LIT("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\xc3\x50"), 50000},
+    };
+    static char body[60000];
+    static char got[80000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(body); i++) {
+        body[i] = (char)('a' + i % 23);
+    }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct head h = {.method = SPAN_LIT("POST"),
+                         .target = SPAN_LIT("/x"),
+                         .authority = SPAN_LIT("fr1"),
+                         .body = HEAD_BODY_CHUNKED};
+        struct h2_settings set = rig_settings(true);
+        struct env *e = rig_env_new();
+        struct call *call = NULL;
+        size_t have = 0;
+        size_t longest = 0;
+        size_t at = 0;
+        int fd[2];
+
+        set.max_frame_bytes = 65536;
+        rig_tcp_pair(fd);
+        rig_begin_side(e, &fd[1], &set, (struct span){0});
+        write_all(fd[0], rows[i].settings.p, rows[i].settings.n);
+        rig_settle(e, 20);
+        assert_int_equal(h2_call(e->client.h, &h, &silent_events, e, &call), FRUN_OK);
+        assert_int_equal(call->ops->send(call, span_make(body, sizeof(body)), true), sizeof(body));
+        for (int turns = 0; turns < 20; turns++) {
+            rig_settle(e, 5);
+            ssize_t n = recv(fd[0], got + have, sizeof(got) - have, 0);
+            have += n > 0 ? (size_t)n : 0;
+        }
+        struct span in = span_make(got + sizeof(PREFACE) - 1, have - (sizeof(PREFACE) - 1));
+        while (in.n >= 9) {
+            const unsigned char *p = (const unsigned char *)in.p;
+            size_t n = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
+
+            assert_true(in.n >= 9 + n);
+            if (p[3] == NGHTTP2_DATA) {
+                assert_true(at + n <= sizeof(body));
+                assert_memory_equal(in.p + 9, body + at, n);
+                at += n;
+                longest = n > longest ? n : longest;
+            }
+            in = span_skip(in, 9 + n);
+        }
+        if (longest != rows[i].want || at != sizeof(body)) {
+            fail_msg("%s: %zu octets, longest frame %zu", rows[i].label, at, longest);
+        }
+        call->ops->cancel(call);
+        (void)close(fd[0]);
+        rig_spin(e, rig_client_is_closed);
+        rig_env_free(e);
+    }
+}
+
 /* Whatever comes, nothing breaks, and each call is told its end exactly once. */
 static void test_changed_octets(void **state)
 {
@@ -622,7 +689,7 @@ int main(void)
         cmocka_unit_test(test_hostile_clients),   cmocka_unit_test(test_floods),
         cmocka_unit_test(test_dead_peer),         cmocka_unit_test(test_hostile_servers),
         cmocka_unit_test(test_large_answer_head), cmocka_unit_test(test_changed_octets),
-        cmocka_unit_test(test_sent_fields),
+        cmocka_unit_test(test_sent_fields),       cmocka_unit_test(test_frame_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

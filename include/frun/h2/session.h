@@ -45,6 +45,9 @@ struct h2_settings {
     uint32_t stream_window; /**< octets of a stream's receive window, 65535..16 MiB */
     uint32_t connection_window; /**< octets of the connection's receive window; 0: stream_window *
                                    max_streams, at most 16 MiB */
+    uint32_t max_frame_bytes;   /**< largest frame the peer may send, 16384..16 MiB-1; 0: 16384. Of
+                                   bodies in large frames more octets of one request come together,
+                                   so each next hop gets fewer and larger pieces */
     uint32_t max_head_bytes;    /**< of a received header list */
     uint32_t max_target_bytes;  /**< server: of a request target; 0: max_head_bytes */
     uint32_t max_fields;        /**< server: fields of a request; 0: HEAD_MAX_FIELDS */
