@@ -202,10 +202,11 @@ class Site:
         for n in range(ENDPOINTS):
             over[f"endpoint NET_{n}"] = {"customer_network": f"NET {n}",
                                          "admin_request_parameter": f"net-{n}-proxy"}
-            over[f"pusher p-{n}"] = {"endpoint": f"NET_{n}", "auth": "basic", "user": USER,
+            over[f"pusher p-{n}"] = {"endpoint": f"NET_{n}", "auth": "basic", "user": f"net{n}",
                                      "password_hash": password_hash(PASSWORD)}
         c = self._gateway("endpoints", over, connectors=())
-        lines = [(f"/NET_{n}/sap/frun/ngdci?n={n}", PUSHER) for n in range(ENDPOINTS)]
+        lines = [(f"/NET_{n}/sap/frun/ngdci?n={n}", basic(f"net{n}", PASSWORD))
+                 for n in range(ENDPOINTS)]
         return [Subject("endpoints", c.port, "/ACME_PROD", {"gateway": [c.gateway]},
                         targets=self._targets("endpoints", lines), warm_seconds=4)]
 
