@@ -188,7 +188,7 @@ def all_rows():
         Curve("streams", "POST 1 KiB, tunnel, beside requests in flight", "streams", "active",
               (1, STREAMS), (1, 20)),
         Row("endpoints", f"POST 1 KiB, direct: 1 endpoint, {ENDPOINTS} in turn",
-            ["direct", "endpoints"], load.full_speed),
-        Row("pushers", f"POST 1 KiB, direct: 1 pusher, {PUSHERS} in turn", ["direct", "pushers"],
+            ["always one", "endpoints"], load.full_speed),
+        Row("pushers", f"POST 1 KiB, direct: 1 pusher, {PUSHERS} in turn", ["always one", "pushers"],
             load.full_speed),
     ]

@@ -83,6 +83,7 @@ class Site:
             "streams": self._streams,
             "endpoints": self._endpoints,
             "pushers": self._pushers,
+            "always one": self._always_one,
             "one process": lambda: self._workers("one process", 2),
             "process A": lambda: self._workers("process A", 1),
             "process B": lambda: self._workers("process B", 1),
@@ -196,6 +197,13 @@ class Site:
         with open(path, "w", encoding="ascii") as f:
             f.writelines(f"{path}\t{auth}\n" for path, auth in lines)
         return path
+
+    def _always_one(self):
+        """What many are compared with: wrk takes its requests from a list here too, which slows it down."""
+        direct = self.subject("direct")
+        lines = [("/ACME_PROD/sap/frun/ngdci", PUSHER)] * ENDPOINTS
+        return [Subject("always one", direct.port, "/ACME_PROD", direct.parts,
+                        targets=self._targets("one", lines))]
 
     def _endpoints(self):
         over = {}
