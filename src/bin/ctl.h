@@ -20,12 +20,16 @@ int ctl_config_sample(int argc, char **argv);
 int ctl_config_manual(int argc, char **argv);
 int ctl_endpoint_list(int argc, char **argv);
 int ctl_endpoint_root_url(int argc, char **argv);
+int ctl_oauth_new_key(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
 int ctl_pki_init(int argc, char **argv);
 int ctl_pki_gateway(int argc, char **argv);
 int ctl_pki_connector(int argc, char **argv);
 int ctl_pki_server(int argc, char **argv);
 int ctl_push(int argc, char **argv);
+int ctl_pusher_list(int argc, char **argv);
+int ctl_pusher_rotate(int argc, char **argv);
+int ctl_pusher_service_key(int argc, char **argv);
 
 /* Print "frunctl: ..." and return EX_USAGE: the arguments make no sense. */
 int ctl_misuse(const char *fmt, ...) FRUN_PRINTF(1, 2);
@@ -36,6 +40,9 @@ int ctl_fail(const char *fmt, ...) FRUN_PRINTF(1, 2);
 /* Read a password: from the terminal without echo (twice if asked), else one line of stdin. The
  * caller frees it. FRUN_E_SYNTAX: empty or the two differ; reported already. */
 frun_err ctl_password(const char *prompt, bool is_twice, struct secret **out) FRUN_MUST_CHECK;
+
+/* crypt(5) hash of a password by the method of that prefix ("$y$"). EXIT_SUCCESS, or reported. */
+int ctl_hash(const char *prefix, const struct secret *password, char *out, size_t size);
 
 /* A row's type in words. */
 const char *ctl_row_type(const struct conf_row *row);

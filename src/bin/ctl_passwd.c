@@ -85,11 +85,10 @@ out:
     return FRUN_OK;
 }
 
-static int print_hash(const char *prefix, const struct secret *password)
+int ctl_hash(const char *prefix, const struct secret *password, char *out, size_t size)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
     struct crypt_data *work = calloc(1, sizeof(*work));
-    int status = EXIT_FAILURE;
     if (!work) {
         return ctl_fail("out of memory");
     }
@@ -97,15 +96,13 @@ static int print_hash(const char *prefix, const struct secret *password)
     if (crypt_gensalt_rn(prefix, 0, NULL, 0, setting, sizeof(setting))) {
         hash = crypt_r(secret_span(password).p, setting, work);
     }
-    if (hash && hash[0] == '$') {
-        (void)puts(hash);
-        status = EXIT_SUCCESS;
-    } else {
-        status = ctl_fail("libcrypt refuses this method");
+    bool is_made = hash && hash[0] == '$' && strlen(hash) < size;
+    if (is_made) {
+        (void)snprintf(out, size, "%s", hash);
     }
     secret_wipe(work, sizeof(*work));
     free(work);
-    return status;
+    return is_made ? EXIT_SUCCESS : ctl_fail("libcrypt refuses this method");
 }
 
 int ctl_passwd(int argc, char **argv)
@@ -131,7 +128,11 @@ int ctl_passwd(int argc, char **argv)
     if (ctl_password("Password", true, &password)) {
         return EXIT_FAILURE;
     }
-    int status = print_hash(prefix, password);
+    char hash[CRYPT_OUTPUT_SIZE];
+    int status = ctl_hash(prefix, password, hash, sizeof(hash));
+    if (!status) {
+        (void)puts(hash);
+    }
     secret_free(password);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "frun/fetch/fetch.h"
 
 #include "ctl.h"
+#include "ctl_token.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ struct ask {
     const char *fields[MAX_FIELDS + 1];
     const char *password_file;
     const char *file;
-    bool has_type; /* a Content-Type was given */
+    const char *service_key; /* instead of user and password */
+    bool has_type;           /* a Content-Type was given */
 };
 
 static int set_option(struct ask *a, int c, const char *value)
@@ -35,6 +37,9 @@ static int set_option(struct ask *a, int c, const char *value)
         break;
     case 'p':
         a->password_file = value;
+        break;
+    case 'k':
+        a->service_key = value;
         break;
     case 'f':
         a->file = value;
@@ -66,6 +71,7 @@ static int parse(int argc, char **argv, struct ask *a)
     static const struct option options[] = {{"url", required_argument, NULL, 'U'},
                                             {"user", required_argument, NULL, 'u'},
                                             {"password-file", required_argument, NULL, 'p'},
+                                            {"service-key", required_argument, NULL, 'k'},
                                             {"file", required_argument, NULL, 'f'},
                                             {"ca", required_argument, NULL, 'a'},
                                             {"method", required_argument, NULL, 'm'},
@@ -82,6 +88,9 @@ static int parse(int argc, char **argv, struct ask *a)
     }
     if (optind < argc) {
         return ctl_misuse("'%s' is one argument too many", argv[optind]);
+    }
+    if (a->service_key) {
+        return a->request.user ? ctl_misuse("--user and --service-key are two ways; take one") : 0;
     }
     if (!a->request.url) {
         return ctl_misuse("--url is missing: the root URL ('frunctl endpoint root-url') and a path "
@@ -168,25 +177,48 @@ static int send_payload(struct ask *a, struct span payload, const struct secret 
     if (has_body) {
         a->request.body = payload;
     }
-    if (fetch_start()) {
-        return ctl_fail("out of memory");
-    }
     frun_err err = fetch_run(&a->request, &answer, &d);
-    int status = EXIT_FAILURE;
     if (err) {
-        status = ctl_fail("%s: %s", err_text(err), d.text);
-    } else {
-        status = print_answer(&answer);
-        fetch_answer_done(&answer);
+        return ctl_fail("%s: %s", err_text(err), d.text);
     }
-    fetch_stop();
+    int status = print_answer(&answer);
+    fetch_answer_done(&answer);
+    return status;
+}
+
+/* With the service key: a token first, then as everybody. */
+static int send_by_key(struct ask *a, struct span payload)
+{
+    struct ctl_token t;
+    int status = ctl_token_get(a->service_key, a->request.ca_file, a->request.proxy, &t);
+    if (status) {
+        return status;
+    }
+    if (a->request.n_fields + 1 >= MAX_FIELDS) {
+        status = ctl_misuse("at most %d --header", MAX_FIELDS - 2);
+    } else {
+        a->fields[a->request.n_fields++] = t.field;
+        a->request.url = a->request.url ? a->request.url : t.url;
+        status = send_payload(a, payload, NULL);
+    }
+    ctl_token_done(&t);
+    return status;
+}
+
+static int send_by_password(struct ask *a, struct span payload)
+{
+    struct secret *password = NULL;
+    if (fetch_password(a, &password)) {
+        return EXIT_FAILURE;
+    }
+    int status = send_payload(a, payload, password);
+    secret_free(password);
     return status;
 }
 
 int ctl_push(int argc, char **argv)
 {
     struct ask a = {.file = NULL};
-    struct secret *password = NULL;
     size_t n = 0;
     int status = parse(argc, argv, &a);
     if (status) {
@@ -197,12 +229,13 @@ int ctl_push(int argc, char **argv)
         return a.file && n == 0 ? EXIT_FAILURE : ctl_fail("out of memory");
     }
     n = a.file ? n : strlen(payload);
-    if (fetch_password(&a, &password)) {
-        status = EXIT_FAILURE;
+    struct span content = span_make(payload, n);
+    if (fetch_start()) {
+        status = ctl_fail("out of memory");
     } else {
-        status = send_payload(&a, span_make(payload, n), password);
+        status = a.service_key ? send_by_key(&a, content) : send_by_password(&a, content);
+        fetch_stop();
     }
-    secret_free(password);
     free(payload);
     return status;
 }

@@ -34,6 +34,8 @@ static const struct command commands[] = {
     {"endpoint", "list", "--config FILE", "list endpoints with their root URLs", ctl_endpoint_list},
     {"endpoint", "root-url", "NAME --config FILE", "print the root URL of an endpoint",
      ctl_endpoint_root_url},
+    {"oauth", "new-key", "DIR", "make a signing key for tokens in the folder key_directory",
+     ctl_oauth_new_key},
     {NULL, "passwd", "[--method yescrypt|sha512]",
      "print the hash of a password (terminal or stdin)", ctl_passwd},
     {"pki", "init", "DIR [--name TEXT] [--force]", "make a CA: ca.pem, ca.key", ctl_pki_init},
@@ -43,8 +45,17 @@ static const struct command commands[] = {
      "make a connector's certificate: NAME.pem, NAME.key", ctl_pki_connector},
     {"pki", "server", "DIR --name HOST... [--ip IP...] [--force]",
      "make a back-end server's certificate: HOST.pem, HOST.key", ctl_pki_server},
+    {"pusher", "list", "--config FILE", "list pushers and how they prove themselves",
+     ctl_pusher_list},
+    {"pusher", "service-key", "NAME --config FILE [--endpoint NAME] [--force]",
+     "make a client secret, store its hash in the pusher's section, print the service key once",
+     ctl_pusher_service_key},
+    {"pusher", "rotate", "NAME --config FILE [--grace 24h] [--endpoint NAME] [--password]",
+     "the same for a new secret (or password); the old one is accepted for the grace time",
+     ctl_pusher_rotate},
     {NULL, "push",
      "--url ROOT_URL/sap/frun/... --user U [--password-file F] [--file JSON] [--ca FILE]\n"
+     "  frunctl push --service-key FILE [--url ROOT_URL/sap/frun/...] [--file JSON] [--ca FILE]\n"
      "                     [--method M] [--header 'N: V']... [--proxy http://host:port]",
      "send a sample or given payload through the front door; without --password-file the\n"
      "      password comes from FRUN_PASSWORD, the terminal or stdin",

@@ -275,7 +275,7 @@ static void job_work(struct offload_job *base)
     }
     const char *hash = j->proof && j->proof->hash ? j->proof->hash : auth_dummy_hash;
     j->is_right = is_hash_of(j->password, hash, data) && hash != auth_dummy_hash;
-    if (!j->is_right && j->is_old_good) {
+    if (!j->is_right && j->proof && j->is_old_good) {
         j->is_right = j->is_old = is_hash_of(j->password, j->proof->old_hash, data);
     }
     secret_wipe(data, sizeof(*data));

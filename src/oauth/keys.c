@@ -129,7 +129,8 @@ static frun_err describe(struct key *key)
     return FRUN_OK;
 }
 
-/* An encrypted key would make OpenSSL ask on the terminal. */
+/* An encrypted key would make OpenSSL ask on the terminal. The type is OpenSSL's.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int no_passphrase(char *out, int size, int is_writing, void *ctx)
 {
     (void)out;

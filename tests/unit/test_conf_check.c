@@ -57,6 +57,19 @@ static const struct {
     {"client", "100", true},
     {"client", "1", false},
     {"client", "1O0", false},
+    {"auth", "basic", true},
+    {"auth", "oauth2", true},
+    {"auth", "Basic", false},
+    {"client_id", "sb-0815!b7|calm*x", true},
+    {"client_id", "a:b", false},
+    {"client_id", "a b", false},
+    {"time", "2026-11-22T10:00:00Z", true},
+    {"time", "2028-02-29T23:59:59Z", true},
+    {"time", "2026-02-29T00:00:00Z", false},
+    {"time", "2026-11-31T00:00:00Z", false},
+    {"time", "2026-12-31T24:00:00Z", false},
+    {"time", "2026-11-22 10:00:00Z", false},
+    {"time", "2026-11-22T10:00:00+01:00", false},
     {"digits", "0031234567", true},
     {"digits", "", false},
     {"customer_network", "ACME PROD", true},
@@ -174,11 +187,29 @@ static void test_nearest(void **state)
     assert_null(conf_check_nearest(long_word, known, 3));
 }
 
+static void test_times(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t want;
+    } times[] = {{"1970-01-01T00:00:00Z", 0},
+                 {"2000-03-01T00:00:00Z", 951868800},
+                 {"2026-11-22T10:00:00Z", 1795341600},
+                 {"2038-01-19T03:14:08Z", 2147483648}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        uint64_t got = 1;
+        assert_true(conf_check_time(span_of(times[i].text), &got));
+        assert_int_equal(got, times[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_carrier_parts),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -240,6 +240,43 @@ static void test_maps(void **state)
     check_changes(wrong, sizeof(wrong) / sizeof(wrong[0]));
 }
 
+static void test_proof_checks(void **state)
+{
+    (void)state;
+    static const struct change rows[] = {
+        {"user = s4push\n", "", "pusher s4-acme.user: is missing; auth = basic needs it", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nauth = digest\n",
+         "pusher s4-acme.auth: 'digest': the ways are basic and oauth2", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nauth = basic, oauth2\n",
+         "pusher s4-acme.auth: oauth2 needs a section [oauth]", true},
+        {"[pusher s4-acme]\n",
+         "[oauth]\nkey_directory = keys\n[pusher s4-acme]\nauth = basic, oauth2\n",
+         "pusher s4-acme.client_secret_hash: is missing, so it gets no token; 'frunctl pusher "
+         "service-key s4-acme' makes one",
+         false},
+        {"[pusher s4-acme]\n",
+         "[oauth]\nkey_directory = keys\n[pusher b]\nendpoint = ACME_PROD\nauth = "
+         "oauth2\nclient_id = sb-s4-acme\n[pusher s4-acme]\nauth = basic, oauth2\n",
+         "client ID sb-s4-acme is that of [pusher b] too", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nclient_id = x\n",
+         "pusher s4-acme.client_id: is not used: auth does not name oauth2", false},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nold_password_hash = " HASH "\n",
+         "pusher s4-acme.old_password_hash: ", true},
+        {"[pusher s4-acme]\n",
+         "[pusher s4-acme]\nold_password_hash = " HASH
+         "\nold_password_until = 2001-01-01T00:00:00Z\n",
+         "pusher s4-acme.old_password_until: has passed; old_password_hash can be removed", false},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nold_secret_until = tomorrow\n",
+         "pusher s4-acme.old_secret_until: 'tomorrow': must be a time in UTC", true},
+        {"[pusher s4-acme]\n",
+         "[oauth]\nkey_directory = keys\nrotate_after = 1 m\n[pusher s4-acme]\n",
+         "oauth.rotate_after: must be at least four times reread", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\nenabled = no\n",
+         "endpoint ACME_PROD: no [pusher NAME] may use it", false},
+    };
+    check_changes(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
 static void test_cross_checks(void **state)
 {
     (void)state;
@@ -328,7 +365,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolved),     cmocka_unit_test(test_endpoint_overrides),
         cmocka_unit_test(test_shares),       cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_cross_checks),
+        cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_proof_checks),
+        cmocka_unit_test(test_cross_checks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

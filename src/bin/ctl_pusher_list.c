@@ -1,0 +1,151 @@
+/**
+ * frunctl pusher: the command line of its commands, and the list.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl_pusher.h"
+
+#include "frun/base/span.h"
+#include "frun/conf/gateway.h"
+
+#include "ctl.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+/* "24h", "30m", "7d", "90s", "0" */
+static bool parse_grace(const char *text, uint64_t *out)
+{
+    static const struct {
+        char unit;
+        uint64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    struct span s = span_of(text);
+    uint64_t factor = s.n == 1 && s.p[0] == '0' ? 1 : 0;
+    uint64_t n = 0;
+    for (size_t i = 0; s.n && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (s.p[s.n - 1] == units[i].unit) {
+            factor = units[i].seconds;
+            s.n--;
+            break;
+        }
+    }
+    if (!factor || span_to_u64(s, &n) || n > 366 * (uint64_t)86400) {
+        return false;
+    }
+    *out = n * factor;
+    return *out <= 366 * (uint64_t)86400;
+}
+
+static int set_option(struct ctl_pusher_ask *a, int c, const char *value)
+{
+    switch (c) {
+    case 'c':
+        a->config = value;
+        break;
+    case 'e':
+        a->endpoint = value;
+        break;
+    case 'f':
+        a->is_forced = true;
+        break;
+    case 'p':
+        a->is_password = true;
+        break;
+    case 'x':
+        a->is_x509 = true;
+        break;
+    case 'g':
+        return parse_grace(value, &a->grace_s)
+                   ? 0
+                   : ctl_misuse("'%s' is no time like 24h, 30m or 7d, at most a year", value);
+    default:
+        return EX_USAGE;
+    }
+    return 0;
+}
+
+int ctl_pusher_parse(int argc, char **argv, const char *allowed, struct ctl_pusher_ask *a)
+{
+    static const struct option all[] = {{"config", required_argument, NULL, 'c'},
+                                        {"endpoint", required_argument, NULL, 'e'},
+                                        {"grace", required_argument, NULL, 'g'},
+                                        {"force", no_argument, NULL, 'f'},
+                                        {"password", no_argument, NULL, 'p'},
+                                        {"x509", no_argument, NULL, 'x'},
+                                        {NULL, 0, NULL, 0}};
+    int c;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    while ((c = getopt_long(argc, argv, "c:", all, NULL)) != -1) {
+        if (c != '?' && !strchr(allowed, c)) {
+            return ctl_misuse("an option does not belong to this command");
+        }
+        int status = set_option(a, c, optarg);
+        if (status) {
+            return status;
+        }
+    }
+    if (!a->config) {
+        return ctl_misuse("--config FILE is missing");
+    }
+    if (optind < argc && strchr(allowed, 'e')) {
+        a->name = argv[optind++];
+    }
+    if (strchr(allowed, 'e') && !a->name) {
+        return ctl_misuse("the pusher's NAME is missing");
+    }
+    return optind < argc ? ctl_misuse("'%s' is one argument too many", argv[optind]) : 0;
+}
+
+int ctl_pusher_load(const char *path, FILE *report, struct conf_gw **c)
+{
+    frun_err err = conf_gw_load(path, report, c);
+    if (err == FRUN_E_SYNTAX) {
+        return EX_CONFIG;
+    }
+    return err ? ctl_fail("%s", err_text(err)) : 0;
+}
+
+static void print_pusher(const struct conf_pusher *p)
+{
+    const char *ways = p->ways == CONF_AUTH_BASIC    ? "basic"
+                       : p->ways == CONF_AUTH_OAUTH2 ? "oauth2"
+                                                     : "basic, oauth2";
+    (void)printf("%-20s %-8s %-14s %-24s ", p->place.name, p->is_enabled ? "enabled" : "disabled",
+                 ways,
+                 p->ways & CONF_AUTH_OAUTH2 ? p->client_id
+                 : p->user                  ? p->user
+                                            : "-");
+    for (size_t i = 0; i < p->endpoint.n; i++) {
+        (void)printf("%s%s", i ? ", " : "", p->endpoint.items[i]);
+    }
+    if (p->ways & CONF_AUTH_OAUTH2 && !p->secret.hash) {
+        (void)printf("  (no secret yet)");
+    }
+    if (p->secret.until) {
+        (void)printf("  (old secret until %s)", p->secret.until);
+    }
+    if (p->password.until) {
+        (void)printf("  (old password until %s)", p->password.until);
+    }
+    (void)puts("");
+}
+
+int ctl_pusher_list(int argc, char **argv)
+{
+    struct ctl_pusher_ask a = {.name = NULL};
+    struct conf_gw *c = NULL;
+    int status = ctl_pusher_parse(argc, argv, "c", &a);
+    status = status ? status : ctl_pusher_load(a.config, stderr, &c);
+    if (status) {
+        return status;
+    }
+    (void)printf("%-20s %-8s %-14s %-24s %s\n", "NAME", "STATE", "AUTH", "CLIENT ID OR USER",
+                 "ENDPOINTS");
+    for (size_t i = 0; i < c->n_pushers; i++) {
+        print_pusher(c->pushers[i]);
+    }
+    conf_gw_unref(&c);
+    return EXIT_SUCCESS;
+}
