@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/buf.h"
 
+#include "frun/base/stock.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,7 @@ void buf_done(struct buf *b)
     if (!b) {
         return;
     }
-    free(b->data);
+    stock_give(b->data, b->cap);
     buf_init(b, b->max);
 }
 
@@ -54,16 +56,16 @@ frun_err buf_reserve(struct buf *b, size_t n, char **at)
             memmove(b->data, b->data + b->head, len);
         } else {
             size_t cap = grown_cap(b, len + n);
-            char *data = malloc(cap);
+            char *data = stock_take(&cap);
             if (!data) {
                 return FRUN_E_NOMEM;
             }
             if (len > 0) {
                 memcpy(data, b->data + b->head, len);
             }
-            free(b->data);
+            stock_give(b->data, b->cap);
             b->data = data;
-            b->cap = cap;
+            b->cap = cap < b->max ? cap : b->max;
         }
         b->head = 0;
         b->tail = len;

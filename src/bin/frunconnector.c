@@ -8,6 +8,7 @@
 #include "frun/connector/connector.h"
 #include "frun/connector/trust.h"
 #include "frun/loop/service.h"
+#include "frun/net/tls_memory.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     service_keep_memory();
+    (void)tls_memory_from_stock();
     if (!harden()) {
         (void)fprintf(stderr, "frunconnector: core dumps cannot be switched off\n");
         return EXIT_FAILED;

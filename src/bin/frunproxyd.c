@@ -6,6 +6,7 @@
 #include "frun/conf/gateway.h"
 #include "frun/gateway/gateway.h"
 #include "frun/loop/service.h"
+#include "frun/net/tls_memory.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -120,6 +121,7 @@ int main(int argc, char **argv)
     }
     protect();
     service_keep_memory();
+    (void)tls_memory_from_stock();
     struct conf_gw *conf = NULL;
     frun_err err = conf_gw_load(path, stderr, &conf);
     if (err) {

@@ -2,6 +2,7 @@
 #include "frun/loop/loop.h"
 
 #include "frun/base/mono.h"
+#include "frun/base/stock.h"
 #include "loop_int.h"
 
 #include <assert.h>
@@ -23,6 +24,9 @@
 #define LATER_ROUNDS 4
 
 #define MAX_SIGNALS 8
+
+/* Buffers that nobody needed for so long are freed. */
+#define STOCK_TRIM_MS 2000
 
 /* Room for parked objects that is kept between passes. */
 #define PARKED_KEEP 256
@@ -50,8 +54,9 @@ struct loop {
     bool is_running;
     bool is_now_fresh;
     uint64_t now_ms;
-    struct list laters; /* to run in this pass */
-    struct list again;  /* armed by themselves: next pass */
+    uint64_t trim_at_ms; /* next stock_trim() */
+    struct list laters;  /* to run in this pass */
+    struct list again;   /* armed by themselves: next pass */
     struct later *running;
     struct list wheel[WHEEL_SLOTS];
     uint64_t tick_done; /* ticks up to this one have been worked off */
@@ -545,6 +550,10 @@ void loop_run(struct loop *l)
         refresh_now(l);
         run_laters(l);
         free_parked(l);
+        if (l->now_ms >= l->trim_at_ms) {
+            l->trim_at_ms = l->now_ms + STOCK_TRIM_MS;
+            stock_trim();
+        }
     }
     l->is_now_fresh = false;
     l->is_running = false;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/stock.h"
 #include "upstream_client.h"
 
 #include <stdio.h>
@@ -401,7 +402,7 @@ static void test_owner_holds_back(void **state)
     assert_int_equal(k.heads, 1);
     assert_true(r.peers[0].done_bytes < MIB10);
     /* Reading stopped with the first refusal. */
-    assert_true(upstream_conn(k.c)->in.cap <= 16384);
+    assert_true(upstream_conn(k.c)->in.cap <= STOCK_RECORD_BYTES);
     check_bounded(&k);
     k.takes_nothing = false;
     on_resume(&k.resume);
