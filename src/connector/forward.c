@@ -374,8 +374,8 @@ static void on_served_room(void *owner)
     struct forward *f = owner;
     if (f->state == FORWARD_REFUSING) {
         send_rest(f);
-    } else if (relay_on_answer_room(&f->relay)) {
-        set_state(f, FORWARD_GONE);
+    } else {
+        relay_on_answer_room(&f->relay);
     }
 }
 

@@ -545,10 +545,8 @@ static void served_on_room(void *owner)
         return;
     }
     x->is_client_slow = false;
-    if (relay_on_answer_room(&x->relay)) {
-        x->served = NULL;
-        finish(x);
-    } else if (x->state == EXCHANGE_STATE_ANSWERING) {
+    relay_on_answer_room(&x->relay);
+    if (x->state == EXCHANGE_STATE_ANSWERING) {
         rearm(x);
     }
 }

@@ -144,13 +144,12 @@ void relay_on_request_room(struct relay *r)
     }
 }
 
-bool relay_on_answer_room(struct relay *r)
+void relay_on_answer_room(struct relay *r)
 {
     if (r->out && r->is_answer_held) {
         r->is_answer_held = false;
         r->out->ops->resume(r->out);
     }
-    return false;
 }
 
 size_t relay_on_answer_body(struct relay *r, struct span data)

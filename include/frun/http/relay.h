@@ -74,9 +74,8 @@ size_t relay_on_request_body(struct relay *r, struct span data);
 void relay_on_request_end(struct relay *r);
 
 /** Event of the served side: room for the answer. The call may end from within this; then
- * relay_on_answer_end() told it, and this returns false. @param r pump @return true when by this
- * the answer's end was taken and served is gone. Thread: worker. */
-bool relay_on_answer_room(struct relay *r);
+ * relay_on_answer_end() has told it. @param r pump. Thread: worker. */
+void relay_on_answer_room(struct relay *r);
 
 /** Event of the call side: room for the request. @param r pump. Thread: worker. */
 void relay_on_request_room(struct relay *r);
