@@ -80,6 +80,7 @@ struct stream {
     bool is_eof;             /**< the peer ended in good order */
     bool is_fd_eof;          /**< the socket has ended */
     bool is_mute;            /**< the socket sends no more; what the peer said before is read */
+    bool is_sealing;         /**< a record is being made: whoever asked for it sends it */
     bool is_short;           /**< on_room is owed */
     bool is_finish_asked;    /**< stream_finish() during the handshake */
     bool is_ticket_owed;     /**< TLS 1.3: a ticket goes out with the first octets */

@@ -47,8 +47,9 @@ static int bio_write(BIO *bio, const char *p, int n)
     if (n <= 0 || buf_put(&s->out, span_make(p, (size_t)n))) {
         return -1;
     }
-    /* Also alerts and key updates, which OpenSSL writes while it reads. */
-    if (s->loop) {
+    /* Alerts and key updates, which OpenSSL writes while it reads. For a record that a flush made
+     * another pass would come for nothing: a look at all sockets, and no sleep. */
+    if (s->loop && !s->is_sealing) {
         later_arm(s->loop, &s->flush);
     }
     return n;
@@ -285,7 +286,9 @@ static frun_err write_record(struct stream *s, const char *p, size_t n)
         (void)SSL_new_session_ticket(s->ssl); /* without one the connection goes on all the same */
     }
     /* Our BIO takes everything, so a record is written whole or not at all. */
+    s->is_sealing = true;
     int rc = SSL_write_ex(s->ssl, p, n, &written);
+    s->is_sealing = false;
     if (rc == 1) {
         return FRUN_OK;
     }

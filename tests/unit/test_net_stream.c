@@ -312,6 +312,21 @@ static void test_one_send_per_pass(void **state)
     }
 }
 
+/* Who makes a record also sends it: a wish of its own would cost a pass that finds nothing. */
+static void test_a_record_asks_for_no_pass(void **state)
+{
+    (void)state;
+    uint64_t want = 9;
+    open_pair(TLS);
+    assert_int_equal(stream_put(a.s, SPAN_LIT("a record")), FRUN_OK);
+    assert_false(list_is_empty(&a.s->flush.node));
+    later_cancel(&a.s->flush);
+    assert_int_equal(a.s->ops->seal(a.s), FRUN_OK);
+    assert_true(list_is_empty(&a.s->flush.node));
+    assert_int_equal(stream_put(a.s, SPAN_LIT(".")), FRUN_OK);
+    assert_true(world_until(&w, all_got, &want));
+}
+
 static void test_idle_holds_no_buffer(void **state)
 {
     (void)state;
@@ -692,6 +707,7 @@ int main(void)
         T(test_bulk),
         T(test_slow_reader),
         T(test_one_send_per_pass),
+        T(test_a_record_asks_for_no_pass),
         T(test_idle_holds_no_buffer),
         T(test_finish),
         T(test_finish_during_handshake),
