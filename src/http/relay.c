@@ -91,13 +91,24 @@ static size_t keep_unsent(struct relay *r, struct span data)
     return r->is_whole_kept && n > 0 && !buf_put(&r->kept, span_head(data, n)) ? n : 0;
 }
 
+/* What does not fit behind the first octets will be long: all the room at once, to grow but once.
+ */
+static frun_err keep(struct relay *r, struct span data)
+{
+    char *at;
+    bool is_growing = r->kept.cap > 0 && data.n > r->kept.cap - r->kept.tail;
+    frun_err err = is_growing ? buf_reserve(&r->kept, buf_room(&r->kept), &at) : FRUN_OK;
+
+    return err ? err : buf_put(&r->kept, data);
+}
+
 /* Octets that the call has taken: kept for a second call while they fit. */
 static void keep_sent(struct relay *r, struct span data)
 {
     if (!r->is_whole_kept || data.n == 0) {
         return;
     }
-    if (buf_put(&r->kept, data)) {
+    if (data.n > buf_room(&r->kept) || keep(r, data)) {
         forget_kept(r);
     } else {
         r->resent_bytes += data.n;

@@ -14,6 +14,15 @@
 /* Header, content type and tag of one record: what 16 KiB of plaintext grow by, generously. */
 #define RECORD_EXTRA_BYTES 64
 
+/* What a stream gathers at most in full records, before it refuses more. */
+#define OUT_FULL_BYTES                                                                             \
+    (STREAM_BUFFER_BYTES + (STREAM_BUFFER_BYTES / STREAM_RECORD_BYTES + 1) * RECORD_EXTRA_BYTES)
+
+/* A stage of at least so much goes out as a record of its own rather than being filled up, if full
+ * records follow: those are then written from where they stand, without a copy. Less (a head of an
+ * HTTP/2 frame) is not worth a record. */
+#define STAGE_SEAL_BYTES 256
+
 /* First size of the stage: most passes gather a head and a small body, or much. */
 #define STAGE_SMALL_BYTES 4096
 
@@ -40,11 +49,27 @@ static int bio_read(BIO *bio, char *p, int max)
     return -1;
 }
 
+/* A second full record is the beginning of a long body: room for all that one pass gathers saves
+ * growing, and copying, twice more. */
+static frun_err take_record(struct stream *s, struct span record)
+{
+    char *at;
+    size_t len = buf_len(&s->out);
+    if (record.n > STREAM_RECORD_BYTES && len > STREAM_RECORD_BYTES && len < OUT_FULL_BYTES &&
+        s->out.cap < OUT_FULL_BYTES) {
+        frun_err err = buf_reserve(&s->out, OUT_FULL_BYTES - len, &at);
+        if (err) {
+            return err;
+        }
+    }
+    return buf_put(&s->out, record);
+}
+
 static int bio_write(BIO *bio, const char *p, int n)
 {
     struct stream *s = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (n <= 0 || buf_put(&s->out, span_make(p, (size_t)n))) {
+    if (n <= 0 || take_record(s, span_make(p, (size_t)n))) {
         return -1;
     }
     /* Alerts and key updates, which OpenSSL writes while it reads. For a record that a flush made
@@ -329,6 +354,9 @@ static frun_err tls_put(struct stream *s, struct span data)
     }
     if (data.n >= STREAM_RECORD_BYTES) {
         err = reserve_records(s, data.n + buf_len(&s->stage));
+        if (!err && buf_len(&s->stage) >= STAGE_SEAL_BYTES) {
+            err = tls_seal(s);
+        }
     }
     while (!err && data.n > 0) {
         if (buf_len(&s->stage) == 0 && data.n >= STREAM_RECORD_BYTES) {

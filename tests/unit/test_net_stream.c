@@ -327,6 +327,30 @@ static void test_a_record_asks_for_no_pass(void **state)
     assert_true(world_until(&w, all_got, &want));
 }
 
+/* A long body behind a head: the head takes a record of its own, the body is not copied into the
+ * stage; the few octets of a frame's head are not worth a record. */
+static void test_full_records_pass_the_stage(void **state)
+{
+    (void)state;
+    static char zeros[65536];
+    static const struct {
+        size_t head;
+        unsigned records;
+    } rows[] = {{0, 4}, {9, 5}, {255, 5}, {256, 5}, {700, 5}, {16384, 5}};
+    open_pair(TLS);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t want = b.got + rows[i].head + sizeof(zeros);
+        assert_int_equal(stream_put(a.s, span_make(zeros, rows[i].head)), FRUN_OK);
+        assert_int_equal(stream_put(a.s, span_make(zeros, sizeof(zeros))), FRUN_OK);
+        bool is_staged = rows[i].head > 0 && rows[i].head < 256;
+        assert_int_equal(buf_len(&a.s->stage), is_staged ? rows[i].head : 0);
+        assert_int_equal(a.s->ops->seal(a.s), FRUN_OK);
+        assert_int_equal(stream_waiting(a.s),
+                         rows[i].head + sizeof(zeros) + (size_t)22 * rows[i].records);
+        assert_true(world_until(&w, all_got, &want));
+    }
+}
+
 static void test_idle_holds_no_buffer(void **state)
 {
     (void)state;
@@ -708,6 +732,7 @@ int main(void)
         T(test_slow_reader),
         T(test_one_send_per_pass),
         T(test_a_record_asks_for_no_pass),
+        T(test_full_records_pass_the_stage),
         T(test_idle_holds_no_buffer),
         T(test_finish),
         T(test_finish_during_handshake),
