@@ -7,11 +7,6 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-bool span_eq_nocase(struct span a, struct span b)
-{
-    return a.n == b.n && span_starts_nocase(a, b);
-}
-
 bool span_starts_nocase(struct span s, struct span head)
 {
     if (s.n < head.n) {

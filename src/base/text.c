@@ -128,3 +128,16 @@ void text_hex(struct span s, char *out)
     }
     out[2 * s.n] = '\0';
 }
+
+size_t text_number(uint64_t v, char *out)
+{
+    char digits[TEXT_NUMBER_BYTES];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}

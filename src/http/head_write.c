@@ -2,9 +2,7 @@
 #include "frun/http/head.h"
 
 #include "chars_int.h"
-
-#include <inttypes.h>
-#include <stdio.h>
+#include "frun/base/text.h"
 
 /* First line, framing and Connection without the texts that vary in length. */
 #define FIXED_MAX_BYTES 160
@@ -43,11 +41,8 @@ static inline char *put(char *at, struct span s)
 
 static char *put_length(char *at, uint64_t n)
 {
-    char digits[24];
-    int len = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-
     at = put(at, SPAN_LIT("Content-Length: "));
-    at = put(at, span_make(digits, (size_t)len));
+    at += text_number(n, at);
     return put(at, SPAN_LIT("\r\n"));
 }
 

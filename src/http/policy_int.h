@@ -21,6 +21,7 @@ enum policy_action {
 /** One row of the table. */
 struct policy_row {
     const char *name;           /**< lower case, '-' for '_'; first letters ascend */
+    size_t name_len;            /**< octets of it */
     bool is_prefix;             /**< names that begin so */
     bool is_hop;                /**< between two neighbours only, RFC 9110 7.6.1 */
     enum policy_action request; /**< on the way to Focused Run */

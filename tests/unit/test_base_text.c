@@ -128,12 +128,35 @@ static void hexadecimal(void **state)
     assert_string_equal(out, "");
 }
 
+static void numbers_are_plain_digits(void **state)
+{
+    static const struct {
+        uint64_t v;
+        const char *want;
+    } rows[] = {
+        {0, "0"},
+        {9, "9"},
+        {10, "10"},
+        {1024, "1024"},
+        {4294967296U, "4294967296"},
+        {UINT64_MAX, "18446744073709551615"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char out[TEXT_NUMBER_BYTES + 1] = {0};
+        size_t n = text_number(rows[i].v, out);
+        assert_int_equal(n, strlen(rows[i].want));
+        assert_string_equal(out, rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_texts), cmocka_unit_test(refused_texts),
         cmocka_unit_test(url_texts),   cmocka_unit_test(large_text_returns_the_same),
-        cmocka_unit_test(hexadecimal),
+        cmocka_unit_test(hexadecimal), cmocka_unit_test(numbers_are_plain_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,10 +45,6 @@ static inline bool span_eq(struct span a, struct span b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/** Same octets, ASCII letters compared without case? @param a one @param b other @return true if
- * so. Thread: any. */
-bool span_eq_nocase(struct span a, struct span b);
-
 /** Does @p s begin with @p head? @param s text @param head beginning @return true if so. Thread:
  * any. */
 static inline bool span_starts(struct span s, struct span head)
@@ -59,6 +55,13 @@ static inline bool span_starts(struct span s, struct span head)
 /** As span_starts(), ASCII letters compared without case. @param s text @param head beginning
  * @return true if so. Thread: any. */
 bool span_starts_nocase(struct span s, struct span head);
+
+/** Same octets, ASCII letters compared without case? @param a one @param b other @return true if
+ * so. Thread: any. */
+static inline bool span_eq_nocase(struct span a, struct span b)
+{
+    return a.n == b.n && span_starts_nocase(a, b); /* most names differ in their length */
+}
 
 /** Position of octet @p c. @param s text @param c octet @return index, or s.n if absent. Thread:
  * any. */

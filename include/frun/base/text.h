@@ -1,5 +1,5 @@
 /**
- * Octets to text and back: base64, base64url and hexadecimal.
+ * Octets and numbers to text, and octets back: base64, base64url, hexadecimal, decimal.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_BASE_TEXT_H
@@ -9,6 +9,7 @@
 #include "frun/base/span.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /** Octets of base64 text for @p n octets, with the final NUL. */
 #define TEXT_BASE64_BYTES(n) (((n) + 2) / 3 * 4 + 1)
@@ -46,5 +47,12 @@ frun_err text_base64url_decode(struct span s, char *out, size_t *out_len) FRUN_M
 /** Encode as lower-case hexadecimal. @param s octets @param out 2 * s.n + 1 octets, NUL-terminated.
  * Thread: any. */
 void text_hex(struct span s, char *out);
+
+/** Octets that hold any 64-bit number in decimal digits. */
+#define TEXT_NUMBER_BYTES 20
+
+/** Write a number in decimal digits, without a final NUL. @param v number @param out at least
+ * TEXT_NUMBER_BYTES @return octets written, 1..TEXT_NUMBER_BYTES. Thread: any. */
+size_t text_number(uint64_t v, char *out);
 
 #endif
