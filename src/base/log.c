@@ -53,6 +53,7 @@ static struct {
     bool is_stopping;        /* the writer ends once the queue is empty */
     bool is_reopen_wanted;   /* the file was rotated away */
     bool is_urgent;          /* a line is queued that must not wait for others */
+    bool is_asleep;          /* the writer waits for the first line, however long */
     bool has_prefix;         /* "<N>" instead of a time stamp */
     bool is_journal_stream;  /* stderr is a stream that journald reads */
     char *half;              /* being filled, LOG_HALF_BYTES */
@@ -353,14 +354,11 @@ static void reopen(void)
     sink.fd = fd;
 }
 
-/* Under the lock: wait for work, and for company of access lines. */
-static void await_lines(void)
+/* Under the lock: let access lines come together, unless something cannot wait. */
+static void nap(void)
 {
     struct timespec until;
 
-    while (sink.half_len == 0 && !sink.is_stopping && !sink.is_reopen_wanted) {
-        (void)pthread_cond_wait(&sink.wake, &sink.lock);
-    }
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += LOG_BATCH_MS * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
@@ -371,6 +369,22 @@ static void await_lines(void)
            sink.half_len < LOG_HALF_BYTES / 4 &&
            pthread_cond_clockwait(&sink.wake, &sink.lock, CLOCK_MONOTONIC, &until) == 0) {
     }
+}
+
+/* Under the lock: wait for work. While lines keep coming this thread looks for them by itself, and
+ * no worker has to wake it. */
+static void await_lines(void)
+{
+    nap();
+    if (sink.half_len > 0 || sink.is_stopping || sink.is_reopen_wanted) {
+        return;
+    }
+    sink.is_asleep = true;
+    while (sink.half_len == 0 && !sink.is_stopping && !sink.is_reopen_wanted) {
+        (void)pthread_cond_wait(&sink.wake, &sink.lock);
+    }
+    sink.is_asleep = false;
+    nap();
 }
 
 static void *writer_main(void *unused)
@@ -548,27 +562,45 @@ bool log_wants(enum log_level level)
     return (int)level <= atomic_load_explicit(&sink.level, memory_order_relaxed);
 }
 
-/* Queue whole lines; the lock is held for one memcpy. Access lines are not urgent, and leave the
- * reserve to those that are. */
-static void queue(const char *p, size_t n, bool is_urgent)
+/* The parts of one line, under the lock. Access lines are not urgent, and leave the reserve to
+ * those that are. */
+static void append(const struct span *parts, size_t n_parts, bool is_urgent)
 {
     size_t reserve = is_urgent ? 0 : LOG_RESERVE_BYTES;
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_parts; i++) {
+        n += parts[i].n;
+    }
+    if (n > LOG_HALF_BYTES - reserve || sink.half_len > LOG_HALF_BYTES - reserve - n) {
+        sink.lost++;
+        return;
+    }
+    bool is_awaited = sink.is_asleep && sink.half_len == 0;
+    bool was_short = sink.half_len < LOG_HALF_BYTES / 4;
+    bool is_hurried = is_urgent && !sink.is_urgent;
+    for (size_t i = 0; i < n_parts; i++) {
+        if (parts[i].n > 0) {
+            memcpy(sink.half + sink.half_len, parts[i].p, parts[i].n);
+            sink.half_len += parts[i].n;
+        }
+    }
+    sink.is_urgent |= is_urgent;
+    if (is_awaited || is_hurried || (was_short && sink.half_len >= LOG_HALF_BYTES / 4)) {
+        (void)pthread_cond_signal(&sink.wake);
+    }
+}
+
+/* Queue a whole line. */
+static void queue(const char *p, size_t n)
+{
+    struct span line = span_make(p, n);
 
     (void)pthread_mutex_lock(&sink.lock);
-    if (!sink.is_running) {
-        write_now(p, n);
-    } else if (n > LOG_HALF_BYTES - reserve || sink.half_len > LOG_HALF_BYTES - reserve - n) {
-        sink.lost++;
+    if (sink.is_running) {
+        append(&line, 1, true);
     } else {
-        bool is_first = sink.half_len == 0;
-        bool was_short = sink.half_len < LOG_HALF_BYTES / 4;
-        bool is_hurried = is_urgent && !sink.is_urgent;
-        memcpy(sink.half + sink.half_len, p, n);
-        sink.half_len += n;
-        sink.is_urgent |= is_urgent;
-        if (is_first || is_hurried || (was_short && sink.half_len >= LOG_HALF_BYTES / 4)) {
-            (void)pthread_cond_signal(&sink.wake);
-        }
+        write_now(p, n);
     }
     (void)pthread_mutex_unlock(&sink.lock);
 }
@@ -595,26 +627,41 @@ void log_line(enum log_level level, const char *scope, const char *fmt, ...)
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     if (n >= 0) {
-        queue(line, compose(line, wants_prefix(), level, scope, text), true);
+        queue(line, compose(line, wants_prefix(), level, scope, text));
     }
     errno = saved_errno;
 }
 
-void log_access(struct span line)
+/* Nothing runs that could take the line: to stderr, in one piece. */
+static void access_now(const struct span *parts, size_t n_parts)
 {
     char whole[LOG_ACCESS_BYTES];
-    int saved_errno = errno;
     size_t len = 0;
 
-    if (wants_prefix()) {
-        memcpy(whole, "<6>", 3);
-        len = 3;
+    for (size_t i = 0; i < n_parts; i++) {
+        if (parts[i].n > 0) {
+            memcpy(whole + len, parts[i].p, parts[i].n);
+            len += parts[i].n;
+        }
     }
-    size_t n = line.n < sizeof(whole) - len - 1 ? line.n : sizeof(whole) - len - 1;
-    if (n > 0) {
-        memcpy(whole + len, line.p, n);
+    write_now(whole, len);
+}
+
+void log_access(struct span line)
+{
+    int saved_errno = errno;
+
+    (void)pthread_mutex_lock(&sink.lock);
+    bool has_prefix = sink.is_running ? sink.has_prefix : is_stderr_journal();
+    struct span prefix = has_prefix ? SPAN_LIT("<6>") : (struct span){0};
+    size_t room = LOG_ACCESS_BYTES - prefix.n - 1;
+    const struct span parts[] = {prefix, span_head(line, line.n < room ? line.n : room),
+                                 SPAN_LIT("\n")};
+    if (sink.is_running) {
+        append(parts, 3, false);
+    } else {
+        access_now(parts, 3);
     }
-    whole[len + n] = '\n';
-    queue(whole, len + n + 1, false);
+    (void)pthread_mutex_unlock(&sink.lock);
     errno = saved_errno;
 }

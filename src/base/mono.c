@@ -2,7 +2,6 @@
 #include "frun/base/mono.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +10,9 @@
 /* Random octets drawn at once, for draws up to the smaller size. */
 #define ENTROPY_STOCK_BYTES 256
 #define ENTROPY_SMALL_BYTES 32
+
+/* Milliseconds, time zone and NUL of a wall clock text: ".123Z". */
+#define WALL_REST_BYTES 6
 
 uint64_t mono_now_us(void)
 {
@@ -27,14 +29,24 @@ uint64_t mono_now_ms(void)
 
 void mono_wall_text(char out[MONO_WALL_TEXT_BYTES])
 {
+    /* Calendars are dear, and most lines of a busy second share it. */
+    static _Thread_local char text[MONO_WALL_TEXT_BYTES];
+    static _Thread_local size_t text_len;
+    static _Thread_local time_t second;
     struct timespec ts = {0};
-    struct tm parts = {0};
 
     (void)clock_gettime(CLOCK_REALTIME, &ts);
-    (void)gmtime_r(&ts.tv_sec, &parts);
-    size_t n = strftime(out, MONO_WALL_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(out + n, MONO_WALL_TEXT_BYTES - n, ".%03uZ",
-                   (unsigned)(ts.tv_nsec / 1000000) % 1000U);
+    if (text_len == 0 || ts.tv_sec != second) {
+        struct tm parts = {0};
+        (void)gmtime_r(&ts.tv_sec, &parts);
+        text_len = strftime(text, sizeof(text) - WALL_REST_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
+        second = ts.tv_sec;
+    }
+    unsigned ms = (unsigned)(ts.tv_nsec / 1000000) % 1000U;
+    const char rest[WALL_REST_BYTES] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                                        (char)('0' + ms % 10), 'Z'};
+    memcpy(out, text, text_len);
+    memcpy(out + text_len, rest, sizeof(rest));
 }
 
 static void draw(char *at, size_t n)

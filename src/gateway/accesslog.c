@@ -7,6 +7,7 @@
 
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
+#include "frun/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,9 +36,23 @@ static void put(struct line *l, struct span s)
 
 static void put_number(struct line *l, uint64_t v)
 {
-    char digits[24];
-    int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)v);
-    put(l, span_make(digits, n > 0 ? (size_t)n : 0));
+    char digits[TEXT_NUMBER_BYTES];
+    put(l, span_make(digits, text_number(v, digits)));
+}
+
+static bool is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Octets at the front that stand for themselves, at most max. */
+static size_t plain_run(struct span s, size_t max)
+{
+    size_t n = 0;
+    while (n < s.n && n < max && is_plain(s.p[n])) {
+        n++;
+    }
+    return n;
 }
 
 /* Octets that would break a quoted text are written as \u00XX, which JSON and people both read. */
@@ -46,16 +61,21 @@ static void put_quoted(struct line *l, struct span s)
     static const char hex[] = "0123456789abcdef";
     size_t room = ACCESSLOG_VALUE_BYTES;
     put(l, SPAN_LIT("\""));
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-        bool is_plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-        struct span part = is_plain ? span_make(s.p + i, 1) : span_make(esc, sizeof(esc));
-        if (part.n > room) {
-            break;
+    while (s.n > 0 && room > 0) {
+        size_t run = plain_run(s, room);
+        put(l, span_head(s, run));
+        s = span_skip(s, run);
+        room -= run;
+        if (s.n > 0 && !is_plain(s.p[0])) {
+            unsigned char c = (unsigned char)s.p[0];
+            char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+            if (room < sizeof(esc)) {
+                break;
+            }
+            put(l, span_make(esc, sizeof(esc)));
+            s = span_skip(s, 1);
+            room -= sizeof(esc);
         }
-        put(l, part);
-        room -= part.n;
     }
     put(l, SPAN_LIT("\""));
 }
@@ -80,13 +100,11 @@ static void json_number(struct line *l, struct span key, uint64_t value)
 
 static void json_ms(struct line *l, struct span key, uint64_t us)
 {
-    char text[32];
-    int n = snprintf(text, sizeof(text), "%llu.%03llu", (unsigned long long)(us / 1000),
-                     (unsigned long long)(us % 1000));
-    put(l, SPAN_LIT(",\""));
-    put(l, key);
-    put(l, SPAN_LIT("\":"));
-    put(l, span_make(text, n > 0 ? (size_t)n : 0));
+    unsigned rest = (unsigned)(us % 1000);
+    char text[] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+                   (char)('0' + rest % 10)};
+    json_number(l, key, us / 1000);
+    put(l, span_make(text, sizeof(text)));
 }
 
 static void write_json(struct line *l, const struct accesslog_entry *e)
@@ -136,13 +154,17 @@ static void word(struct line *l, struct span key, struct span value)
 /* Apache's combined format; our facts follow as key="value". */
 static void write_combined(struct line *l, const struct accesslog_entry *e)
 {
-    char now[64];
-    struct tm parts;
+    /* Calendars are dear, and most lines of a busy second share it. */
+    static _Thread_local char now[64];
+    static _Thread_local time_t second;
     time_t seconds = time(NULL);
-    if (!gmtime_r(&seconds, &parts) ||
-        strftime(now, sizeof(now), "%d/%b/%Y:%H:%M:%S +0000", &parts) == 0) {
+    struct tm parts;
+    if ((seconds != second || !now[0]) &&
+        (!gmtime_r(&seconds, &parts) ||
+         strftime(now, sizeof(now), "%d/%b/%Y:%H:%M:%S +0000", &parts) == 0)) {
         now[0] = 0;
     }
+    second = seconds;
     struct span dash = SPAN_LIT("-");
     put(l, e->client.p ? e->client : dash);
     put(l, SPAN_LIT(" - "));
