@@ -58,12 +58,13 @@ static int find(const struct ctl_pusher_ask *a, struct subject *s)
             s->p = s->conf->pushers[i];
         }
     }
-    if (!status && !s->p) {
-        status = ctl_fail("there is no [pusher %s] in %s; write the section with its endpoint, "
-                          "then try again",
-                          a->name, a->config);
+    if (status || !s->p) {
+        return status ? status
+                      : ctl_fail("there is no [pusher %s] in %s; write the section with its "
+                                 "endpoint, then try again",
+                                 a->name, a->config);
     }
-    return status ? status : pick_endpoint(a, s);
+    return pick_endpoint(a, s);
 }
 
 static int make_secret(struct subject *s)
@@ -150,10 +151,10 @@ static int reload(const struct ctl_pusher_ask *a, struct subject *s)
             s->p = s->conf->pushers[i];
         }
     }
-    if (!status && !s->p) {
-        status = ctl_fail("[pusher %s] has gone meanwhile", a->name);
+    if (status || !s->p) {
+        return status ? status : ctl_fail("[pusher %s] has gone meanwhile", a->name);
     }
-    return status ? status : pick_endpoint(a, s);
+    return pick_endpoint(a, s);
 }
 
 int ctl_pusher_service_key(int argc, char **argv)
