@@ -43,6 +43,17 @@ static const struct example gateway_examples[] = {
     {"connector", NULL, "DC1-A", true},
     {"connector", "certificate_subject", "CN=dc1-a", true},
     {"connector", "location_id", "DC1", true},
+    {"sap-connectivity", NULL, "BTP", false},
+    {"sap-connectivity", "service_key", "credential:btp_service_key", false},
+    {"sap-connectivity", "instance", "frun-connectivity", false},
+    {"sap-connectivity", "tenant", "0c5c4f4e-7d2d-4d4e-9f0a-4d1f3a1e6b11", false},
+    {"sap-connectivity", "token_url", "https://acme.authentication.eu10.hana.ondemand.com", false},
+    {"sap-connectivity", "identity_key", "credential:btp_identity_key", false},
+    {"sap-connectivity", "token_proxy", "http://proxy.corp:3128", false},
+    {"sap-connectivity", "token_proxy_user", "svc", false},
+    {"sap-connectivity", "token_proxy_password", "file:secrets/proxy", false},
+    {"sap-connectivity", "proxy_host", "connectivity-proxy.btp.svc.cluster.local", false},
+    {"sap-connectivity", "proxy_port", "20003", false},
     {"system", NULL, "FR1", true},
     {"system", "system_id", "FR1", true},
     {"system", "client", "100", true},
@@ -59,6 +70,7 @@ static const struct example gateway_examples[] = {
     {"system", "proxy", "http://proxy.corp:3128", false},
     {"system", "proxy_user", "svc", false},
     {"system", "proxy_password", "file:secrets/proxy", false},
+    {"system", "sap_connectivity", "BTP", false},
     {"endpoint", NULL, "ACME_PROD", true},
     {"endpoint", "system", "FR1", true},
     {"endpoint", "customer_network", "ACME PROD", true},
@@ -79,6 +91,10 @@ static const struct example gateway_examples[] = {
     {"endpoint", "proxy", "http://proxy.corp:3128", false},
     {"endpoint", "proxy_user", "svc", false},
     {"endpoint", "proxy_password", "file:secrets/proxy", false},
+    {"endpoint", "sap_connectivity", "BTP", false},
+    {"endpoint", "token_url", "https://frun.corp:44300/sap/bc/sec/oauth2/token", false},
+    {"endpoint", "client_id", "FRUN_PUSH", false},
+    {"endpoint", "client_secret", "file:secrets/acme_client", false},
     {"pusher", NULL, "s4-acme", true},
     {"pusher", "endpoint", "ACME_PROD", true},
     {"pusher", "auth", "basic", true},
@@ -204,7 +220,8 @@ static int print_sample(const struct side *s)
         const struct example *name = example_of(s, kinds[i].word, NULL);
         (void)puts("");
         print_comment(kinds[i].help);
-        (void)printf("[%s%s%s]\n", kinds[i].word, name ? " " : "", name ? name->value : "");
+        (void)printf("%s[%s%s%s]\n", name && !name->is_active ? "; " : "", kinds[i].word,
+                     name ? " " : "", name ? name->value : "");
         for (size_t j = 0; j < kinds[i].n_rows; j++) {
             print_sample_row(s, &kinds[i], &kinds[i].rows[j]);
         }

@@ -306,6 +306,13 @@ static const char *check_url(struct span s)
     return is_good ? NULL : "must be a URL that begins with https:// or http://";
 }
 
+static const char *check_https_url(struct span s)
+{
+    return span_starts(s, SPAN_LIT("https://")) && s.n > 8 && !check_url(s)
+               ? NULL
+               : "must be a URL that begins with https://: a secret goes there";
+}
+
 static const char *check_subject(struct span s)
 {
     size_t eq = span_find(s, '=');
@@ -558,6 +565,7 @@ const char *conf_check(const char *check, struct span value)
                   {"fence", check_fence},
                   {"hash", check_hash},
                   {"host", check_host},
+                  {"https_url", check_https_url},
                   {"listen", check_listen},
                   {"map", check_map},
                   {"method", check_method},

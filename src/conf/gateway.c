@@ -23,6 +23,8 @@ struct work {
     size_t n_connectors;
     struct conf_system **systems;
     size_t n_systems;
+    struct conf_sap **saps;
+    size_t n_saps;
     struct conf_endpoint **endpoints;
     size_t n_endpoints;
     struct conf_pusher **pushers;
@@ -148,6 +150,7 @@ static void inherit(const struct work *w, struct conf_endpoint *e)
     if (!conf_key_given(w->d, e, "protocol")) {
         e->protocol = s->protocol;
     }
+    e->sap_name = e->sap_name ? e->sap_name : s->sap_name;
     if (!e->proxy) {
         e->proxy = s->proxy;
         e->proxy_user = s->proxy_user;
@@ -169,6 +172,15 @@ static void resolve_system(const struct work *w, struct conf_endpoint *e)
     }
     if (e->system_name) {
         conf_issue_add(w->d, true, e, "system", "there is no [system %s]", e->system_name);
+    }
+}
+
+static void resolve_sap(const struct work *w, struct conf_endpoint *e)
+{
+    for (size_t i = 0; e->route == CONF_ROUTE_SAP && e->sap_name && i < w->n_saps; i++) {
+        if (strcmp(e->sap_name, w->saps[i]->place.name) == 0) {
+            e->sap = w->saps[i];
+        }
     }
 }
 
@@ -248,6 +260,10 @@ static void check_route(const struct work *w, const struct conf_endpoint *e)
                            "route direct with HTTPS needs backend_ca: without it no certificate is "
                            "trusted");
         }
+        return;
+    }
+    if (e->route == CONF_ROUTE_SAP) {
+        conf_sap_route_check(w->d, e, key);
         return;
     }
     if (!w->tunnel) {
@@ -349,12 +365,13 @@ static void check_endpoints(struct work *w)
     for (size_t i = 0; i < w->n_endpoints && !w->is_starved; i++) {
         struct conf_endpoint *e = w->endpoints[i];
         resolve_system(w, e);
+        resolve_sap(w, e);
         if (e->customer_network) {
             make_root(w, e);
         }
         check_fence(w, e);
         w->is_starved = !conf_map_resolve(w->d, e) || w->is_starved;
-        conf_pair_check(w->d, e, "user", "password");
+        conf_logon_check(w->d, e);
         conf_pair_check(w->d, e, "proxy_user", "proxy_password");
         if (conf_key_given(w->d, e, "proxy_user") && !conf_key_given(w->d, e, "proxy")) {
             conf_issue_add(w->d, true, e, "proxy_user", "needs proxy in this section too");
@@ -593,6 +610,7 @@ static void cross_check(struct work *w)
     w->oauth = n ? one[0] : NULL;
     w->connectors = conf_sections_open(w->d, "connector", &w->n_connectors);
     w->systems = conf_sections_open(w->d, "system", &w->n_systems);
+    w->saps = conf_sections_open(w->d, "sap-connectivity", &w->n_saps);
     w->endpoints = conf_sections_open(w->d, "endpoint", &w->n_endpoints);
     w->pushers = conf_sections_open(w->d, "pusher", &w->n_pushers);
     if (w->gateway) {
@@ -602,6 +620,9 @@ static void cross_check(struct work *w)
     check_connectors(w);
     check_systems(w);
     check_oauth(w);
+    for (size_t i = 0; i < w->n_saps; i++) {
+        conf_sap_check(w->d, w->saps[i]);
+    }
     check_endpoints(w);
     limit_shares(w);
     if (!w->is_starved) {
@@ -637,6 +658,8 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
         .n_connectors = w.n_connectors,
         .systems = (const struct conf_system *const *)w.systems,
         .n_systems = w.n_systems,
+        .saps = (const struct conf_sap *const *)w.saps,
+        .n_saps = w.n_saps,
         .endpoints = (const struct conf_endpoint *const *)w.endpoints,
         .n_endpoints = w.n_endpoints,
         .pushers = (const struct conf_pusher *const *)w.pushers,

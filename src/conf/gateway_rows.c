@@ -134,8 +134,9 @@ static const struct conf_row system_rows[] = {
      "Run sees; port 443 if left out. Route tunnel needs it."},
     {"location_id", CONF_TEXT, AT(location_id), 0, 64, "", false, "name", LIVE,
      "Location ID of the connectors that reach the system; may be empty; case-sensitive."},
-    {"route", CONF_CHOICE, AT(route), 0, 0, "tunnel", false, "tunnel|direct", LIVE,
-     "The way to Focused Run: tunnel through a connector, or direct to address."},
+    {"route", CONF_CHOICE, AT(route), 0, 0, "tunnel", false, "tunnel|direct|sap-connectivity", LIVE,
+     "The way to Focused Run: tunnel through a connector, direct to address, or sap-connectivity "
+     "through SAP BTP and SAP's Cloud Connector."},
     {"address", CONF_ADDRESS, AT(address), 1, 300, NULL, false, NULL, LIVE,
      "Route direct: host:port of Focused Run or its Web Dispatcher."},
     {"protocol", CONF_CHOICE, AT(protocol), 0, 0, "HTTPS", false, "HTTPS|HTTP", LIVE,
@@ -151,6 +152,9 @@ static const struct conf_row system_rows[] = {
      "User at the proxy, if it asks for one."},
     {"proxy_password", CONF_SECRET, AT(proxy_password), 0, 0, NULL, false, NULL, LIVE,
      "Its password."},
+    {"sap_connectivity", CONF_TEXT, AT(sap_name), 1, 64, NULL, false, "name", LIVE,
+     "Route sap-connectivity: name of its [sap-connectivity NAME] section. location_id and "
+     "virtual_host are then those of SAP's Cloud Connector."},
 };
 
 #undef AT
@@ -205,7 +209,7 @@ static const struct conf_row endpoint_rows[] = {
      "Instead of the system's."},
     {"location_id", CONF_TEXT, AT(location_id), 0, 64, NULL, false, "name", LIVE,
      "Instead of the system's."},
-    {"route", CONF_CHOICE, AT(route), 0, 0, NULL, false, "tunnel|direct", LIVE,
+    {"route", CONF_CHOICE, AT(route), 0, 0, NULL, false, "tunnel|direct|sap-connectivity", LIVE,
      "Instead of the system's."},
     {"address", CONF_ADDRESS, AT(address), 1, 300, NULL, false, NULL, LIVE,
      "Instead of the system's."},
@@ -221,6 +225,29 @@ static const struct conf_row endpoint_rows[] = {
      "User at this endpoint's own proxy."},
     {"proxy_password", CONF_SECRET, AT(proxy_password), 0, 0, NULL, false, NULL, LIVE,
      "Its password."},
+    {"sap_connectivity", CONF_TEXT, AT(sap_name), 1, 64, NULL, false, "name", LIVE,
+     "Instead of the system's."},
+    {"auth", CONF_CHOICE, AT(auth), 0, 0, "basic", false, "basic|oauth2", LIVE,
+     "How requests log on to Focused Run: basic with user and password, or oauth2 with a token "
+     "that is fetched by client credentials."},
+    {"token_url", CONF_TEXT, AT(token_url), 1, 1000, NULL, false, "https_url", LIVE,
+     "auth = oauth2: the token end-point, complete, like https://host/sap/bc/sec/oauth2/token."},
+    {"client_id", CONF_TEXT, AT(client_id), 1, 300, NULL, false, NULL, LIVE,
+     "auth = oauth2: the client."},
+    {"client_secret", CONF_SECRET, AT(client_secret), 0, 0, NULL, false, NULL, LIVE,
+     "auth = oauth2: its secret; or a certificate."},
+    {"client_certificate", CONF_PATH, AT(client_certificate), 0, 0, NULL, false, NULL, LIVE,
+     "auth = oauth2: PEM file with the certificate shown to the token end-point instead of a "
+     "secret."},
+    {"client_key", CONF_PATH, AT(client_key), 0, 0, NULL, false, NULL, LIVE,
+     "auth = oauth2: PEM file with its key."},
+    {"token_scope", CONF_TEXT, AT(token_scope), 1, 1000, NULL, false, NULL, LIVE,
+     "auth = oauth2: scope to ask for; none unless given."},
+    {"token_ca", CONF_PATH, AT(token_ca), 0, 0, NULL, false, NULL, LIVE,
+     "auth = oauth2: PEM file of the CA that signs the token end-point's certificate; the system's "
+     "unless given."},
+    {"token_proxy", CONF_TEXT, AT(token_proxy), 1, 300, NULL, false, "proxy", LIVE,
+     "auth = oauth2: HTTP proxy on the way to the token end-point, http://host:port."},
 };
 
 #undef AT
@@ -298,6 +325,7 @@ const struct conf_kind *conf_gw_kinds(size_t *n)
         CONF_LOG_KIND,
         {"connector", "name", true, false, sizeof(struct conf_gw_connector), connector_rows,
          COUNT(connector_rows), "A connector that may dial in; the name is for the log."},
+        CONF_SAP_KIND,
         {"system", "name", true, true, sizeof(struct conf_system), system_rows, COUNT(system_rows),
          "A Focused Run system; endpoints refer to it by its name."},
         {"endpoint", "name", true, true, sizeof(struct conf_endpoint), endpoint_rows,

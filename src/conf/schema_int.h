@@ -7,6 +7,7 @@
 
 #include "frun/conf/doc.h"
 #include "frun/conf/log.h"
+#include "frun/conf/sap.h"
 
 /** Keys of [log]. */
 #define CONF_LOG_ROWS 3
@@ -39,6 +40,31 @@ struct conf_endpoint;
 
 /** Fill in what an endpoint maps. @param d document @param e endpoint @return false: starved. */
 bool conf_map_resolve(struct conf_doc *d, struct conf_endpoint *e);
+/** Keys of [sap-connectivity]. */
+#define CONF_SAP_ROWS 23
+
+/** The rows of [sap-connectivity]. */
+extern const struct conf_row conf_sap_rows[CONF_SAP_ROWS];
+
+/** The schema of [sap-connectivity], an element of a table of kinds. */
+#define CONF_SAP_KIND                                                                              \
+    {                                                                                              \
+        "sap-connectivity", "name", true, false, sizeof(struct conf_sap), conf_sap_rows,           \
+            CONF_SAP_ROWS,                                                                         \
+            "SAP BTP's connectivity proxy; systems and endpoints with route sap-connectivity "     \
+            "refer to it by its name."                                                             \
+    }
+
+/** Keys of a [sap-connectivity] that do not fit each other. @param d document @param s section. */
+void conf_sap_check(struct conf_doc *d, const struct conf_sap *s);
+
+/** What route sap-connectivity needs. @param d document @param e endpoint with all it inherits
+ * @param key key that chose the route. */
+void conf_sap_route_check(struct conf_doc *d, const struct conf_endpoint *e, const char *key);
+
+/** How an endpoint logs on: keys that are missing, and keys of another way. @param d document
+ * @param e endpoint. */
+void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e);
 
 /** File name as seen from the file of a section. @param d document @param section structure @param
  * name as written @return absolute name, or NULL: starved. */

@@ -337,6 +337,40 @@ static void test_cross_checks(void **state)
     check_changes(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+static void test_sap_and_logon_checks(void **state)
+{
+    (void)state;
+    static const struct change rows[] = {
+        {"location_id = DC1\n[endpoint", "location_id = DC1\nroute = sap-connectivity\n[endpoint",
+         "endpoint ACME_PROD.system: route sap-connectivity needs sap_connectivity = NAME", true},
+        {"location_id = DC1\n[endpoint",
+         "location_id = DC1\nroute = sap-connectivity\nsap_connectivity = BTP\n[endpoint",
+         "endpoint ACME_PROD.system: there is no [sap-connectivity BTP]", true},
+        {"location_id = DC1\n[endpoint",
+         "location_id = DC1\nroute = sap-connectivity\nsap_connectivity = BTP\n"
+         "[sap-connectivity BTP]\nservice_key = pem\n[endpoint",
+         "'fr1_frun:443' has '_'", false},
+        {"[pusher", "[sap-connectivity BTP]\n[pusher", "sap-connectivity BTP.service_key", true},
+        {"[pusher", "[sap-connectivity BTP]\nservice_key = pem\nretry_min = 1m\n[pusher",
+         "retry_min", true},
+        {"[pusher", "[sap-connectivity BTP]\nservice_key = pem\ntoken_url = http://a\n[pusher",
+         "token_url: 'http://a': must be a URL that begins with https://", true},
+        {"[pusher", "[sap-connectivity BTP]\nservice_key = pem\ninstance_guid = a\n[pusher",
+         "needs identity_key too", true},
+        {"user = FRUN_PUSH\n", "user = FRUN_PUSH\ntoken_url = https://a\n",
+         "token_url: needs auth = oauth2 too", true},
+        {"user = FRUN_PUSH\n", "user = FRUN_PUSH\nauth = oauth2\n", "user: is for auth = basic",
+         true},
+        {"user = FRUN_PUSH\npassword = file:secret\n",
+         "auth = oauth2\ntoken_url = https://a\nclient_id = c\n",
+         "endpoint ACME_PROD.auth: oauth2 needs either client_secret", true},
+        {"user = FRUN_PUSH\npassword = file:secret\n",
+         "auth = oauth2\ntoken_url = https://a\nclient_secret = file:secret\n",
+         "endpoint ACME_PROD.auth: oauth2 needs token_url and client_id", true},
+    };
+    check_changes(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -366,7 +400,7 @@ int main(void)
         cmocka_unit_test(test_resolved),     cmocka_unit_test(test_endpoint_overrides),
         cmocka_unit_test(test_shares),       cmocka_unit_test(test_maps),
         cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_proof_checks),
-        cmocka_unit_test(test_cross_checks),
+        cmocka_unit_test(test_cross_checks), cmocka_unit_test(test_sap_and_logon_checks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -16,8 +16,8 @@
 
 /**
  * Apply a check by its name: address, auth, authority, carrier, client, client_id,
- * customer_network, digits, fence, host, hash, listen, map, method, name, path, proxy, public_url,
- * sid, subject, target, time, url, user.
+ * customer_network, digits, fence, host, hash, https_url, listen, map, method, name, path, proxy,
+ * public_url, sid, subject, target, time, url, user.
  *
  * @param check    name of the check, one of the above
  * @param value    text

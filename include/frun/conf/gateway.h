@@ -14,6 +14,7 @@
 #include "frun/base/secret.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/log.h"
+#include "frun/conf/sap.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +24,14 @@
 /** Which road an endpoint's requests take. */
 enum conf_route {
     CONF_ROUTE_TUNNEL, /**< our connector */
-    CONF_ROUTE_DIRECT  /**< straight to the address */
+    CONF_ROUTE_DIRECT, /**< straight to the address */
+    CONF_ROUTE_SAP     /**< SAP's connectivity proxy and Cloud Connector */
+};
+
+/** How an endpoint logs on to Focused Run. */
+enum conf_logon {
+    CONF_LOGON_BASIC, /**< user and password, or nothing */
+    CONF_LOGON_OAUTH2 /**< a token by client credentials */
 };
 
 /** [gateway] */
@@ -99,6 +107,7 @@ struct conf_system {
     const char *proxy;       /**< direct: http://host:port of a CONNECT proxy, or NULL */
     const char *proxy_user;  /**< or NULL */
     struct secret *proxy_password; /**< or NULL */
+    const char *sap_name;          /**< sap-connectivity: as written, or NULL */
 };
 
 /** Carrier of the admin request parameter, parsed from admin_request_carrier. */
@@ -155,7 +164,18 @@ struct conf_endpoint {
     const char *server_name;  /**< direct: its own or the system's */
     const char *proxy;        /**< direct: its own or the system's */
     const char *proxy_user;   /**< direct: its own or the system's */
-    struct secret *proxy_password; /**< direct: its own or the system's (borrowed then) */
+    struct secret *proxy_password;  /**< direct: its own or the system's (borrowed then) */
+    const char *sap_name;           /**< sap-connectivity: its own or the system's, or NULL */
+    const struct conf_sap *sap;     /**< resolved; NULL on other routes */
+    int auth;                       /**< enum conf_logon */
+    const char *token_url;          /**< oauth2: complete token end-point */
+    const char *client_id;          /**< oauth2 */
+    struct secret *client_secret;   /**< oauth2, or NULL: by certificate */
+    const char *client_certificate; /**< oauth2: PEM file, or NULL */
+    const char *client_key;         /**< oauth2: PEM file, or NULL */
+    const char *token_scope;        /**< oauth2: scope asked for, or NULL */
+    const char *token_ca;           /**< oauth2: PEM file; NULL: the system's */
+    const char *token_proxy;        /**< oauth2: http://host:port, or NULL */
 };
 
 /** Ways a pusher proves who it is; several at once are a sum. */
@@ -212,6 +232,8 @@ struct conf_gw {
     size_t n_connectors;                               /**< count */
     const struct conf_system *const *systems;          /**< [system ...] */
     size_t n_systems;                                  /**< count */
+    const struct conf_sap *const *saps;                /**< [sap-connectivity ...] */
+    size_t n_saps;                                     /**< count */
     const struct conf_endpoint *const *endpoints;      /**< [endpoint ...] */
     size_t n_endpoints;                                /**< count */
     const struct conf_pusher *const *pushers;          /**< [pusher ...] */
