@@ -243,8 +243,8 @@ void exchange_reply(struct exchange *x, const struct reply *r)
     turn_end(&x->turn); /* Focused Run has nothing to do with it any more */
     x->state = EXCHANGE_STATE_REPLYING;
     x->log.status = r->status;
-    x->log.by = "gateway";
-    x->log.error = r->error;
+    x->log.by = r->by ? r->by : "gateway";
+    x->log.error = r->kind ? r->kind : r->error;
     struct head *h = arena_alloc(&x->arena, sizeof(*h));
     struct span note = span_of(r->note ? r->note : r->detail);
     if (!h || (note.p && arena_copy(&x->arena, note, &x->log.note) != FRUN_OK) ||
@@ -257,6 +257,16 @@ void exchange_reply(struct exchange *x, const struct reply *r)
         x->rest.n = 0;
     }
     reply_more(x);
+}
+
+/* The route itself says why there is no call. */
+static void reply_why(struct exchange *x)
+{
+    struct call_failure f = {.err = FRUN_E_DENIED};
+    char detail[REPLY_DETAIL_BYTES];
+    x->route->ops->why(x->route, &f);
+    const struct reply r = reply_failure(&f, detail);
+    exchange_reply(x, &r);
 }
 
 /* -- time
@@ -288,6 +298,10 @@ static void on_deadline(struct deadline *d)
 {
     struct exchange *x = list_entry(d, struct exchange, deadline);
     char detail[256];
+    if (x->state == EXCHANGE_STATE_WAITING && x->route->ops->why) {
+        reply_why(x);
+        return;
+    }
     if (x->state == EXCHANGE_STATE_WAITING) {
         const char *location = x->e->conf->location_id;
         (void)snprintf(detail, sizeof(detail),
@@ -392,6 +406,9 @@ static void call_on_head(void *owner, const struct head *h)
         x->log.note = (struct span){0};
     }
     x->log.upstream_us = mono_now_us() - x->opened_us;
+    if (h->status == 401 && x->route->ops->refused) {
+        x->route->ops->refused(x->route);
+    }
     struct head *out = arena_alloc(&x->arena, sizeof(*out));
     if (!out || policy_answer(x->policy, x->facts.request_id, h, &x->arena, out) != FRUN_OK ||
         x->served->ops->send_head(x->served, out) != FRUN_OK) {
@@ -464,21 +481,16 @@ static void call_on_fail(void *owner, const struct call_failure *f)
         abandon(x, reply_error_type(f->err));
         return;
     }
-    if (may_repeat(x, f)) {
-        x->repeats++;
+    /* Waiting for what is away ends with hold, so such tries are not counted as repeats. */
+    bool is_away = f->verdict.is_away && f->is_unprocessed && relay_can_repeat(&x->relay);
+    if (is_away || may_repeat(x, f)) {
+        x->repeats += is_away ? 0 : 1;
         exchange_open_route(x);
         return;
     }
-    /* The failure's own text names internal addresses: it is for the log alone. */
-    char detail[256];
-    bool is_unclear = f->err == FRUN_E_CLOSED && !f->is_unprocessed;
-    (void)snprintf(detail, sizeof(detail), "%s%s", reply_cause(f->err),
-                   is_unclear ? "; the request may have been processed, so it was not sent again"
-                              : "");
-    exchange_reply(x, &(struct reply){.status = f->err == FRUN_E_TIMEOUT ? 504 : 502,
-                                      .error = reply_error_type(f->err),
-                                      .detail = detail,
-                                      .note = f->text[0] ? f->text : NULL});
+    char detail[REPLY_DETAIL_BYTES];
+    const struct reply r = reply_failure(f, detail);
+    exchange_reply(x, &r);
 }
 
 static const struct call_events call_events = {
@@ -607,12 +619,13 @@ static void wait_for_tunnel(struct exchange *x)
     bool is_full = x->w->n_waiting >= x->w->conf->gateway->max_waiting;
     if (is_full) {
         exchange_reply(
-            x, &(struct reply){
-                   .status = 503,
-                   .error = "destination_unavailable",
-                   .detail =
-                       "no connector is connected and too many requests wait for one (max_waiting)",
-                   .retry_after_s = EXCHANGE_RETRY_S});
+            x,
+            &(struct reply){
+                .status = 503,
+                .error = "destination_unavailable",
+                .detail = "Focused Run cannot be reached now, and too many requests wait for that "
+                          "already (max_waiting)",
+                .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
     x->route->ops->wait(x->route, &x->hub_waiter);
@@ -633,6 +646,10 @@ void exchange_open_route(struct exchange *x)
     frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &x->via);
     if (err == FRUN_E_AGAIN) {
         wait_for_tunnel(x);
+        return;
+    }
+    if (err == FRUN_E_DENIED) {
+        reply_why(x);
         return;
     }
     if (err == FRUN_E_UNSUPPORTED) {

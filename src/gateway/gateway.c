@@ -46,6 +46,7 @@ struct gateway {
     struct deadline minute; /* changes the keys of session tickets */
     size_t n_running;       /* workers that have not stopped */
     int n_signals;
+    bool has_fetch; /* fetch_start() is to be undone */
 };
 
 /* -- preparing
@@ -205,6 +206,36 @@ static frun_err make_quotas(struct gateway *g)
     return FRUN_OK;
 }
 
+/* Helper threads speak here; a worker only sees whether there is a token. */
+static void on_token_news(void *ctx, const struct token_news *n)
+{
+    (void)ctx;
+    unsigned long long valid_s = n->valid_ms / 1000;
+    unsigned long long retry_s = (n->retry_ms + 999) / 1000;
+    switch (n->event) {
+    case TOKEN_FETCHED:
+        log_line(n->is_change ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, n->name,
+                 "access token fetched, valid for %llu s", valid_s);
+        return;
+    case TOKEN_KEPT:
+        log_line(n->is_change ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, n->name,
+                 "the access token could not be renewed: %s; the present one is used on, valid for "
+                 "%llu s; next try in %llu s",
+                 n->text, valid_s, retry_s);
+        return;
+    case TOKEN_LOST:
+        log_line(n->is_change ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, n->name,
+                 "no access token: %s; next try in %llu s", n->text, retry_s);
+        return;
+    }
+}
+
+static frun_err open_token_office(struct gateway_shared *sh)
+{
+    static const struct token_office_settings set = {.news = on_token_news};
+    return registry_needs_tokens(sh->registry) ? token_office_new(&set, &sh->tokens) : FRUN_OK;
+}
+
 static frun_err make_workers(struct gateway *g)
 {
     struct gateway_shared *sh = &g->shared;
@@ -217,6 +248,9 @@ static frun_err make_workers(struct gateway *g)
     frun_err err = offload_new(GATEWAY_HASHERS, GATEWAY_MAX_QUEUED, &sh->hashers);
     if (!err) {
         err = offload_new(GATEWAY_RESOLVERS, GATEWAY_MAX_QUEUED, &sh->resolvers);
+    }
+    if (!err) {
+        err = open_token_office(sh);
     }
     sh->n_workers = n;
     for (size_t i = 0; !err && i < n; i++) {
@@ -350,12 +384,14 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct g
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         g->shared.has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
     }
-    frun_err err = load_files(g, report);
+    frun_err err = fetch_start();
+    g->has_fetch = !err;
+    err = err ? err : load_files(g, report);
     if (err) {
         diag_set(d, "%s",
                  err == FRUN_E_NOMEM
                      ? err_text(err)
-                     : "a certificate, key or CA cannot be used; frunproxyd --check "
+                     : "a certificate, key, CA or service key cannot be used; frunproxyd --check "
                        "tells which");
     }
     if (!err && uses_tokens(conf)) {
@@ -496,6 +532,7 @@ void gateway_free(struct gateway *g)
     /* Helper threads first: what they finish is posted to loops that still exist. */
     offload_free(sh->hashers);
     offload_free(sh->resolvers);
+    token_office_free(sh->tokens);
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
@@ -509,5 +546,8 @@ void gateway_free(struct gateway *g)
     tls_unref(&sh->front_tls);
     tls_unref(&sh->tunnel_tls);
     conf_gw_unref(&g->conf);
+    if (g->has_fetch) {
+        fetch_stop();
+    }
     free(g);
 }

@@ -65,7 +65,7 @@ static void refuse_busy(struct own_ask *a, const char *text)
 
 static void grant(struct own_ask *a)
 {
-    struct token *t = arena_alloc(a->arena, sizeof(*t));
+    struct token_issued *t = arena_alloc(a->arena, sizeof(*t));
     struct span body = {0};
     frun_err err = t ? token_issue(auth_keys(a->w->auth), a->registry, a->who, a->waiter.is_old, t)
                      : FRUN_E_NOMEM;

@@ -11,6 +11,7 @@
 #include "frun/base/map.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
+#include "frun/conf/check.h"
 #include "frun/http/uri.h"
 #include "frun/net/tls_files.h"
 
@@ -31,6 +32,9 @@ struct registry {
     size_t n_pushers;
     struct span *fences; /* carrier names of all endpoints */
     size_t n_fences;
+    struct tokens tokens;
+    struct sap_proxy *saps; /* in order of the configuration's sections */
+    atomic_int *sap_states; /* by endpoint */
     struct endpoint_host *hosts;
     struct map *by_host;   /* without case -> endpoint_host */
     struct map *by_root;   /* first path segment without '/' -> endpoint */
@@ -142,6 +146,49 @@ static frun_err prepare_map(struct registry *r, const struct conf_endpoint *c, s
     }
     *out = (struct pathmap){rules, c->n_maps};
     return FRUN_OK;
+}
+
+/* Each section once, used or not: what is wrong with it is told in any case. */
+static frun_err prepare_saps(struct registry *r, FILE *report)
+{
+    const struct conf_gw *c = r->conf;
+    frun_err worst = FRUN_OK;
+    r->saps = calloc(c->n_saps + 1, sizeof(*r->saps));
+    r->sap_states = calloc(c->n_endpoints + 1, sizeof(*r->sap_states));
+    if (!r->saps || !r->sap_states) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < c->n_saps; i++) {
+        frun_err err = tokens_sap(&r->tokens, c->saps[i], c->doc, report, &r->saps[i]);
+        worst = err && worst != FRUN_E_NOMEM ? err : worst;
+    }
+    return worst;
+}
+
+static frun_err prepare_sap_road(struct registry *r, struct endpoint *e)
+{
+    const struct conf_endpoint *c = e->conf;
+    for (size_t i = 0; c->sap && i < r->conf->n_saps; i++) {
+        if (r->conf->saps[i] == c->sap) {
+            e->sap = &r->saps[i];
+        }
+    }
+    if (!e->sap) {
+        return FRUN_OK;
+    }
+    unsigned port = 0;
+    (void)conf_check_authority(span_of(c->virtual_host), NULL, &port);
+    e->sap_state = &r->sap_states[e->index];
+    return arena_printf(&r->arena, &e->sap_authority, "%s%s", c->virtual_host, port ? "" : ":443");
+}
+
+static frun_err prepare_roads(struct registry *r, struct endpoint *e, FILE *report)
+{
+    frun_err err = prepare_sap_road(r, e);
+    if (!err && e->conf->auth == CONF_LOGON_OAUTH2) {
+        err = tokens_logon(&r->tokens, e->conf, r->conf->doc, report, &e->logon);
+    }
+    return err;
 }
 
 static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint *c,
@@ -293,8 +340,8 @@ static frun_err fill(struct registry *r, FILE *report)
     if (!r->endpoints || !r->pushers) {
         return FRUN_E_NOMEM;
     }
-    frun_err worst = FRUN_OK;
-    frun_err err = map_new(false, &r->by_root);
+    frun_err worst = prepare_saps(r, report);
+    frun_err err = worst == FRUN_E_NOMEM ? worst : map_new(false, &r->by_root);
     if (!err) {
         err = map_new(false, &r->by_user);
     }
@@ -309,6 +356,8 @@ static frun_err fill(struct registry *r, FILE *report)
             frun_err bad = prepare_tls(r, &r->endpoints[i], report);
             worst = bad ? bad : worst;
             bad = prepare_front_tls(r, &r->endpoints[i], report);
+            worst = bad ? bad : worst;
+            bad = prepare_roads(r, &r->endpoints[i], report);
             worst = bad ? bad : worst;
         }
     }
@@ -340,6 +389,12 @@ static void destroy(struct registry *r)
     }
     map_free(r->by_host);
     free(r->hosts);
+    for (size_t i = 0; r->saps && i < r->conf->n_saps; i++) {
+        tokens_sap_done(&r->saps[i]);
+    }
+    free(r->saps);
+    free(r->sap_states);
+    tokens_done(&r->tokens);
     map_free(r->by_root);
     map_free(r->by_user);
     map_free(r->by_client);
@@ -387,6 +442,11 @@ void registry_unref(struct registry **r)
 const struct conf_gw *registry_conf(const struct registry *r)
 {
     return r->conf;
+}
+
+bool registry_needs_tokens(const struct registry *r)
+{
+    return r->tokens.n > 0;
 }
 
 const struct endpoint *registry_endpoints(const struct registry *r, size_t *n)

@@ -6,6 +6,8 @@
 
 #include "frun/http/problem.h"
 
+#include <stdio.h>
+
 static frun_err add(struct head *head, struct span name, struct span value)
 {
     return value.n ? head_add(head, name, value) : FRUN_OK;
@@ -48,6 +50,7 @@ frun_err reply_build(const struct reply *r, struct span request_id, struct arena
     struct problem p = {.status = r->status,
                         .proxy = "frunproxyd",
                         .error = r->error,
+                        .kind = r->kind,
                         .detail = span_of(r->detail),
                         .request_id = request_id,
                         .retry_after_s = r->retry_after_s,
@@ -106,4 +109,28 @@ const char *reply_cause(frun_err err)
     default:
         return "the gateway could not forward the request";
     }
+}
+
+/* The failure's own text names internal addresses: it is for the log alone. */
+struct reply reply_failure(const struct call_failure *f, char detail[REPLY_DETAIL_BYTES])
+{
+    const struct call_verdict *v = &f->verdict;
+    const char *note = f->text[0] ? f->text : NULL;
+    if (v->status) {
+        return (struct reply){.status = v->status,
+                              .error = v->error,
+                              .kind = v->kind,
+                              .by = v->by,
+                              .detail = v->detail,
+                              .note = note,
+                              .retry_after_s = v->retry_after_s};
+    }
+    bool is_unclear = f->err == FRUN_E_CLOSED && !f->is_unprocessed;
+    (void)snprintf(detail, REPLY_DETAIL_BYTES, "%s%s", reply_cause(f->err),
+                   is_unclear ? "; the request may have been processed, so it was not sent again"
+                              : "");
+    return (struct reply){.status = f->err == FRUN_E_TIMEOUT ? 504 : 502,
+                          .error = reply_error_type(f->err),
+                          .detail = detail,
+                          .note = note};
 }

@@ -1,5 +1,5 @@
 /**
- * The two routes that stand today: through a connector's tunnel, and straight to the address.
+ * Through a connector's tunnel, and straight to the address; and what all routes share.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/route.h"
@@ -7,6 +7,7 @@
 #include "frun/base/list.h"
 #include "frun/net/addr.h"
 #include "frun/upstream/upstream.h"
+#include "route_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,38 @@
 
 /** Idle connections kept of one direct endpoint in one worker. */
 #define DIRECT_MAX_IDLE 64
+
+/* -- for all
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+void route_copy_head(const struct head *from, struct head *to)
+{
+    memcpy(to, from, offsetof(struct head, fields) + from->n_fields * sizeof(from->fields[0]));
+}
+
+void route_wake_all(struct list *waiting)
+{
+    struct list todo;
+    struct list *it;
+    list_init(&todo);
+    while ((it = list_first(waiting))) {
+        list_remove(it);
+        list_append(&todo, it);
+    }
+    while ((it = list_first(&todo))) {
+        list_remove(it);
+        struct hub_waiter *w = list_entry(it, struct hub_waiter, node);
+        w->fn(w);
+    }
+}
+
+void route_fetch_early(struct token *t, struct token_desk *d)
+{
+    struct token_value *v = NULL;
+    (void)!token_take(t, d, &v, NULL);
+    token_value_unref(&v);
+}
 
 /* -- tunnel
  * ----------------------------------------------------------------------------------------------------

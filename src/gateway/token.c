@@ -48,7 +48,7 @@ frun_err token_check(const struct keys *k, const struct registry *r, struct span
 }
 
 frun_err token_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
-                     bool is_old, struct token *out)
+                     bool is_old, struct token_issued *out)
 {
     unsigned char random[(TOKEN_ID_BYTES - 1) / 2];
     uint64_t now_s = (uint64_t)time(NULL);

@@ -210,6 +210,32 @@ void worker_join(struct worker *w)
 /* -- the beginning
  * --------------------------------------------------------------------------------------------- */
 
+static frun_err make_route(struct worker *w, const struct endpoint *e, struct route **out)
+{
+    struct route *r = NULL;
+    frun_err err = FRUN_OK;
+    switch ((enum conf_route)e->conf->route) {
+    case CONF_ROUTE_TUNNEL:
+        err = route_tunnel_new(w->hub, e, &r);
+        break;
+    case CONF_ROUTE_DIRECT:
+        err = route_direct_new(w->loop, w->shared->resolvers, e, w->conf->gateway, &r);
+        break;
+    case CONF_ROUTE_SAP:
+        err = route_sap_new(w, e, &r);
+        break;
+    }
+    if (!err && e->logon) {
+        err = route_logon_new(w, e, &r, out);
+        if (err) {
+            r->ops->free(r);
+        }
+        return err;
+    }
+    *out = r;
+    return err;
+}
+
 static frun_err make_routes(struct worker *w)
 {
     size_t n = 0;
@@ -219,10 +245,7 @@ static frun_err make_routes(struct worker *w)
         return FRUN_E_NOMEM;
     }
     for (size_t i = 0; i < n; i++) {
-        frun_err err = e[i].conf->route == CONF_ROUTE_DIRECT
-                           ? route_direct_new(w->loop, w->shared->resolvers, &e[i],
-                                              w->conf->gateway, &w->routes[i])
-                           : route_tunnel_new(w->hub, &e[i], &w->routes[i]);
+        frun_err err = make_route(w, &e[i], &w->routes[i]);
         if (err) {
             return err;
         }
@@ -250,6 +273,9 @@ static frun_err make_parts(struct worker *w)
                               .ping_interval_ms = t ? t->ping_interval_ms : 15000,
                               .ping_timeout_ms = t ? t->ping_timeout_ms : 10000};
     err = hub_new(w->loop, &set, on_tunnel_gone, w, &w->hub);
+    if (!err && w->shared->tokens) {
+        err = token_desk_new(w->shared->tokens, w->loop, &w->desk);
+    }
     return err ? err : make_routes(w);
 }
 
@@ -366,6 +392,7 @@ void worker_free(struct worker *w)
         }
     }
     free(w->routes);
+    token_desk_free(w->desk);
     hub_free(w->hub);
     auth_free(w->auth);
     deadline_clear(&w->drain_deadline);
@@ -378,6 +405,19 @@ void worker_free(struct worker *w)
     free(w);
 }
 
+/* Is there one that works, or that nothing is known against? */
+static bool has_sap_road(const struct worker *w)
+{
+    size_t n = 0;
+    const struct endpoint *e = registry_endpoints(w->registry, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].sap && w->routes[i]->ops->is_usable(w->routes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *worker_unhealthy(const struct worker *w)
 {
     const struct gateway_shared *g = w->shared;
@@ -387,8 +427,10 @@ const char *worker_unhealthy(const struct worker *w)
     if (atomic_load(&g->is_draining)) {
         return "frunproxyd is stopping";
     }
-    if (!g->has_direct && atomic_load(&g->n_tunnels) == 0) {
-        return "no connector is connected and no endpoint has a direct route";
+    if (g->has_direct || atomic_load(&g->n_tunnels) > 0) {
+        return NULL;
     }
-    return NULL;
+    return has_sap_road(w) ? NULL
+                           : "no connector is connected, no endpoint has a direct route, and none "
+                             "has a usable route through SAP's connectivity proxy";
 }

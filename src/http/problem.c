@@ -134,8 +134,9 @@ frun_err problem_build(const struct problem *p, struct arena *a, struct head *he
     frun_err err = build_body(p, a, &text);
 
     err = err ? err
-              : arena_printf(a, &proxy_status, "%s%s%s", p->proxy, p->error ? "; error=" : "",
-                             p->error ? p->error : "");
+              : arena_printf(a, &proxy_status, "%s%s%s%s%s%s", p->proxy, p->error ? "; error=" : "",
+                             p->error ? p->error : "", p->kind ? "; details=\"" : "",
+                             p->kind ? p->kind : "", p->kind ? "\"" : "");
     if (!err && p->retry_after_s > 0) {
         err = arena_printf(a, &retry, "%u", p->retry_after_s);
     }

@@ -165,8 +165,11 @@ static void road_free(struct route *r)
     (void)r;
 }
 
-static const struct route_ops road_ops = {"tunnel", road_open, road_wait, road_is_usable,
-                                          road_free};
+static const struct route_ops road_ops = {.name = "tunnel",
+                                          .open = road_open,
+                                          .wait = road_wait,
+                                          .is_usable = road_is_usable,
+                                          .free = road_free};
 
 /* -- the bench
  * -------------------------------------------------------------------------------------------------

@@ -12,10 +12,12 @@
 #include "frun/base/err.h"
 #include "frun/base/span.h"
 #include "frun/conf/gateway.h"
+#include "frun/gateway/tokens.h"
 #include "frun/http/policy.h"
 #include "frun/net/tls.h"
 #include "frun/oauth/jwt.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -39,6 +41,11 @@ struct endpoint {
     unsigned ways;                    /**< enum conf_auth of all pushers that may use it */
     struct tls_ctx *front_tls;        /**< shown by its own host names, NULL: the gateway's */
     struct tls_ctx *backend_tls;      /**< direct over HTTPS: the context, else NULL */
+    const struct sap_proxy *sap;      /**< sap-connectivity: its section, else NULL */
+    struct span sap_authority;        /**< sap-connectivity: virtual host and port, always both */
+    atomic_int *sap_state;            /**< sap-connectivity: enum sap_error_kind last seen by any
+                                         worker */
+    struct token *logon;              /**< auth = oauth2: its token, else NULL */
     size_t index;                     /**< 0.. in the registry */
 };
 
@@ -52,8 +59,10 @@ struct endpoint_host {
 struct registry;
 
 /** Prepare a configuration. @param conf snapshot, one reference is taken @param report each
- * backend_ca that does not load is told here; NULL: nowhere @param out registry with one reference
- * @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO a backend_ca does not load; FRUN_E_NOMEM. Thread: main. */
+ * backend_ca, service key and client certificate that does not load is told here; NULL: nowhere
+ * @param out registry with one reference
+ * @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO a backend_ca does not load; FRUN_E_SYNTAX a service key or
+ * client certificate; FRUN_E_NOMEM. Thread: main. */
 frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out) FRUN_MUST_CHECK;
 
 /** One more reference. @param r registry @return @p r. Thread: any. */
@@ -66,6 +75,9 @@ void registry_unref(struct registry **r);
 /** The snapshot it was made of. @param r registry @return configuration, lives with @p r. Thread:
  * any. */
 const struct conf_gw *registry_conf(const struct registry *r);
+
+/** Does anything of it need access tokens? @param r registry @return true if so. Thread: any. */
+bool registry_needs_tokens(const struct registry *r);
 
 /** All endpoints. @param r registry @param n out: count @return array in order of the
  * configuration. Thread: any. */

@@ -8,6 +8,7 @@
 #include "frun/base/arena.h"
 #include "frun/base/err.h"
 #include "frun/base/span.h"
+#include "frun/http/exchange.h"
 #include "frun/http/head.h"
 
 #include <stdbool.h>
@@ -16,6 +17,8 @@
 struct reply {
     unsigned status;    /**< HTTP status */
     const char *error;  /**< RFC 9209 error type, or NULL */
+    const char *kind;   /**< one word that says more, or NULL; the access line has it for error */
+    const char *by;     /**< who produced the status, or NULL: the gateway; for the access line */
     const char *detail; /**< what is wrong and what to do, one sentence */
     const char *note;   /**< what only the log is told (internal addresses), or NULL: the detail */
     unsigned retry_after_s;      /**< Retry-After, 0: none */
@@ -36,6 +39,13 @@ frun_err reply_build(const struct reply *r, struct span request_id, struct arena
 /** What a failed call is for the pusher: cause without internal names. @param err its code @return
  * constant text. Thread: any. */
 const char *reply_cause(frun_err err);
+
+/** Octets of a detail made by reply_failure(). */
+#define REPLY_DETAIL_BYTES 256
+
+/** The answer to a request whose call failed. @param f failure @param detail room for the text,
+ * must live as long as the reply @return reply; borrows from @p f. Thread: any. */
+struct reply reply_failure(const struct call_failure *f, char detail[REPLY_DETAIL_BYTES]);
 
 /** The RFC 9209 error type that fits a failed call. @param err its code @return constant text.
  * Thread: any. Source: RFC 9209 2.3. */

@@ -16,13 +16,14 @@
 #include <stdbool.h>
 
 struct route;
+struct worker;
 
 /** What a route can do. */
 struct route_ops {
-    const char *name; /**< "tunnel", "direct": for the access line */
+    const char *name; /**< "tunnel", "direct", "sap-connectivity": for the access line */
     /** Open a call; @p via out: name of the connector, or NULL. FRUN_OK; FRUN_E_AGAIN not usable
      * now, wait(); FRUN_E_LIMIT too much under way; FRUN_E_UNSUPPORTED the head is larger than the
-     * connector takes; FRUN_E_NOMEM. */
+     * connector takes; FRUN_E_DENIED not to be had, why() says it; FRUN_E_NOMEM. */
     frun_err (*open)(struct route *r, const struct head *req, const struct call_events *ev,
                      void *owner, struct call **out, const char **via);
     /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN.
@@ -32,6 +33,11 @@ struct route_ops {
     bool (*is_usable)(const struct route *r);
     /** Free. */
     void (*free)(struct route *r);
+    /** Why did open() give no call, or why does nobody come out of waiting? Fills err, text and
+     * verdict. NULL: never FRUN_E_DENIED, and what is waited for is a tunnel. */
+    void (*why)(struct route *r, struct call_failure *f);
+    /** Focused Run answered 401 to our own credentials; NULL: they cannot be renewed. */
+    void (*refused)(struct route *r);
 };
 
 /** A route of one endpoint in one worker. */
@@ -51,5 +57,18 @@ frun_err route_tunnel_new(struct hub *h, const struct endpoint *e,
  * Thread: worker. */
 frun_err route_direct_new(struct loop *l, struct offload *o, const struct endpoint *e,
                           const struct conf_gateway *g, struct route **out) FRUN_MUST_CHECK;
+
+/** Through SAP's connectivity proxy: connections of its own too, so none is ever shared between
+ * location IDs, virtual hosts, tenants or users. @param w worker with loop, desk and resolvers,
+ * must outlive it @param e endpoint with its road @param out route @return FRUN_OK; FRUN_E_NOMEM.
+ * Thread: worker. Source: SAP BTP Connectivity, "Consuming the Connectivity Service". */
+frun_err route_sap_new(struct worker *w, const struct endpoint *e,
+                       struct route **out) FRUN_MUST_CHECK;
+
+/** Lay over a route: every request gets "Authorization: Bearer ..." of the endpoint's own client.
+ * @param w worker with a desk @param e endpoint with a logon @param inner route, taken and set to
+ * NULL on success @param out route @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
+frun_err route_logon_new(struct worker *w, const struct endpoint *e, struct route **inner,
+                         struct route **out) FRUN_MUST_CHECK;
 
 #endif

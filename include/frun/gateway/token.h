@@ -31,7 +31,7 @@ struct token_verdict {
 };
 
 /** A new token. */
-struct token {
+struct token_issued {
     char text[JWT_MAX_BYTES + 1]; /**< the token */
     char id[TOKEN_ID_BYTES];      /**< its own name */
     uint64_t lifetime_s;          /**< from now */
@@ -48,6 +48,6 @@ frun_err token_check(const struct keys *k, const struct registry *r, struct span
  * FRUN_E_DENIED the old secret has just ended; FRUN_E_NOT_FOUND no key can sign; FRUN_E_LIMIT;
  * FRUN_E_NOMEM. Thread: any. */
 frun_err token_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
-                     bool is_old, struct token *out) FRUN_MUST_CHECK;
+                     bool is_old, struct token_issued *out) FRUN_MUST_CHECK;
 
 #endif

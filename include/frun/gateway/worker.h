@@ -9,6 +9,7 @@
 #include "frun/base/buf.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
+#include "frun/fetch/token.h"
 #include "frun/gateway/auth.h"
 #include "frun/gateway/hub.h"
 #include "frun/gateway/quota.h"
@@ -34,18 +35,19 @@ struct worker;
 
 /** What all workers share. */
 struct gateway_shared {
-    struct registry *registry;  /**< immutable */
-    struct quota_set *quotas;   /**< of the pushers, then of the endpoints, in their order */
-    struct tls_ctx *front_tls;  /**< immutable; NULL: plain HTTP behind a terminator */
-    struct tls_ctx *tunnel_tls; /**< immutable; NULL: no tunnel */
-    struct offload *hashers;    /**< threads for password hashes */
-    struct offload *resolvers;  /**< threads for names */
-    struct worker **workers;    /**< all of them, fixed before any runs */
-    size_t n_workers;           /**< their number */
-    struct loop *main_loop;     /**< main's */
-    loop_job_fn on_stopped;     /**< posted to main_loop when a worker has drained */
-    void *on_stopped_arg;       /**< for it */
-    bool has_direct;            /**< some endpoint needs no tunnel */
+    struct registry *registry;   /**< immutable */
+    struct quota_set *quotas;    /**< of the pushers, then of the endpoints, in their order */
+    struct tls_ctx *front_tls;   /**< immutable; NULL: plain HTTP behind a terminator */
+    struct tls_ctx *tunnel_tls;  /**< immutable; NULL: no tunnel */
+    struct offload *hashers;     /**< threads for password hashes */
+    struct offload *resolvers;   /**< threads for names */
+    struct token_office *tokens; /**< threads for access tokens; NULL: none is needed */
+    struct worker **workers;     /**< all of them, fixed before any runs */
+    size_t n_workers;            /**< their number */
+    struct loop *main_loop;      /**< main's */
+    loop_job_fn on_stopped;      /**< posted to main_loop when a worker has drained */
+    void *on_stopped_arg;        /**< for it */
+    bool has_direct;             /**< some endpoint needs no tunnel */
     char apart[64];          /**< what follows changes with every connection; the fields above are
                                 read with every request, in a cache line of their own */
     atomic_bool is_ready;    /**< started completely */
@@ -65,6 +67,7 @@ struct worker {
     struct loop_thread *thread;                    /**< main's */
     struct auth *auth;                             /**< its own */
     struct hub *hub;                               /**< its own */
+    struct token_desk *desk;                       /**< its own, or NULL: no token is needed */
     struct route **routes;                         /**< by endpoint index */
     struct listener *listeners[WORKER_MAX_LISTEN]; /**< front doors first */
     int listen_fds[WORKER_MAX_LISTEN]; /**< handed over before the start, -1 once taken */

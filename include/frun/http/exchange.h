@@ -34,6 +34,18 @@
 struct call;
 struct served;
 
+/** What the carrier of a call knows better than a result code can say; all texts are constant. */
+struct call_verdict {
+    unsigned status;    /**< answer that fits; 0: nothing is known, the code decides */
+    const char *by;     /**< who said so, "sap-connectivity" */
+    const char *error;  /**< RFC 9209 error type */
+    const char *kind;   /**< one word for log and Proxy-Status, "no_tunnel" */
+    const char *detail; /**< for the requester: what is wrong and what to do, no internal names */
+    unsigned retry_after_s; /**< 0: none */
+    bool is_away; /**< the other side is away for a while: wait for it as for a tunnel; goes with
+                     is_unprocessed */
+};
+
 /** Why a call failed. */
 struct call_failure {
     frun_err err; /**< FRUN_E_CONNECT, _RESOLVE, _PROXY, _TLS, _TIMEOUT, _CLOSED, _SYNTAX, _LIMIT,
@@ -41,7 +53,8 @@ struct call_failure {
     bool is_unprocessed; /**< provably nothing of it was processed: any request may be sent again */
     bool is_stale; /**< a kept connection ended before any octet of the answer: may be sent again if
                       idempotent */
-    char text[256]; /**< for a person: which address, what happened */
+    char text[256];              /**< for a person: which address, what happened */
+    struct call_verdict verdict; /**< zero unless the carrier knows more */
 };
 
 /** What a call reports to its owner. */

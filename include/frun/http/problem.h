@@ -16,6 +16,7 @@ struct problem {
     unsigned status;        /**< HTTP status, 400..599 */
     const char *proxy;      /**< who says it, "frunproxyd" or "frunconnector" */
     const char *error;      /**< RFC 9209 error type ("connection_refused"), or NULL */
+    const char *kind;       /**< "details" of it: one word without '"', or NULL */
     struct span detail;     /**< what is wrong and what to do, UTF-8; no secret */
     struct span request_id; /**< to find the log line; may be absent */
     unsigned retry_after_s; /**< seconds for Retry-After; 0: none */
