@@ -95,6 +95,7 @@ struct h2 {
     struct list streams;        /**< every h2_stream */
     struct list due;            /**< those with due bits */
     struct list over;           /**< closed and let go, freed when the end-of-pass work ends */
+    struct list lingering;      /**< answered, but the peer still sends; the oldest first */
     size_t n_owned;             /**< streams that somebody holds: in flight */
     size_t n_open;              /**< streams that nghttp2 has not closed */
     struct list spare;          /**< stream objects for the next streams */
@@ -144,10 +145,12 @@ struct h2_stream {
     int32_t id;            /**< stream id, 0: not yet known */
     struct list node;      /**< in h2.streams */
     struct list due_node;  /**< in h2.due */
+    struct list late_node; /**< in h2.lingering */
     struct buf in;         /**< body received and not taken */
     struct buf out;        /**< body to send */
     uint64_t in_ms;        /**< when the peer last sent of the body, or began to owe it */
-    uint64_t out_ms;       /**< when the peer last took of ours, or something began to wait */
+    uint64_t out_ms;       /**< when the peer last took of ours, or something began to wait; when
+                              lingering began */
     const char *gone_why;  /**< what on_gone will say, once the owner has the whole request */
     frun_err gone_err;     /**< FRUN_OK: the peer is there */
     unsigned due;          /**< H2_DUE_ bits */
@@ -245,6 +248,14 @@ void h2_stream_fail(struct h2_stream *s);
 /** Does its peer owe us something for too long? Then end it. @param s stream @param now_ms the
  * loop's time @return true if it was ended; its owner may have done anything. Thread: owner. */
 bool h2_stream_check_time(struct h2_stream *s, uint64_t now_ms);
+
+/** When the oldest lingering stream has lingered for long enough. @param h session @return loop's
+ * time, milliseconds; UINT64_MAX: none lingers. Thread: owner. */
+uint64_t h2_linger_end_ms(const struct h2 *h);
+
+/** Reset those that have lingered for long enough. @param h session @param now_ms the loop's time.
+ * Thread: owner. */
+void h2_linger_check(struct h2 *h, uint64_t now_ms);
 
 /** Reset it; nothing happens if it is closed. @param s stream @param code error code. Thread:
  * owner. */

@@ -244,6 +244,7 @@ static uint64_t next_ms(const struct h2 *h)
     } else if (h2_look_ms(h)) {
         sooner(&next, loop_now_ms(h->loop) + h2_look_ms(h));
     }
+    sooner(&next, h2_linger_end_ms(h));
     if (h->rx.stream && h->set.head_timeout_ms) {
         sooner(&next, h->rx.begun_ms + h->set.head_timeout_ms);
     }
@@ -295,6 +296,9 @@ void h2_tick(struct deadline *d)
     }
     if (h2_is_open(h) && h->drain == H2_DRAIN_NOTICE && now >= h->drain_at_ms + DRAIN_NOTICE_MS) {
         drain_goaway(h);
+    }
+    if (h2_is_open(h)) {
+        h2_linger_check(h, now);
     }
     if (h2_is_open(h) && !h->set.is_client && !look(h, now)) {
         return;

@@ -429,6 +429,7 @@ frun_err h2_new(struct stream **s, struct span first, const struct h2_settings *
     list_init(&h->streams);
     list_init(&h->due);
     list_init(&h->over);
+    list_init(&h->lingering);
     list_init(&h->spare);
     later_init(&h->later, run);
     deadline_init(&h->tick, h2_tick);

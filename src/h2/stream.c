@@ -13,6 +13,9 @@
 /* Header of a frame. Source: RFC 9113 4.1. */
 #define FRAME_HEAD_BYTES 9
 
+/* How long a stranger may go on sending a body that is not wanted, milliseconds. */
+#define LINGER_MS 2000
+
 static const struct call_ops call_ops;
 static const struct served_ops served_ops;
 
@@ -34,6 +37,7 @@ struct h2_stream *h2_stream_new(struct h2 *h)
     buf_init(&s->in, h->set.stream_window);
     buf_init(&s->out, EXCHANGE_BUFFER_BYTES);
     list_init(&s->due_node);
+    list_init(&s->late_node);
     list_append(&h->streams, &s->node);
     if (h->n_open++ == 0 && h2_look_ms(h)) {
         h2_tick_soon(h, h2_look_ms(h));
@@ -66,16 +70,23 @@ static void free_if_over(struct h2_stream *s)
     }
 }
 
-/* Give the peer its window back: these octets have left for the next hop, or nobody wants them. */
+/* Give the peer its window back: these octets have left for the next hop, or nobody wants them.
+ * Then other streams need the connection's window, but a stranger does not get the stream's own: so
+ * what it can still send there is bounded. */
 static void credit(struct h2_stream *s, size_t n)
 {
-    if (n == 0 || !h2_is_open(s->h)) {
+    struct h2 *h = s->h;
+    int rv;
+
+    if (n == 0 || !h2_is_open(h)) {
         return;
     }
-    if (nghttp2_session_consume(s->h->ng, s->id, n) == NGHTTP2_ERR_NOMEM) {
-        h2_break(s->h, NGHTTP2_INTERNAL_ERROR, FRUN_E_NOMEM, "out of memory");
+    rv = h->set.is_stranger && !s->is_owned ? nghttp2_session_consume_connection(h->ng, n)
+                                            : nghttp2_session_consume(h->ng, s->id, n);
+    if (rv == NGHTTP2_ERR_NOMEM) {
+        h2_break(h, NGHTTP2_INTERNAL_ERROR, FRUN_E_NOMEM, "out of memory");
     }
-    h2_wake(s->h);
+    h2_wake(h);
 }
 
 static void drop_input(struct h2_stream *s)
@@ -167,6 +178,7 @@ static void count_out(struct h2 *h)
 static void mark_closed(struct h2_stream *s)
 {
     s->is_closed = true;
+    list_remove(&s->late_node);
     count_out(s->h);
     if (s->h->rx.stream == s) {
         h2_rx_lost(s->h, H2_WHY_MALFORMED);
@@ -445,12 +457,44 @@ static size_t put_out(struct h2_stream *s, struct span data, bool is_last)
     return n;
 }
 
+/* The answer is complete, the request is not: the peer may stop. Source: RFC 9113 8.1. A reset says
+ * so, but clients that are about to send their body when it comes (curl 7.88) give up before they
+ * look at the answer. A stranger is therefore left time to end by itself. */
+static void end_early(struct h2_stream *s)
+{
+    struct h2 *h = s->h;
+
+    if (!h->set.is_stranger) {
+        h2_stream_reset(s, NGHTTP2_NO_ERROR);
+    } else if (!s->is_closed && h2_is_open(h) && list_is_empty(&s->late_node)) {
+        s->out_ms = loop_now_ms(h->loop);
+        list_append(&h->lingering, &s->late_node);
+        h2_tick_soon(h, LINGER_MS);
+    }
+}
+
+uint64_t h2_linger_end_ms(const struct h2 *h)
+{
+    struct list *node = list_first(&h->lingering);
+
+    return node ? list_entry(node, struct h2_stream, late_node)->out_ms + LINGER_MS : UINT64_MAX;
+}
+
+void h2_linger_check(struct h2 *h, uint64_t now_ms)
+{
+    struct list *node;
+
+    while (now_ms >= h2_linger_end_ms(h) && (node = list_first(&h->lingering))) {
+        list_remove(node);
+        h2_stream_reset(list_entry(node, struct h2_stream, late_node), NGHTTP2_NO_ERROR);
+    }
+}
+
 void h2_stream_out_end(struct h2_stream *s)
 {
     s->is_end_out = true;
     if (!s->h->set.is_client && !s->is_owned && !s->is_in_ended) {
-        /* The answer is complete: the peer may stop sending its body. Source: RFC 9113 8.1. */
-        h2_stream_reset(s, NGHTTP2_NO_ERROR);
+        end_early(s);
     }
 }
 

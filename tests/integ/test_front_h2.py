@@ -4,6 +4,7 @@
 import json
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -248,6 +249,50 @@ def test_host_instead_of_authority(shared):
     with H2(shared) as c:
         assert c.ask(variant(authority=None) + [("host", "push.example.com")]).status == 200
         assert c.ask(c.fields(more=[("host", "PUSH.example.com"), ("te", "trailers")])).status == 200
+
+
+@pytest.mark.parametrize("target, auth, want", [
+    ("/ACME_PROD/sap/frun/x", "s4push:wrong", 401),
+    ("/ACME_PROD/sap/other/x", "s4push:Push-Pass-4711", 403),
+    ("/nobody/sap/frun/x", "s4push:Push-Pass-4711", 404)])
+def test_early_answer_is_never_lost(shared, target, auth, want):
+    """curl decides late whether its body goes out: a reset behind the answer made it give up."""
+    for _ in range(25):
+        assert curl(shared, "--http2", "-d", "{}", target=target, auth=auth)[:2] == ("2", want)
+
+
+def test_early_answer_and_a_long_body(shared, tmp_path):
+    """More than a window: the client stops by itself, or after a while by our reset."""
+    body = tmp_path / "body"
+    body.write_bytes(b"x" * 900000)
+    for _ in range(10):
+        assert curl(shared, "--http2", "--data-binary", f"@{body}",
+                    auth="s4push:wrong")[:2] == ("2", 401)
+
+
+def test_early_answer_lingers(shared):
+    wrong = H2.fields(auth=("s4push", "wrong"))
+    with H2(shared) as c:
+        ending, silent, greedy = (c.request(wrong, is_end=False) for _ in range(3))
+        for n in (ending, silent, greedy):
+            assert_problem(c.answer(n), 401)
+        began = time.monotonic()
+        for i in range(4):
+            c.send(frame(DATA, END_STREAM if i == 3 else 0, ending, b"x" * 16000))
+        assert c.ask(body=b"beside it").status == 200
+        c.send(frame(DATA, 0, greedy, b"x" * 16384) * 4 + frame(DATA, 0, greedy, b"x"))
+        c.until(lambda: c.stream(greedy).reset, "the window is all")
+        assert c.stream(greedy).reset == "FLOW_CONTROL_ERROR"
+        c.until(lambda: c.stream(silent).reset, "reset")
+        assert c.stream(silent).reset == "NO_ERROR" and time.monotonic() - began > 1.5
+        assert c.ask(body=b"x").status == 200
+        assert c.stream(ending).reset is None
+        assert not {ending, silent, greedy} & set(c.windows)
+        for _ in range(6):  # the connection's window comes back
+            n = c.request(wrong, b"x" * 60000)
+            assert_problem(c.answer(n), 401)
+        assert c.ask(body=b"x").status == 200 and c.windows[0] > 65535 * 4
+    assert len(shared.received()) == 3
 
 
 def test_body_too_long(shared):

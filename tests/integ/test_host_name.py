@@ -99,7 +99,7 @@ def test_http2_does_not_cross_either(shared):
     def status(sni, authority, user):
         r = run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "--http2",
                  "--cacert", shared.pki.path("ca.pem"), "--resolve", f"{sni}:{shared.port}:127.0.0.1",
-                 "-H", f"Host: {authority}", "-u", user,
+                 "-H", f"Host: {authority}", "-u", user, "-d", "{}",
                  f"https://{sni}:{shared.port}/sap/frun/x"])
         return r.stdout
     assert status(ACME, ACME, "s4push:Push-Pass-4711") == "200 2"
