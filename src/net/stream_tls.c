@@ -279,6 +279,10 @@ static frun_err tls_handshake(struct stream *s)
         frun_err err = ssl_err(s, rc);
         return err == FRUN_E_EOF ? FRUN_E_CLOSED : err;
     }
+    /* A stapled response has been sent; OpenSSL would keep its copy as long as the connection. */
+    if (!s->is_client) {
+        (void)SSL_set_tlsext_status_ocsp_resp(s->ssl, NULL, 0);
+    }
     /* The first request may have come together with the client's last flight. */
     s->may_have_more = SSL_has_pending(s->ssl) == 1;
     s->is_ticket_owed = !s->is_client && SSL_version(s->ssl) == TLS1_3_VERSION &&

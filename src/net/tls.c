@@ -5,6 +5,7 @@
 #include "frun/base/mono.h"
 #include "frun/base/span.h"
 #include "tls_int.h"
+#include "tls_staple_int.h"
 #include "tls_tickets_int.h"
 
 #include <assert.h>
@@ -373,7 +374,7 @@ frun_err tls_client_new(const struct tls_settings *s, struct tls_ctx **out, stru
     return ctx_new(s, false, out, d);
 }
 
-static int64_t seconds_of(const ASN1_TIME *at)
+int64_t tls_seconds(const ASN1_TIME *at)
 {
     struct tm tm;
     return ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
@@ -381,8 +382,8 @@ static int64_t seconds_of(const ASN1_TIME *at)
 
 static struct tls_validity validity_of(const X509 *x)
 {
-    return (struct tls_validity){seconds_of(X509_get0_notBefore(x)),
-                                 seconds_of(X509_get0_notAfter(x))};
+    return (struct tls_validity){tls_seconds(X509_get0_notBefore(x)),
+                                 tls_seconds(X509_get0_notAfter(x))};
 }
 
 struct tls_validity tls_own_validity(const struct tls_ctx *t)
@@ -417,6 +418,42 @@ void tls_turn_tickets(struct tls_ctx *t, int64_t now_s)
     }
 }
 
+/* ---- stapling ---- */
+
+/* Only for clients that ask for it. OpenSSL gives the type.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
+static int on_status_request(SSL *ssl, void *arg)
+{
+    (void)arg;
+    const struct tls_ctx *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    unsigned char *response = NULL;
+    /* A resumed handshake shows no certificate. */
+    if (!t->staple || SSL_session_reused(ssl)) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    size_t n = tls_staple_copy(t->staple, (int64_t)time(NULL), &response);
+    if (n == 0) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    (void)SSL_set_tlsext_status_ocsp_resp(ssl, response, (long)n); /* OpenSSL's from now on */
+    return SSL_TLSEXT_ERR_OK;
+}
+
+frun_err tls_stapling_start(struct tls_ctx *t)
+{
+    assert(t->is_server && !t->is_mutual && !t->staple);
+    frun_err err = tls_staple_new(&t->staple);
+    if (!err) {
+        (void)SSL_CTX_set_tlsext_status_cb(t->ssl, on_status_request);
+    }
+    return err;
+}
+
+frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until_s)
+{
+    return tls_staple_put(t->staple, response, until_s);
+}
+
 struct tls_ctx *tls_ref(struct tls_ctx *t)
 {
     atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
@@ -441,6 +478,7 @@ void tls_unref(struct tls_ctx **t)
     }
     SSL_CTX_free(old->ssl);
     tls_tickets_free(old->tickets);
+    tls_staple_free(old->staple);
     BIO_meth_free(old->bio);
     free(old);
 }

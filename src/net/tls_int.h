@@ -31,7 +31,12 @@ struct tls_ctx {
     struct map *by_name;         /**< without case, to struct tls_name; or NULL */
     struct tls_name *names;      /**< all of them, owned */
     struct tls_tickets *tickets; /**< keys of session tickets; NULL: none are given */
+    struct tls_staple *staple;   /**< OCSP response; NULL: none is stapled */
 };
+
+/** A point in time of a certificate or an OCSP response. @param at it @return seconds since 1970; 0
+ * if it cannot be read. Thread: any. */
+int64_t tls_seconds(const ASN1_TIME *at);
 
 /** Make the method by which OpenSSL reads and writes a stream's socket. @return method, or NULL.
  * Thread: any. */

@@ -14,6 +14,7 @@
 
 #include "frun/base/err.h"
 #include "frun/base/secret.h"
+#include "frun/base/span.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,6 +77,20 @@ struct tls_validity tls_ca_validity(const struct tls_ctx *t);
  * ticket any more. @param t server context @param now_s seconds since 1970. Thread: main, about
  * once a minute. */
 void tls_turn_tickets(struct tls_ctx *t, int64_t now_s);
+
+/** Longest OCSP response that is stapled, octets. */
+#define TLS_STAPLING_MAX_BYTES 65536
+
+/** From now on clients that ask for the status of the own certificate get the OCSP response that
+ * tls_stapling_put() has put last. @param t server context, not is_mutual; once @return FRUN_OK;
+ * FRUN_E_NOMEM. Thread: main, before use. Source: RFC 6066 8, RFC 8446 4.4.2.1. */
+frun_err tls_stapling_start(struct tls_ctx *t) FRUN_MUST_CHECK;
+
+/** Staple another response in new handshakes. @param t context after tls_stapling_start() @param
+ * response DER, copied; absent: none @param until_s when it stops being good, seconds since 1970;
+ * it is not shown from then on @return FRUN_OK; FRUN_E_LIMIT longer than TLS_STAPLING_MAX_BYTES;
+ * FRUN_E_NOMEM, nothing has changed. Thread: main, also while workers use @p t. */
+frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until_s) FRUN_MUST_CHECK;
 
 /** One more reference. @param t context @return @p t. Thread: any. */
 struct tls_ctx *tls_ref(struct tls_ctx *t);
