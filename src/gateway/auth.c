@@ -2,9 +2,8 @@
  * Verification of passwords and client secrets off the worker, of tokens on it, and the memory of
  * what was verified.
  *
- * The cache is set-associative with a fixed size: a tag of 128 bits (keyed hash), a verdict and a
- * time. A refused credential lives in a small table of its own, so that guessing never pushes out
- * what is known to be good.
+ * What was verified is remembered under a tag of 128 bits (keyed hash). A refused credential lives
+ * in a small memory of its own, so that guessing never pushes out what is known to be good.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/auth.h"
@@ -12,6 +11,7 @@
 #include "frun/base/mono.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
+#include "frun/gateway/memo.h"
 #include "frun/gateway/token.h"
 
 #include <crypt.h>
@@ -22,9 +22,6 @@
 #include <string.h>
 #include <time.h>
 
-/** Entries that share one place in a table. */
-#define AUTH_WAYS 4
-
 /** Refused credentials remembered. */
 #define AUTH_MAX_BAD 256
 
@@ -34,9 +31,6 @@
 /** Waiters of one verification; a burst of one tenant is below this. */
 #define AUTH_MAX_WAITERS 4096
 
-/** Octets of a tag. */
-#define AUTH_TAG_BYTES 16
-
 /** Verified in place of a real hash when the user is unknown, so that the time tells nothing:
  * yescrypt of a random text. */
 static const char auth_dummy_hash[] =
@@ -45,21 +39,6 @@ static const char auth_dummy_hash[] =
 /** Stands for the token endpoint where a credential's endpoint does. */
 #define AUTH_TOKEN_ENDPOINT UINT_MAX
 
-struct tag {
-    unsigned char octets[AUTH_TAG_BYTES];
-};
-
-struct entry {
-    struct tag tag;
-    uint64_t until_ms; /* 0: free */
-    uint64_t limit_ms; /* until_ms never passes it: the end of a token, or of an old secret */
-    enum auth_verdict verdict;
-    unsigned way;
-    bool is_old;
-    const char *why;
-    const struct pusher *who;
-};
-
 struct job {
     struct offload_job base;
     struct list node;    /* in auth.jobs, or unlinked when the authenticator has gone */
@@ -67,14 +46,14 @@ struct job {
     size_t n_waiters;
     struct auth *auth;         /* NULL when it has gone */
     struct registry *registry; /* pinned: who and hash live in it */
-    struct tag tag;
+    struct memo_tag tag;
     const struct pusher *who;       /* NULL: unknown user */
     const struct conf_proof *proof; /* its hashes; NULL: unknown user */
     unsigned way;
     bool is_listed;
-    bool is_old_good; /* the old hash may still be tried */
-    bool is_right;    /* the result; written by the helper thread */
-    bool is_old;      /* by the old hash; as is_right */
+    const char *old_hash; /* may still be tried; NULL: none */
+    bool is_right;        /* the result; written by the helper thread */
+    bool is_old;          /* by the old hash; as is_right */
     struct secret *password;
 };
 
@@ -87,8 +66,8 @@ struct auth {
     unsigned char key[16];
     struct list jobs;
     size_t n_jobs;
-    struct entry good[AUTH_MAX_CACHED];
-    struct entry bad[AUTH_MAX_BAD];
+    struct memo *good;
+    struct memo *bad;
 };
 
 frun_err auth_new(struct loop *l, struct offload *o, struct auth **out)
@@ -103,9 +82,11 @@ frun_err auth_new(struct loop *l, struct offload *o, struct auth **out)
     mono_entropy(a->key, sizeof(a->key));
     a->mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
     a->mac_ctx = a->mac ? EVP_MAC_CTX_new(a->mac) : NULL;
-    if (!a->mac_ctx) {
+    frun_err err = a->mac_ctx ? memo_new(AUTH_MAX_CACHED, &a->good) : FRUN_E_TLS;
+    err = err ? err : memo_new(AUTH_MAX_BAD, &a->bad);
+    if (err) {
         auth_free(a);
-        return FRUN_E_TLS;
+        return err;
     }
     *out = a;
     return FRUN_OK;
@@ -127,6 +108,8 @@ void auth_free(struct auth *a)
     keys_unref(&a->keys);
     EVP_MAC_CTX_free(a->mac_ctx);
     EVP_MAC_free(a->mac);
+    memo_free(a->good);
+    memo_free(a->bad);
     secret_wipe(a, sizeof(*a));
     free(a);
 }
@@ -138,9 +121,9 @@ void auth_free(struct auth *a)
 /* Endpoint and value together: what is right for one endpoint says nothing of another. The second
  * value is a client's secret; its length keeps the two apart. */
 static bool make_tag(struct auth *a, unsigned endpoint, struct span value, struct span more,
-                     struct tag *out)
+                     struct memo_tag *out)
 {
-    size_t size = AUTH_TAG_BYTES;
+    size_t size = MEMO_TAG_BYTES;
     size_t head[2] = {endpoint, more.n};
     OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
                            OSSL_PARAM_construct_end()};
@@ -150,27 +133,7 @@ static bool make_tag(struct auth *a, unsigned endpoint, struct span value, struc
            EVP_MAC_update(a->mac_ctx, (const unsigned char *)value.p, value.n) == 1 &&
            (!more.n || EVP_MAC_update(a->mac_ctx, (const unsigned char *)more.p, more.n) == 1) &&
            EVP_MAC_final(a->mac_ctx, out->octets, &n, sizeof(out->octets)) == 1 &&
-           n == AUTH_TAG_BYTES;
-}
-
-static struct entry *table_set(struct entry *table, size_t size, const struct tag *tag)
-{
-    uint32_t x = 0;
-    memcpy(&x, tag->octets, sizeof(x));
-    return &table[(x % (size / AUTH_WAYS)) * AUTH_WAYS];
-}
-
-static struct entry *recall(struct entry *table, size_t size, const struct tag *tag,
-                            uint64_t now_ms)
-{
-    struct entry *set = table_set(table, size, tag);
-    for (size_t i = 0; i < AUTH_WAYS; i++) {
-        if (set[i].until_ms > now_ms && secret_equal(span_make(set[i].tag.octets, AUTH_TAG_BYTES),
-                                                     span_make(tag->octets, AUTH_TAG_BYTES))) {
-            return &set[i];
-        }
-    }
-    return NULL;
+           n == MEMO_TAG_BYTES;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -179,20 +142,13 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /* Fill in tag and time of @p e and keep it. */
-static void remember(struct auth *a, const struct tag *tag, struct entry e)
+static void remember(struct auth *a, const struct memo_tag *tag, struct memo_entry e)
 {
+    uint64_t now_ms = loop_now_ms(a->loop);
     bool is_good = e.verdict == AUTH_GRANTED || e.verdict == AUTH_FOREIGN;
-    struct entry *set =
-        is_good ? table_set(a->good, AUTH_MAX_CACHED, tag) : table_set(a->bad, AUTH_MAX_BAD, tag);
-    struct entry *oldest = &set[0];
-    for (size_t i = 1; i < AUTH_WAYS; i++) {
-        if (set[i].until_ms < oldest->until_ms) {
-            oldest = &set[i];
-        }
-    }
     e.tag = *tag;
-    e.until_ms = least(loop_now_ms(a->loop) + (is_good ? AUTH_GOOD_MS : AUTH_BAD_MS), e.limit_ms);
-    *oldest = e;
+    e.until_ms = least(now_ms + (is_good ? AUTH_GOOD_MS : AUTH_BAD_MS), e.limit_ms);
+    memo_put(is_good ? a->good : a->bad, &e, now_ms);
 }
 
 /* A time of the wall clock as one of the loop's; in the past it is 0. */
@@ -202,27 +158,27 @@ static uint64_t limit_of(const struct auth *a, uint64_t wall_s)
     return wall_s > now_s ? loop_now_ms(a->loop) + (wall_s - now_s) * 1000 : 0;
 }
 
-static enum auth_verdict hand_out(const struct entry *e, struct auth_waiter *w,
+static enum auth_verdict hand_out(const struct memo_entry *e, struct auth_waiter *w,
                                   const struct pusher **who)
 {
     w->way = e->way;
     w->is_old = e->is_old;
     w->why = e->why;
     *who = e->who;
-    return e->verdict;
+    return (enum auth_verdict)e->verdict;
 }
 
 /* What is remembered of a credential; AUTH_PENDING: nothing. */
-static enum auth_verdict known(struct auth *a, const struct tag *tag, struct auth_waiter *w,
+static enum auth_verdict known(struct auth *a, const struct memo_tag *tag, struct auth_waiter *w,
                                const struct pusher **who)
 {
     uint64_t now_ms = loop_now_ms(a->loop);
-    struct entry *e = recall(a->good, AUTH_MAX_CACHED, tag, now_ms);
+    struct memo_entry *e = memo_find(a->good, tag, now_ms);
     if (e) {
         /* who keeps pushing is never verified again */
         e->until_ms = least(now_ms + AUTH_GOOD_MS, e->limit_ms);
     } else {
-        e = recall(a->bad, AUTH_MAX_BAD, tag, now_ms);
+        e = memo_find(a->bad, tag, now_ms);
     }
     return e ? hand_out(e, w, who) : AUTH_PENDING;
 }
@@ -232,16 +188,8 @@ void auth_set_keys(struct auth *a, struct keys *k)
     struct keys *mine = keys_ref(k);
     keys_unref(&a->keys);
     a->keys = mine;
-    for (size_t i = 0; i < AUTH_MAX_CACHED; i++) {
-        if (a->good[i].way == CONF_AUTH_OAUTH2) {
-            a->good[i].until_ms = 0;
-        }
-    }
-    for (size_t i = 0; i < AUTH_MAX_BAD; i++) {
-        if (a->bad[i].way == CONF_AUTH_OAUTH2) {
-            a->bad[i].until_ms = 0;
-        }
-    }
+    memo_forget(a->good, CONF_AUTH_OAUTH2);
+    memo_forget(a->bad, CONF_AUTH_OAUTH2);
 }
 
 struct keys *auth_keys(const struct auth *a)
@@ -275,8 +223,8 @@ static void job_work(struct offload_job *base)
     }
     const char *hash = j->proof && j->proof->hash ? j->proof->hash : auth_dummy_hash;
     j->is_right = is_hash_of(j->password, hash, data) && hash != auth_dummy_hash;
-    if (!j->is_right && j->proof && j->is_old_good) {
-        j->is_right = j->is_old = is_hash_of(j->password, j->proof->old_hash, data);
+    if (!j->is_right && j->old_hash) {
+        j->is_right = j->is_old = is_hash_of(j->password, j->old_hash, data);
     }
     secret_wipe(data, sizeof(*data));
     free(data);
@@ -287,13 +235,13 @@ static void job_done(struct offload_job *base)
     struct job *j = (struct job *)base;
     struct auth *a = j->auth;
     if (a) {
-        struct entry e = {.verdict = !j->is_right   ? AUTH_REFUSED
-                                     : j->is_listed ? AUTH_GRANTED
-                                                    : AUTH_FOREIGN,
-                          .limit_ms = j->is_old ? limit_of(a, j->proof->until_s) : UINT64_MAX,
-                          .way = j->way,
-                          .is_old = j->is_old,
-                          .who = j->is_right ? j->who : NULL};
+        struct memo_entry e = {.verdict = !j->is_right   ? AUTH_REFUSED
+                                          : j->is_listed ? AUTH_GRANTED
+                                                         : AUTH_FOREIGN,
+                               .limit_ms = j->is_old ? limit_of(a, j->proof->until_s) : UINT64_MAX,
+                               .way = j->way,
+                               .is_old = j->is_old,
+                               .who = j->is_right ? j->who : NULL};
         list_remove(&j->node);
         a->n_jobs--;
         remember(a, &j->tag, e);
@@ -302,13 +250,13 @@ static void job_done(struct offload_job *base)
             struct auth_waiter *w = list_entry(it, struct auth_waiter, node);
             const struct pusher *who = NULL;
             (void)hand_out(&e, w, &who);
-            w->fn(w, e.verdict, who);
+            w->fn(w, (enum auth_verdict)e.verdict, who);
         }
     }
     job_free(j);
 }
 
-static struct job *find_job(struct auth *a, const struct tag *tag)
+static struct job *find_job(struct auth *a, const struct memo_tag *tag)
 {
     struct list *it;
     list_foreach (it, &a->jobs) {
@@ -339,7 +287,7 @@ static bool decode(struct span coded, char *plain, struct span *user, struct sec
 
 /* What is to be verified; the password is taken on success. */
 struct question {
-    struct tag tag;
+    struct memo_tag tag;
     const struct pusher *who; /* NULL: unknown user */
     const struct conf_proof *proof;
     unsigned way;
@@ -362,7 +310,9 @@ static enum auth_verdict job_begin(struct auth *a, struct registry *r, struct qu
     j->proof = q->proof;
     j->way = q->way;
     j->is_listed = q->is_listed;
-    j->is_old_good = q->proof && q->proof->old_hash && q->proof->until_s > (uint64_t)time(NULL);
+    if (q->proof && q->proof->until_s > (uint64_t)time(NULL)) {
+        j->old_hash = q->proof->old_hash;
+    }
     j->password = q->password;
     q->password = NULL;
     list_init(&j->waiters);
@@ -425,7 +375,7 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
                                       struct span text, struct auth_waiter *w,
                                       const struct pusher **who)
 {
-    struct tag tag;
+    struct memo_tag tag;
     struct token_verdict t;
     w->way = CONF_AUTH_OAUTH2;
     if (!make_tag(a, (unsigned)e->index, text, (struct span){0}, &tag)) {
@@ -439,14 +389,14 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
     if (err == FRUN_E_NOMEM) {
         return AUTH_BUSY;
     }
-    struct entry made = {.verdict = err                      ? AUTH_BAD_TOKEN
-                                    : registry_may(t.who, e) ? AUTH_GRANTED
-                                                             : AUTH_FOREIGN,
-                         .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
-                         .way = CONF_AUTH_OAUTH2,
-                         .is_old = !err && t.is_old,
-                         .why = err ? t.why : NULL,
-                         .who = err ? NULL : t.who};
+    struct memo_entry made = {.verdict = err                      ? AUTH_BAD_TOKEN
+                                         : registry_may(t.who, e) ? AUTH_GRANTED
+                                                                  : AUTH_FOREIGN,
+                              .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
+                              .way = CONF_AUTH_OAUTH2,
+                              .is_old = !err && t.is_old,
+                              .why = err ? t.why : NULL,
+                              .who = err ? NULL : t.who};
     remember(a, &tag, made);
     return hand_out(&made, w, who);
 }

@@ -8,10 +8,29 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+/* Stands in for crypt_r() while is_counted: every password that begins with "right" is right. */
+static atomic_bool is_counted;
+static atomic_uint n_hashed;
+
+char *__real_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
+char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
+
+char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
+{
+    if (!atomic_load(&is_counted)) {
+        return __real_crypt_r(phrase, setting, data);
+    }
+    (void)atomic_fetch_add(&n_hashed, 1);
+    (void)snprintf(data->output, sizeof(data->output), "%s",
+                   strncmp(phrase, "right", 5) == 0 ? setting : "*0");
+    return data->output;
+}
 
 struct bench {
     struct fixture f;
@@ -249,6 +268,61 @@ static void too_many_new_credentials_are_busy(void **state)
     }
 }
 
+/* Push with each of @p n credentials in turn, @p rounds times; hashes that the last round took. */
+static unsigned hashes_of_last_round(struct bench *b, int n, int rounds)
+{
+    unsigned before = 0;
+    atomic_store(&n_hashed, 0);
+    atomic_store(&is_counted, true);
+    for (int round = 0; round < rounds; round++) {
+        before = atomic_load(&n_hashed);
+        for (int i = 0; i < n; i++) {
+            char text[32];
+            const struct pusher *who = NULL;
+            (void)snprintf(text, sizeof(text), "s4push:right%d", i);
+            assert_int_equal(ask(b, 0, text, &who), AUTH_GRANTED);
+        }
+    }
+    atomic_store(&is_counted, false);
+    return atomic_load(&n_hashed) - before;
+}
+
+/* With places shared by a few, some of 1000 credentials pushed one another out for ever, and each
+ * of their pushes cost a hash. */
+static void credentials_in_use_are_verified_once(void **state)
+{
+    static const int counts[] = {1, 1000, AUTH_MAX_CACHED};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        assert_int_equal(hashes_of_last_round(*state, counts[i], 3), 0);
+        /* what the rounds before have left of them is still known */
+        assert_int_equal(atomic_load(&n_hashed), i ? counts[i] - counts[i - 1] : counts[i]);
+    }
+}
+
+/* A tenth more than there is room for: the oldest is always the one that comes next, so whoever
+ * gives the oldest up verifies every push. */
+static void more_than_are_remembered_cost_little(void **state)
+{
+    int n = AUTH_MAX_CACHED + AUTH_MAX_CACHED / 10;
+    unsigned n_hashes = hashes_of_last_round(*state, n, 6);
+    assert_in_range(n_hashes, n - AUTH_MAX_CACHED, n / 4);
+}
+
+/* Guessing leaves what is known to be good alone. */
+static void guesses_push_nothing_out(void **state)
+{
+    struct bench *b = *state;
+    (void)hashes_of_last_round(b, AUTH_MAX_CACHED, 1);
+    atomic_store(&is_counted, true);
+    for (int i = 0; i < 2000; i++) {
+        char text[32];
+        const struct pusher *who = NULL;
+        (void)snprintf(text, sizeof(text), "s4push:guess%d", i);
+        assert_int_equal(ask(b, 0, text, &who), AUTH_REFUSED);
+    }
+    assert_int_equal(hashes_of_last_round(b, AUTH_MAX_CACHED, 1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +335,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(malformed_values_are_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_burst_is_verified_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_new_credentials_are_busy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(credentials_in_use_are_verified_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(more_than_are_remembered_cost_little, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(guesses_push_nothing_out, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

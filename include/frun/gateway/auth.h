@@ -24,7 +24,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Credentials a worker remembers at most; older ones make room. */
+/** Credentials a worker remembers at most, in 300 KiB. Up to that many are verified once for as
+ * long as they are in use; of more, some are verified again (memo.h). */
 #define AUTH_MAX_CACHED 4096
 
 /** How long a verified credential is remembered after its last use, milliseconds. */
