@@ -306,11 +306,22 @@ static frun_err tls_read(struct stream *s, void *p, size_t max, size_t *n)
     return ssl_err(s, rc);
 }
 
+/* For a ticket OpenSSL takes a read buffer too, and keeps it until something has been read: 17 KiB
+ * of each connection that idles after its first answer. Not while part of a record is in it, which
+ * SSL_free_buffers() of early 3.0 does not see (CVE-2024-4741). */
+static void drop_read_buffer(const struct stream *s)
+{
+    if (!SSL_has_pending(s->ssl) && strcmp(SSL_rstate_string(s->ssl), "RH") == 0) {
+        (void)SSL_free_buffers(s->ssl);
+    }
+}
+
 static frun_err write_record(struct stream *s, const char *p, size_t n)
 {
     size_t written = 0;
+    bool has_ticket = s->is_ticket_owed;
     clear_errors();
-    if (s->is_ticket_owed) {
+    if (has_ticket) {
         s->is_ticket_owed = false;
         (void)SSL_new_session_ticket(s->ssl); /* without one the connection goes on all the same */
     }
@@ -319,6 +330,9 @@ static frun_err write_record(struct stream *s, const char *p, size_t n)
     int rc = SSL_write_ex(s->ssl, p, n, &written);
     s->is_sealing = false;
     if (rc == 1) {
+        if (has_ticket) {
+            drop_read_buffer(s);
+        }
         return FRUN_OK;
     }
     frun_err err = ssl_err(s, rc);

@@ -5,6 +5,10 @@
 #include "stream_fixture.h"
 #include "tls_fixture.h"
 
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,9 +21,51 @@ static struct world w;
 static struct end a; /* server */
 static struct end b; /* client */
 
+/* Record buffers that OpenSSL holds, of both ends. */
+static size_t n_records;
+
+static bool is_record(void *p)
+{
+    size_t n = p ? malloc_usable_size(p) : 0;
+    return n > STREAM_RECORD_BYTES && n < STREAM_RECORD_BYTES + 1024;
+}
+
+static void *counted_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    void *p = n ? malloc(n) : NULL;
+    n_records += is_record(p);
+    return p;
+}
+
+static void counted_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    n_records -= is_record(p);
+    free(p);
+}
+
+static void *counted_realloc(void *p, size_t n, const char *file, int line)
+{
+    void *q = counted_malloc(n, file, line);
+    size_t old = p ? malloc_usable_size(p) : 0;
+    if (p && q) {
+        memcpy(q, p, old < n ? old : n);
+    }
+    if (q || n == 0) {
+        counted_free(p, file, line);
+    }
+    return q;
+}
+
 static int setup_all(void **state)
 {
     (void)state;
+    if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1) {
+        return -1; /* OpenSSL has allocated already */
+    }
     fixture_init(&fix);
     return 0;
 }
@@ -471,6 +517,35 @@ static void test_sessions_do_not_cross(void **state)
     tls_unref(&c);
 }
 
+static bool has_got(void *arg)
+{
+    const struct end *e = arg;
+    return e->got > 0;
+}
+
+/* A server that has answered once, with a ticket, and waits holds no record buffer. */
+static void test_idle_holds_no_record(void **state)
+{
+    (void)state;
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < 2; i++) {
+        struct tls_ctx *s = make(true, "server", NULL, NULL, false);
+        struct tls_ctx *c = make(false, NULL, "ca", NULL, false);
+        SSL_CTX_set_max_proto_version(c->ssl, versions[i]);
+        shake(s, c, "push.example.com");
+        assert_true(a.is_ready && b.is_ready);
+        assert_int_equal(stream_put(b.s, SPAN_LIT("ping")), FRUN_OK);
+        assert_true(world_until(&w, has_got, &a));
+        assert_int_equal(stream_put(a.s, SPAN_LIT("pong")), FRUN_OK);
+        assert_true(world_until(&w, has_got, &b));
+        (void)SSL_free_buffers(b.s->ssl); /* a client takes one for the ticket, until it writes */
+        assert_int_equal(n_records, 0);
+        tls_unref(&s);
+        tls_unref(&c);
+        next_case();
+    }
+}
+
 /* ---- keys of tickets ---- */
 
 /* Is a session made by @p one resumed by @p other, @p hours later? */
@@ -642,6 +717,7 @@ int main(void)
                                        N(test_names),
                                        T(test_chain_is_made_once),
                                        N(test_sessions_do_not_cross),
+                                       T(test_idle_holds_no_record),
                                        T(test_ticket_keys),
                                        T(test_no_tickets),
                                        T(test_bad_settings),
