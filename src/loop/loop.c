@@ -25,7 +25,7 @@
 
 #define MAX_SIGNALS 8
 
-/* Buffers that nobody needed for so long are freed. */
+/* Buffers that nobody needed for so long are freed, also when nothing else happens. */
 #define STOCK_TRIM_MS 2000
 
 /* Room for parked objects that is kept between passes. */
@@ -54,9 +54,9 @@ struct loop {
     bool is_running;
     bool is_now_fresh;
     uint64_t now_ms;
-    uint64_t trim_at_ms; /* next stock_trim() */
-    struct list laters;  /* to run in this pass */
-    struct list again;   /* armed by themselves: next pass */
+    struct deadline trim; /* next stock_trim() */
+    struct list laters;   /* to run in this pass */
+    struct list again;    /* armed by themselves: next pass */
     struct later *running;
     struct list wheel[WHEEL_SLOTS];
     uint64_t tick_done; /* ticks up to this one have been worked off */
@@ -441,6 +441,14 @@ frun_err loop_on_signal(struct loop *l, int signo, loop_job_fn fn, void *arg)
     return FRUN_OK;
 }
 
+/* ---- the thread's stock ---- */
+
+static void on_trim(struct deadline *d)
+{
+    (void)d;
+    stock_trim(); /* loop_run() sets it again if something is left */
+}
+
 /* ---- life ---- */
 
 static frun_err open_base(struct loop *l)
@@ -481,6 +489,7 @@ frun_err loop_new(struct loop **out)
     for (size_t i = 0; i < WHEEL_SLOTS; i++) {
         list_init(&l->wheel[i]);
     }
+    deadline_init(&l->trim, on_trim);
     atomic_init(&l->is_stopping, false);
     pthread_mutex_init(&l->lock, NULL);
     frun_err err = open_base(l);
@@ -550,9 +559,8 @@ void loop_run(struct loop *l)
         refresh_now(l);
         run_laters(l);
         free_parked(l);
-        if (l->now_ms >= l->trim_at_ms) {
-            l->trim_at_ms = l->now_ms + STOCK_TRIM_MS;
-            stock_trim();
+        if (!l->trim.at_ms && stock_spare_bytes() > 0) {
+            deadline_set(l, &l->trim, STOCK_TRIM_MS);
         }
     }
     l->is_now_fresh = false;
