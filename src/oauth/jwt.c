@@ -6,7 +6,6 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /** Octets of a generation before it becomes text. */
@@ -19,21 +18,21 @@
  * ------------------------------------------------------------------------------------------------------
  */
 
-/* Append a JSON object as base64url. The reference is taken. */
+/* Append a JSON object as base64url. The reference is taken. Written into a buffer of our own: what
+ * json_dumps() returns is memory of whatever allocator the program has given to jansson. */
 static frun_err put_part(json_t *object, char *out, size_t *n)
 {
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    char text[JWT_MAX_BYTES];
+    size_t len = object ? json_dumpb(object, text, sizeof(text), JSON_COMPACT) : 0;
     json_decref(object);
-    if (!text) {
+    if (!len) {
         return FRUN_E_NOMEM;
     }
-    size_t len = strlen(text);
-    frun_err err = *n + TEXT_BASE64_BYTES(len) > JWT_MAX_BYTES ? FRUN_E_LIMIT : FRUN_OK;
-    if (!err) {
-        *n += text_base64url(span_make(text, len), out + *n);
+    if (*n + TEXT_BASE64_BYTES(len) > JWT_MAX_BYTES) {
+        return FRUN_E_LIMIT;
     }
-    free(text);
-    return err;
+    *n += text_base64url(span_make(text, len), out + *n);
+    return FRUN_OK;
 }
 
 frun_err jwt_sign(const struct keys *k, const struct jwt_realm *realm, const struct jwt_claims *c,
