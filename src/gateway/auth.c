@@ -11,8 +11,8 @@
 #include "frun/base/mono.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
+#include "frun/gateway/bearer.h"
 #include "frun/gateway/memo.h"
-#include "frun/gateway/token.h"
 
 #include <crypt.h>
 #include <limits.h>
@@ -376,7 +376,7 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
                                       const struct pusher **who)
 {
     struct memo_tag tag;
-    struct token_verdict t;
+    struct bearer_verdict t;
     w->way = CONF_AUTH_OAUTH2;
     if (!make_tag(a, (unsigned)e->index, text, (struct span){0}, &tag)) {
         return AUTH_BUSY;
@@ -385,7 +385,7 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
     if (verdict != AUTH_PENDING) {
         return verdict;
     }
-    frun_err err = token_check(a->keys, r, text, &t);
+    frun_err err = bearer_check(a->keys, r, text, &t);
     if (err == FRUN_E_NOMEM) {
         return AUTH_BUSY;
     }

@@ -9,7 +9,7 @@
 
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
-#include "frun/gateway/token.h"
+#include "frun/gateway/bearer.h"
 #include "frun/http/form.h"
 
 #include <string.h>
@@ -65,9 +65,9 @@ static void refuse_busy(struct own_ask *a, const char *text)
 
 static void grant(struct own_ask *a)
 {
-    struct token_issued *t = arena_alloc(a->arena, sizeof(*t));
+    struct bearer_issued *t = arena_alloc(a->arena, sizeof(*t));
     struct span body = {0};
-    frun_err err = t ? token_issue(auth_keys(a->w->auth), a->registry, a->who, a->waiter.is_old, t)
+    frun_err err = t ? bearer_issue(auth_keys(a->w->auth), a->registry, a->who, a->waiter.is_old, t)
                      : FRUN_E_NOMEM;
     if (err == FRUN_E_DENIED) {
         refuse(a, 401, "invalid_client", "client ID or secret is wrong");
@@ -76,7 +76,7 @@ static void grant(struct own_ask *a)
     if (!err) {
         err = arena_printf(a->arena, &body,
                            "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":%llu,"
-                           "\"scope\":\"" TOKEN_SCOPE "\",\"jti\":\"%s\"}\n",
+                           "\"scope\":\"" BEARER_SCOPE "\",\"jti\":\"%s\"}\n",
                            t->text, (unsigned long long)t->lifetime_s, t->id);
     }
     if (err) {
@@ -309,7 +309,7 @@ void own_metadata(struct own_ask *a)
         "\"jwks_uri\":\"%s/.well-known/jwks.json\","
         "\"token_endpoint_auth_methods_supported\":[\"client_secret_basic\","
         "\"client_secret_post\"],\"grant_types_supported\":[\"client_credentials\"],"
-        "\"response_types_supported\":[\"token\"],\"scopes_supported\":[\"" TOKEN_SCOPE "\"],"
+        "\"response_types_supported\":[\"token\"],\"scopes_supported\":[\"" BEARER_SCOPE "\"],"
         "\"subject_types_supported\":[\"public\"],"
         "\"id_token_signing_alg_values_supported\":[\"ES256\"]}\n",
         url, url, url);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/token.h"
+#include "frun/gateway/bearer.h"
 
 #include "frun/base/mono.h"
 #include "frun/base/text.h"
@@ -10,7 +10,7 @@
 
 static struct jwt_realm realm_of(const struct registry *r)
 {
-    return (struct jwt_realm){registry_conf(r)->gateway->public_url, TOKEN_SCOPE};
+    return (struct jwt_realm){registry_conf(r)->gateway->public_url, BEARER_SCOPE};
 }
 
 static bool is_generation(const char *have, const char *want)
@@ -18,8 +18,8 @@ static bool is_generation(const char *have, const char *want)
     return have[0] && strcmp(have, want) == 0;
 }
 
-frun_err token_check(const struct keys *k, const struct registry *r, struct span text,
-                     struct token_verdict *out)
+frun_err bearer_check(const struct keys *k, const struct registry *r, struct span text,
+                      struct bearer_verdict *out)
 {
     uint64_t now_s = (uint64_t)time(NULL);
     struct jwt_realm realm = realm_of(r);
@@ -47,10 +47,10 @@ frun_err token_check(const struct keys *k, const struct registry *r, struct span
     return FRUN_OK;
 }
 
-frun_err token_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
-                     bool is_old, struct token_issued *out)
+frun_err bearer_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
+                      bool is_old, struct bearer_issued *out)
 {
-    unsigned char random[(TOKEN_ID_BYTES - 1) / 2];
+    unsigned char random[(BEARER_ID_BYTES - 1) / 2];
     uint64_t now_s = (uint64_t)time(NULL);
     uint64_t end_s = now_s + who->conf->token_lifetime_ms / 1000;
     struct jwt_realm realm = realm_of(r);

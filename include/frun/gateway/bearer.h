@@ -5,8 +5,8 @@
  * registry each time, so that it dies with either.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_TOKEN_H
-#define FRUN_GATEWAY_TOKEN_H
+#ifndef FRUN_GATEWAY_BEARER_H
+#define FRUN_GATEWAY_BEARER_H
 
 #include "frun/base/err.h"
 #include "frun/base/span.h"
@@ -17,13 +17,13 @@
 #include <stdint.h>
 
 /** Octets of a token's own name ("jti") with the final NUL. */
-#define TOKEN_ID_BYTES 33
+#define BEARER_ID_BYTES 33
 
 /** What the scope of every token is. */
-#define TOKEN_SCOPE "push"
+#define BEARER_SCOPE "push"
 
 /** What a token is worth. */
-struct token_verdict {
+struct bearer_verdict {
     const struct pusher *who; /**< whose it is */
     uint64_t until_s;         /**< how long it is good at most, seconds since 1970 */
     bool is_old;              /**< issued for the secret before the present one */
@@ -31,23 +31,23 @@ struct token_verdict {
 };
 
 /** A new token. */
-struct token_issued {
+struct bearer_issued {
     char text[JWT_MAX_BYTES + 1]; /**< the token */
-    char id[TOKEN_ID_BYTES];      /**< its own name */
+    char id[BEARER_ID_BYTES];     /**< its own name */
     uint64_t lifetime_s;          /**< from now */
 };
 
 /** Check a Bearer token: signature, time, pusher, secret. @param k accepted keys @param r registry
  * @param text as sent @param out verdict @return FRUN_OK; FRUN_E_DENIED it is not good, out->why
  * tells; FRUN_E_NOMEM. Thread: any. Source: RFC 6750 3.1. */
-frun_err token_check(const struct keys *k, const struct registry *r, struct span text,
-                     struct token_verdict *out) FRUN_MUST_CHECK;
+frun_err bearer_check(const struct keys *k, const struct registry *r, struct span text,
+                      struct bearer_verdict *out) FRUN_MUST_CHECK;
 
 /** Issue a token. @param k who signs @param r registry @param who for whom @param is_old it proved
  * itself by its old secret: the token ends with that @param out token @return FRUN_OK;
  * FRUN_E_DENIED the old secret has just ended; FRUN_E_NOT_FOUND no key can sign; FRUN_E_LIMIT;
  * FRUN_E_NOMEM. Thread: any. */
-frun_err token_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
-                     bool is_old, struct token_issued *out) FRUN_MUST_CHECK;
+frun_err bearer_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
+                      bool is_old, struct bearer_issued *out) FRUN_MUST_CHECK;
 
 #endif
