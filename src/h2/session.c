@@ -21,6 +21,12 @@
 /* Answers to PING and SETTINGS that may wait for a peer that does not read. */
 #define MAX_OUTBOUND_ACK 128
 
+#ifdef FRUN_HAS_MAX_CONTINUATIONS
+/* nghttp2 ends the connection without a word after 8, which also is too few for the largest
+ * max_head. Ours are counted as frames of no use, and ended by a GOAWAY that says why. */
+#define MAX_CONTINUATIONS 1000
+#endif
+
 /* What the peer may be sent before its SETTINGS have come. Source: RFC 9113 6.5.2 (advice). */
 #define INITIAL_STREAMS 100U
 
@@ -385,6 +391,9 @@ static frun_err make_session(struct h2 *h)
         nghttp2_option_set_peer_max_concurrent_streams(opt, INITIAL_STREAMS);
         nghttp2_option_set_max_outbound_ack(opt, MAX_OUTBOUND_ACK);
         nghttp2_option_set_no_closed_streams(opt, 1);
+#ifdef FRUN_HAS_MAX_CONTINUATIONS
+        nghttp2_option_set_max_continuations(opt, MAX_CONTINUATIONS);
+#endif
         rv = h->set.is_client ? nghttp2_session_client_new2(&h->ng, cb, h, opt)
                               : nghttp2_session_server_new2(&h->ng, cb, h, opt);
     }
