@@ -10,32 +10,43 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Loop passes that one input may take. */
-#define MAX_TICKS 3
+/* Loop passes that one input may take: by count, because the loop's time is too coarse. */
+#define MAX_PASSES 8
+
+/* Octets of a large answer: more than a window. */
+#define BIG_BYTES 70000
 
 struct world {
     struct loop *loop;
     struct h2 *h2;
-    struct deadline tick;
+    struct later turn;
     int left;
+    struct head head;   /* lent */
+    struct arena arena; /* lent */
+    unsigned heads;     /* begun */
+    unsigned told;      /* of these: delivered, refused or lost */
+    unsigned owned;     /* requests whose end was not told */
 };
+
+static char big[BIG_BYTES];
+
+static void answer(struct served *s, unsigned status, size_t n)
+{
+    const struct head h = {.status = status, .body = HEAD_BODY_LENGTH, .body_len_bytes = n};
+    struct world *w = s->owner;
+
+    if (s->ops->send_head(s, &h) != FRUN_OK) {
+        w->owned--;
+        s->ops->abandon(s);
+    } else if (s->ops->send_body(s, span_make(big, n), true) == n) {
+        w->owned--;
+    }
+}
 
 static size_t on_body(void *owner, struct span data)
 {
     (void)owner;
-    return data.n;
-}
-
-static void on_body_end(void *owner)
-{
-    struct served *s = owner;
-    const struct head h = {.status = 200, .body = HEAD_BODY_LENGTH, .body_len_bytes = 2};
-
-    if (s->ops->send_head(s, &h) != FRUN_OK) {
-        s->ops->abandon(s);
-    } else if (s->ops->send_body(s, SPAN_LIT("ok"), true) != 2) {
-        abort();
-    }
+    return data.n - data.n / 2; /* the rest is never asked for, if it is more than an octet */
 }
 
 static void on_room(void *owner)
@@ -45,18 +56,48 @@ static void on_room(void *owner)
 
 static void on_gone(void *owner, frun_err err, const char *why)
 {
-    (void)owner;
-    if (!err || !why) {
+    struct world *w = owner;
+
+    if (!err || !why || w->owned == 0) {
         abort();
     }
+    w->owned--;
+}
+
+static void on_body_end(void *owner)
+{
+    (void)owner;
 }
 
 static const struct served_events served_events = {on_body, on_body_end, on_room, on_gone};
 
-static void on_request(void *ctx, struct served *s, const struct head *h)
+static bool on_head(void *ctx, struct h2_place *place)
 {
-    (void)ctx;
-    if (!head_is_token(h->method) || !head_is_target(h->target) || h->authority.n == 0) {
+    struct world *w = ctx;
+
+    if (w->heads != w->told) {
+        abort(); /* one at a time */
+    }
+    w->heads++;
+    arena_reset(&w->arena);
+    *place = (struct h2_place){.head = &w->head, .arena = &w->arena, .owner = w};
+    return true;
+}
+
+static void on_head_lost(void *ctx, void *owner, const char *why)
+{
+    struct world *w = ctx;
+
+    if (owner != w || !why) {
+        abort();
+    }
+    w->told++;
+}
+
+static void check(const struct world *w, const struct head *h)
+{
+    if (h != &w->head || !head_is_token(h->method) || !head_is_target(h->target) ||
+        h->authority.n == 0) {
         abort();
     }
     for (size_t i = 0; i < h->n_fields; i++) {
@@ -64,9 +105,55 @@ static void on_request(void *ctx, struct served *s, const struct head *h)
             abort(); /* HTTP/1.1 behind us would read something else */
         }
     }
+}
+
+/* What the request's owner does depends on its path, so that the fuzzer can choose. */
+static void on_request(void *ctx, struct served *s, const struct head *h)
+{
+    struct world *w = ctx;
+
+    if (s->owner != w) {
+        abort();
+    }
+    w->told++;
+    check(w, h);
+    if (h->target.n > 1 && h->target.p[1] == 'r') {
+        return; /* not taken on */
+    }
     s->ev = &served_events;
-    s->owner = s;
-    s->ops->accept_body(s);
+    w->owned++;
+    switch (h->target.n > 1 ? h->target.p[1] : 0) {
+    case 'a':
+        w->owned--;
+        s->ops->abandon(s);
+        break;
+    case 'b':
+        s->ops->accept_body(s);
+        answer(s, 200, BIG_BYTES);
+        break;
+    case 'h':
+        s->ops->accept_body(s);
+        s->ops->resume(s);
+        break;
+    case 'w':
+        break;
+    default:
+        answer(s, 403, 2); /* early, if the body is still to come */
+        break;
+    }
+}
+
+static void on_refused(void *ctx, struct served *s, const struct head_fault *fault)
+{
+    struct world *w = ctx;
+
+    w->told++;
+    w->owned++;
+    s->ev = &served_events;
+    if (fault->status < 400 || !fault->why) {
+        abort();
+    }
+    answer(s, fault->status, 2);
 }
 
 static void on_closed(void *ctx, frun_err err, const char *why)
@@ -78,16 +165,20 @@ static void on_closed(void *ctx, frun_err err, const char *why)
     loop_stop(w->loop);
 }
 
-static const struct h2_events h2_events = {.on_request = on_request, .on_closed = on_closed};
+static const struct h2_events h2_events = {.on_head = on_head,
+                                           .on_request = on_request,
+                                           .on_refused = on_refused,
+                                           .on_head_lost = on_head_lost,
+                                           .on_closed = on_closed};
 
-static void on_tick(struct deadline *d)
+static void on_turn(struct later *x)
 {
-    struct world *w = list_entry(d, struct world, tick);
+    struct world *w = list_entry(x, struct world, turn);
 
     if (--w->left == 0) {
         loop_stop(w->loop);
     } else {
-        deadline_set(w->loop, d, 1);
+        later_arm(w->loop, x);
     }
 }
 
@@ -106,16 +197,19 @@ static void run(struct world *w, struct stream **s, struct span input)
     if (h2_new(s, input, &set, &h2_events, w, &w->h2) != FRUN_OK) {
         return;
     }
-    deadline_init(&w->tick, on_tick);
-    deadline_set(w->loop, &w->tick, 1);
+    later_init(&w->turn, on_turn);
+    later_arm(w->loop, &w->turn);
     loop_run(w->loop);
     h2_free(w->h2);
-    deadline_clear(&w->tick);
+    later_cancel(&w->turn);
+    if (w->heads != w->told || w->owned != 0) {
+        abort(); /* everybody is told exactly once */
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct world w = {.left = MAX_TICKS};
+    struct world w = {.left = MAX_PASSES};
     struct stream_settings plain = {.handshake_ms = 1000};
     struct stream *s = NULL;
     int fd[2];
@@ -123,6 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (loop_new(&w.loop) != FRUN_OK) {
         return 0;
     }
+    arena_init(&w.arena, 32768);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0) {
         if (stream_new(w.loop, &fd[1], &plain, &stream_events, NULL, &s) == FRUN_OK) {
             run(&w, &s, span_make(data, size));
@@ -133,5 +228,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)close(fd[0]);
     }
     loop_free(w.loop);
+    arena_done(&w.arena);
     return 0;
 }

@@ -20,10 +20,26 @@ def rapid_reset(c):
                 frame(RST, 0, i, CANCEL), 1)
 
 
+def provoke(c, request):
+    """It is us who reset the streams, and the client that waits for it. Source: CVE-2025-8671."""
+    for _ in range(80):
+        if c.is_closed or c.goaway:
+            break
+        n = c.next_id
+        c.next_id += 10
+        c.flood(b"".join(request(i) for i in range(n, n + 10, 2)), 1)
+        c.until(lambda: c.is_closed or c.goaway or c.stream(n + 8).reset, "resets")
+
+
 def provoked_resets(c):
-    for i in range(1, 600, 2):
-        c.flood(frame(HEADERS, END_HEADERS, i, block(c.fields())) +
-                frame(WINDOW, 0, i, b"\0\0\0\0"), 1)
+    head = block(c.fields())
+    provoke(c, lambda i: frame(HEADERS, END_HEADERS, i, head) +
+            frame(WINDOW, 0, i, b"\x7f\xff\xff\xff"))
+
+
+def malformed_requests(c):
+    head = block(c.fields(more=[("connection", "close")]))
+    provoke(c, lambda i: frame(HEADERS, END_HEADERS | END_STREAM, i, head))
 
 
 def empty_data(c):
@@ -51,6 +67,7 @@ FLOODS = [
     ("CONTINUATION", continuations),
     ("rapid reset", rapid_reset),
     ("provoked resets", provoked_resets),
+    ("malformed requests", malformed_requests),
     ("HPACK bomb", bomb),
 ]
 
@@ -60,8 +77,7 @@ def test_floods_end_the_connection(shared, label, attack):
     with H2(shared) as c:
         c.until(lambda: c.settings, "SETTINGS")
         attack(c)
-        code = c.ends(10)
-        assert code != "NO_ERROR", code
+        assert c.ends(10) == "ENHANCE_YOUR_CALM"
     assert shared.push().status == 200
 
 
