@@ -35,6 +35,7 @@ static const struct example gateway_examples[] = {
     {"gateway", "listen", "0.0.0.0:443", true},
     {"gateway", "certificate", "tls/gateway.pem", true},
     {"gateway", "private_key", "tls/gateway.key", true},
+    {"gateway", "ocsp_proxy", "http://proxy.corp:3128", false},
     {"tunnel", "listen", "0.0.0.0:8444", true},
     {"tunnel", "server_name", "tunnel.example.com", false},
     {"tunnel", "certificate", "tls/gateway.pem", true},

@@ -46,6 +46,9 @@ static void check_gateway(const struct work *w)
     } else if (g->session_ticket_key && !g->session_tickets) {
         conf_issue_add(w->d, false, g, "session_ticket_key", "has no effect: session_tickets = no");
     }
+    if (g->ocsp_proxy && g->ocsp_stapling == CONF_STAPLING_OFF) {
+        conf_issue_add(w->d, false, g, "ocsp_proxy", "has no effect: ocsp_stapling = off");
+    }
     conf_order_check(w->d, g, "max_target", "max_head", g->max_target > g->max_head);
 }
 

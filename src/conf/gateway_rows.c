@@ -28,6 +28,12 @@ static const struct conf_row gateway_rows[] = {
     {"session_ticket_key", CONF_SECRET, AT(session_ticket_key), 0, 0, NULL, false, NULL, RESTART,
      "Secret of at least 32 octets, the same for all gateways behind one name, so that they take "
      "each other's tickets; 'openssl rand -base64 48' makes one. Random unless given."},
+    {"ocsp_stapling", CONF_CHOICE, AT(ocsp_stapling), 0, 0, "auto", false, "auto|on|off", RESTART,
+     "Show clients, in the TLS handshake, the CA's word that the certificate has not been revoked, "
+     "this one and those of endpoints. auto: where the certificate demands it (TLS feature "
+     "status_request, \"must staple\"); on: wherever the certificate names a responder."},
+    {"ocsp_proxy", CONF_TEXT, AT(ocsp_proxy), 1, 300, NULL, false, "proxy", RESTART,
+     "HTTP proxy on the way to the CA's OCSP responder, http://host:port."},
     {"http2", CONF_BOOL, AT(http2), 0, 0, "yes", false, NULL, LIVE,
      "Offer HTTP/2 beside HTTP/1.1 in the TLS handshake (ALPN); without TLS there is HTTP/1.1 "
      "alone."},

@@ -11,6 +11,7 @@
 #include "frun/base/mono.h"
 #include "frun/conf/check.h"
 #include "frun/gateway/keyring.h"
+#include "frun/gateway/stapling.h"
 #include "frun/gateway/worker.h"
 #include "frun/net/addr.h"
 #include "frun/net/tls_files.h"
@@ -42,6 +43,7 @@ struct gateway {
     struct conf_gw *conf;
     struct gateway_shared shared;
     struct keyring *keyring; /* NULL: no tokens */
+    struct stapling *stapling;
     struct loop *loop;
     struct deadline minute; /* changes the keys of session tickets */
     size_t n_running;       /* workers that have not stopped */
@@ -173,6 +175,9 @@ static frun_err load_files(struct gateway *g, FILE *report)
     }
     if (!worst) {
         worst = add_hosts(g, report);
+    }
+    if (!worst) {
+        worst = stapling_new(g->conf, sh->front_tls, sh->registry, report, &g->stapling);
     }
     return worst;
 }
@@ -492,6 +497,9 @@ static frun_err start(struct gateway *g)
     if (!err) {
         err = service_watchdog_start(g->loop, are_workers_alive, g);
     }
+    if (!err) {
+        err = stapling_start(g->stapling, g->loop);
+    }
     for (size_t i = 0; !err && i < g->shared.n_workers; i++) {
         err = worker_start(g->shared.workers[i]);
         g->n_running += err ? 0 : 1;
@@ -533,6 +541,7 @@ void gateway_free(struct gateway *g)
     offload_free(sh->hashers);
     offload_free(sh->resolvers);
     token_office_free(sh->tokens);
+    stapling_stop(g->stapling);
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
@@ -542,6 +551,7 @@ void gateway_free(struct gateway *g)
     deadline_clear(&g->minute);
     keyring_free(g->keyring);
     loop_free(g->loop);
+    stapling_free(g->stapling);
     registry_unref(&sh->registry);
     tls_unref(&sh->front_tls);
     tls_unref(&sh->tunnel_tls);

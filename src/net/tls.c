@@ -454,6 +454,11 @@ frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until
     return tls_staple_put(t->staple, response, until_s);
 }
 
+void tls_stapling_drop(struct tls_ctx *t)
+{
+    tls_staple_drop(t->staple);
+}
+
 struct tls_ctx *tls_ref(struct tls_ctx *t)
 {
     atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);

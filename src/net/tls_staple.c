@@ -53,20 +53,8 @@ void tls_staple_free(struct tls_staple *s)
     free(s);
 }
 
-frun_err tls_staple_put(struct tls_staple *s, struct span response, int64_t until_s)
+static void publish(struct tls_staple *s, struct response *r)
 {
-    struct response *r = NULL;
-    if (response.n > TLS_STAPLING_MAX_BYTES) {
-        return FRUN_E_LIMIT;
-    }
-    if (response.n) {
-        r = malloc(sizeof(*r) + response.n);
-        if (!r) {
-            return FRUN_E_NOMEM;
-        }
-        *r = (struct response){.until_s = until_s, .n = response.n};
-        memcpy(r->der, response.p, response.n);
-    }
     struct response *old = atomic_exchange(&s->now, r);
     if (old) {
         old->next = s->retired;
@@ -76,7 +64,26 @@ frun_err tls_staple_put(struct tls_staple *s, struct span response, int64_t unti
     if (atomic_load(&s->n_inside) == 0) {
         free_retired(s);
     }
+}
+
+frun_err tls_staple_put(struct tls_staple *s, struct span response, int64_t until_s)
+{
+    if (response.n > TLS_STAPLING_MAX_BYTES) {
+        return FRUN_E_LIMIT;
+    }
+    struct response *r = malloc(sizeof(*r) + response.n);
+    if (!r) {
+        return FRUN_E_NOMEM;
+    }
+    *r = (struct response){.until_s = until_s, .n = response.n};
+    memcpy(r->der, response.p, response.n);
+    publish(s, r);
     return FRUN_OK;
+}
+
+void tls_staple_drop(struct tls_staple *s)
+{
+    publish(s, NULL);
 }
 
 size_t tls_staple_copy(struct tls_staple *s, int64_t now_s, unsigned char **out)

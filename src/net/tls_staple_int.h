@@ -25,12 +25,15 @@ frun_err tls_staple_new(struct tls_staple **out) FRUN_MUST_CHECK;
 /** Free. @param s place or NULL. Thread: any, no handshake uses it any more. */
 void tls_staple_free(struct tls_staple *s);
 
-/** Put a response in the place of the present one. @param s place @param response DER, copied;
- * absent: none from now on @param until_s when it stops being good, seconds since 1970 @return
+/** Put a response in the place of the present one. @param s place @param response DER, 1.. octets,
+ * copied @param until_s when it stops being good, seconds since 1970 @return
  * FRUN_OK; FRUN_E_LIMIT longer than TLS_STAPLING_MAX_BYTES; FRUN_E_NOMEM, the present one stays.
  * Thread: main. */
 frun_err tls_staple_put(struct tls_staple *s, struct span response,
                         int64_t until_s) FRUN_MUST_CHECK;
+
+/** Staple none from now on. @param s place. Thread: main. */
+void tls_staple_drop(struct tls_staple *s);
 
 /** Copy the response. @param s place @param now_s seconds since 1970 @param out copy, the caller's,
  * OPENSSL_free() it; untouched if there is none @return its octets; 0: none, or it has ended, or

@@ -34,6 +34,13 @@ enum conf_logon {
     CONF_LOGON_OAUTH2 /**< a token by client credentials */
 };
 
+/** Which certificates of the front door are shown with an OCSP response. */
+enum conf_stapling {
+    CONF_STAPLING_AUTO, /**< those that demand it */
+    CONF_STAPLING_ON,   /**< all */
+    CONF_STAPLING_OFF   /**< none */
+};
+
 /** [gateway] */
 struct conf_gateway {
     struct conf_place place;           /**< where it stands */
@@ -44,6 +51,8 @@ struct conf_gateway {
     const char *private_key;           /**< PEM key */
     bool session_tickets;              /**< clients may resume TLS sessions; yes */
     struct secret *session_ticket_key; /**< what their keys follow from; NULL: random ones */
+    int ocsp_stapling;                 /**< enum conf_stapling; auto */
+    const char *ocsp_proxy;            /**< "http://host:port" to OCSP responders, or NULL */
     bool http2;                        /**< HTTP/2 is offered (ALPN) */
     uint64_t http2_max_streams;        /**< requests in flight on one HTTP/2 connection; 100 */
     uint64_t workers;                  /**< threads; 0: one per CPU */

@@ -87,10 +87,14 @@ void tls_turn_tickets(struct tls_ctx *t, int64_t now_s);
 frun_err tls_stapling_start(struct tls_ctx *t) FRUN_MUST_CHECK;
 
 /** Staple another response in new handshakes. @param t context after tls_stapling_start() @param
- * response DER, copied; absent: none @param until_s when it stops being good, seconds since 1970;
+ * response DER, 1.. octets, copied @param until_s when it stops being good, seconds since 1970;
  * it is not shown from then on @return FRUN_OK; FRUN_E_LIMIT longer than TLS_STAPLING_MAX_BYTES;
  * FRUN_E_NOMEM, nothing has changed. Thread: main, also while workers use @p t. */
 frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until_s) FRUN_MUST_CHECK;
+
+/** Staple none in new handshakes. @param t context after tls_stapling_start(). Thread: main, also
+ * while workers use @p t. */
+void tls_stapling_drop(struct tls_ctx *t);
 
 /** One more reference. @param t context @return @p t. Thread: any. */
 struct tls_ctx *tls_ref(struct tls_ctx *t);
