@@ -22,6 +22,11 @@ void arena_init(struct arena *a, size_t max_bytes)
     *a = (struct arena){.max_bytes = max_bytes};
 }
 
+void arena_limit(struct arena *a, size_t max_bytes)
+{
+    a->max_bytes = max_bytes > a->used_bytes ? max_bytes : a->used_bytes;
+}
+
 void arena_done(struct arena *a)
 {
     if (!a) {

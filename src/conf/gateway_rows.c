@@ -47,7 +47,9 @@ static const struct conf_row gateway_rows[] = {
     {"max_connections", CONF_UINT, AT(max_connections), 10, 1000000, "20000", false, NULL, RESTART,
      "Open front-door connections of all workers; above it new ones wait."},
     {"max_head", CONF_SIZE, AT(max_head), 4096, 1048576, "32K", false, NULL, LIVE,
-     "Octets of a request head; above it the answer is 431."},
+     "Octets of a request head; above it the answer is 431. Through a tunnel no more than 60000 "
+     "fit, "
+     "whatever is set here."},
     {"max_target", CONF_SIZE, AT(max_target), 256, 65536, "8K", false, NULL, LIVE,
      "Octets of a request target (path and query); above it the answer is 414."},
     {"max_fields", CONF_UINT, AT(max_fields), 20, 100, "100", false, NULL, LIVE,

@@ -55,6 +55,7 @@ struct exchange *exchange_new(struct worker *w)
         deadline_init(&x->deadline, on_deadline);
         arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
     }
+    arena_limit(&x->arena, EXCHANGE_ARENA_BYTES + EXCHANGE_HEADS * w->conf->gateway->max_head);
     x->state = EXCHANGE_STATE_NEW;
     return x;
 }

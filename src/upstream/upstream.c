@@ -341,8 +341,9 @@ static frun_err call_new(struct upstream *u, const struct head *req, const struc
         return err;
     }
     c->out = u->head;
+    size_t head_max_bytes = u->head.max;
     c->out.max = buf_len(&c->out) + EXCHANGE_BUFFER_BYTES + UPSTREAM_FRAMING_BYTES;
-    buf_init(&u->head, UPSTREAM_MAX_HEAD_BYTES);
+    buf_init(&u->head, head_max_bytes);
     set_state(c, CONN_DIALLING);
     upstream_send_begin(c, req);
     *out = &c->call;
@@ -383,13 +384,17 @@ frun_err upstream_new(struct loop *l, struct offload *o, const struct upstream_s
     if (u->s.limits.max_head_bytes > UPSTREAM_READ_BYTES) {
         u->s.limits.max_head_bytes = UPSTREAM_READ_BYTES;
     }
+    size_t head_max_bytes = s->limits.max_head_bytes + UPSTREAM_ADDED_BYTES;
+    if (head_max_bytes < UPSTREAM_MAX_HEAD_BYTES) {
+        head_max_bytes = UPSTREAM_MAX_HEAD_BYTES;
+    }
     u->check_ms =
         s->body_timeout_ms < s->response_timeout_ms ? s->body_timeout_ms : s->response_timeout_ms;
     u->check_ms = u->check_ms / CHECKS_PER_TIMEOUT + 1;
     for (size_t i = 0; i < CONN_LISTS; i++) {
         list_init(&u->lists[i]);
     }
-    buf_init(&u->head, UPSTREAM_MAX_HEAD_BYTES);
+    buf_init(&u->head, head_max_bytes);
     buf_init(&u->spare_in, UPSTREAM_READ_BYTES);
     *out = u;
     return FRUN_OK;

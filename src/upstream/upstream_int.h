@@ -15,8 +15,11 @@
 #include "frun/net/stream.h"
 #include "frun/upstream/upstream.h"
 
-/** Ceiling of a request head that we write. */
+/** Ceiling of a request head that we write, unless the owner's is larger. */
 #define UPSTREAM_MAX_HEAD_BYTES 65536
+
+/** What a head gets on its way through, at most. */
+#define UPSTREAM_ADDED_BYTES 16384
 
 /** Ceiling of the read buffer of a call; a head must fit. */
 #define UPSTREAM_READ_BYTES 65536

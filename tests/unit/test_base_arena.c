@@ -79,6 +79,15 @@ static void reset_keeps_one_small_block(void **state)
     arena_done(&a);
     assert_int_equal(a.used_bytes, 0);
 
+    arena_init(&a, 10000); /* a ceiling that moves: never below what is there */
+    assert_non_null(arena_alloc(&a, 5000));
+    assert_null(arena_alloc(&a, 50000));
+    arena_limit(&a, 100000);
+    assert_non_null(arena_alloc(&a, 50000));
+    arena_limit(&a, 1000);
+    assert_null(arena_alloc(&a, 50000));
+    arena_done(&a);
+
     arena_init(&a, 1000); /* ceiling below a usual block */
     assert_non_null(arena_alloc(&a, 100));
     arena_reset(&a);

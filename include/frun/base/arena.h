@@ -25,6 +25,10 @@ struct arena {
 /** Make an empty arena. @param a storage @param max_bytes ceiling, 1.. Thread: owner. */
 void arena_init(struct arena *a, size_t max_bytes);
 
+/** Move the ceiling of what is allocated from now on. @param a arena @param max_bytes ceiling, not
+ * below what is used: best while the arena is new or reset. Thread: owner. */
+void arena_limit(struct arena *a, size_t max_bytes);
+
 /** Free everything allocated from it; it may be used again. @param a arena. Thread: owner. */
 void arena_done(struct arena *a);
 

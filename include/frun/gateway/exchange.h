@@ -27,8 +27,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Ceiling of one request's memory without body buffers, octets. */
+/** Ceiling of one request's memory without body buffers and heads, octets. */
 #define EXCHANGE_ARENA_BYTES 262144
+
+/** Times that a head of max_head fits beside that: as it came, its cookies joined and sorted out,
+ * what is written of the answer's, and what blocks waste. */
+#define EXCHANGE_HEADS 4
 
 /** Times a request is sent again at most. */
 #define EXCHANGE_MAX_REPEATS 2
