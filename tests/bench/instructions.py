@@ -5,7 +5,8 @@ The daemons run under valgrind's callgrind, which does not care what else the ma
 differ by a few tenths of a percent. One push is sent behind the other on a connection that is kept; what
 a number of pushes costs is divided by that number.
 
---check compares with instructions.json beside this file and exits with 1 if a row has grown by more than TOLERANCE;
+--check compares with instructions.json beside this file and exits with 1 if a row has grown by more than TOLERANCE,
+or if many endpoints or pushers in turn cost so much more than one;
 with other versions of compiler or libraries than the recorded ones it compares nothing and exits with 77.
 """
 
@@ -26,7 +27,7 @@ import callgrind  # noqa: E402
 from chain import Chain, program  # noqa: E402
 from report import table  # noqa: E402
 from rows import is_installed  # noqa: E402
-from subjects import PUSHER, Site, offers_http2  # noqa: E402
+from subjects import ENDPOINTS, PUSHER, PUSHERS, Site, offers_http2  # noqa: E402
 from tools import Raw  # noqa: E402
 
 RECORD = os.path.join(HERE, "instructions.json")
@@ -47,6 +48,13 @@ ROWS = {
     "direct 1 KiB, HTTP/2": ("ACME_PROD", ("gateway",), KIB, 40),
     "direct 1 KiB, new TLS connection": ("ACME_PROD", ("gateway",), KIB, 3),
 }
+# name -> subject that is pushed to in turn, pushes of one stretch. Each has a gateway of its own, and must cost what
+# PLAIN costs, which pushes to one endpoint with one credential.
+CURVES = {
+    f"direct 1 KiB, {ENDPOINTS} endpoints": ("endpoints", ENDPOINTS),
+    f"direct 1 KiB, {PUSHERS} pushers": ("pushers", PUSHERS),
+}
+PLAIN = "direct 1 KiB: gateway"
 
 
 def versions():
@@ -58,10 +66,10 @@ def versions():
 
 
 class Rig:
-    """The benchmark's site with both daemons under callgrind."""
+    """The benchmark's site with the daemons of one subject under callgrind."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, subject="tunnel"):
+        self.folder, self.subject = folder, subject
         self.site = Site(folder, self.under_callgrind)
 
     def under_callgrind(self, process):
@@ -72,9 +80,9 @@ class Rig:
 
     def start(self):
         self.site.start()
-        tunnel = self.site.subject("tunnel")
-        self.port = tunnel.port
-        self.processes = {name: process for name, (process,) in tunnel.parts.items()}
+        subject = self.site.subject(self.subject)
+        self.port, self.targets = subject.port, subject.targets
+        self.processes = {name: process for name, (process,) in subject.parts.items()}
 
     def control(self, name, *options):
         subprocess.run(["callgrind_control", *options, str(self.processes[name].pid)], check=True,
@@ -112,6 +120,24 @@ class Rig:
             if answer.status != 200:
                 raise SystemExit(f"instructions: {answer}")
 
+    def in_turn(self, n):
+        """A push to each target: first for the kept connections and the verified credentials, then counted."""
+        body = b"x" * KIB
+        with open(self.targets, encoding="ascii") as f:
+            pushes = [Chain.octets("POST", path, (("Authorization", auth), ("Content-Type", "application/json"),
+                                                  ("X-Bench-Octets", KIB)), body, auth=None)
+                      for path, auth in (line.rstrip("\n").split("\t") for line in f)]
+
+        def work():
+            for push in pushes[:n]:
+                answer = c.send(push).answer("POST")
+                if answer.status != 200:
+                    raise SystemExit(f"instructions: {answer}")
+
+        with self.connection() as c:
+            work()
+            return self.least(["gateway"], work, n)
+
     def new_connections(self, endpoint, body, n):
         for _ in range(n):
             with self.connection() as c:
@@ -147,20 +173,29 @@ class Rig:
             return self.least(names, lambda: self.pushes(c, endpoint, body, n), n)
 
 
-def measure(names):
+def in_rig(subject, work):
     folder = tempfile.mkdtemp(prefix="frunproxy-count.")
     os.chmod(folder, 0o755)
-    rig = Rig(folder)
+    rig = Rig(folder, subject)
     try:
         rig.start()
-        found = {}
-        for name in names:
-            for process, costs in (rig.row(name) or {}).items():
-                found[f"{name}: {process}"] = costs
-        return found
+        return work(rig)
     finally:
         rig.site.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure(word):
+    found = {}
+    plain = [name for name in ROWS if word in name]
+    rows = in_rig("tunnel", lambda rig: {name: rig.row(name) for name in plain}) if plain else {}
+    for name, (subject, n) in CURVES.items():
+        if word in name:
+            rows[name] = in_rig(subject, lambda rig, n=n: rig.in_turn(n))
+    for name, row in rows.items():
+        for process, costs in (row or {}).items():
+            found[f"{name}: {process}"] = costs
+    return found
 
 
 def own(costs):
@@ -185,6 +220,10 @@ def judge(found, recorded):
     grown = [f"{name}: {recorded[name]} before, {sum(costs.values()):.0f} now"
              for name, costs in found.items()
              if name in recorded and sum(costs.values()) > recorded[name] * (1 + TOLERANCE)]
+    plain = sum(found.get(PLAIN, {}).values())
+    grown += [f"{name}: {sum(costs.values()):.0f}, but one alone {plain:.0f}"
+              for name, costs in found.items()
+              if plain and name.split(":")[0] in CURVES and sum(costs.values()) > plain * (1 + TOLERANCE)]
     for line in grown:
         print("grown: " + line)
     if grown:
@@ -213,7 +252,7 @@ def main():
         print("recorded with other versions: " + ", ".join(differs))
         if args.check:
             return SKIPPED
-    found = measure([name for name in ROWS if args.only in name])
+    found = measure(args.only)
     show(found, recorded["instructions"], 0 if args.check else args.top)
     if args.record:
         figures = {**recorded["instructions"], **{k: round(sum(v.values())) for k, v in found.items()}}
