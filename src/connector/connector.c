@@ -7,6 +7,7 @@
 #include "frun/connector/backends.h"
 #include "frun/connector/forward.h"
 #include "frun/connector/subaccount.h"
+#include "frun/loop/heap.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"
 #include "frun/loop/service.h"
@@ -29,6 +30,7 @@ struct connector {
     struct subaccount **subaccounts;    /**< towards gateways */
     size_t n_subaccounts;               /**< count */
     struct deadline drain;              /**< ceiling of the drain */
+    struct heap_watch heap;             /**< gives memory back behind a burst */
     char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
     bool is_draining;                   /**< a signal came */
     bool is_cut_short;                  /**< the drain did not end by itself */
@@ -161,6 +163,9 @@ static frun_err start(struct connector *c, const struct trust *t)
     if (!err) {
         err = service_watchdog_start(c->loop, NULL, NULL);
     }
+    if (!err) {
+        heap_watch_start(&c->heap, c->loop);
+    }
     return err;
 }
 
@@ -169,6 +174,7 @@ static void stop(struct connector *c)
 {
     c->env.is_closing = true;
     service_watchdog_stop();
+    heap_watch_stop(&c->heap);
     deadline_clear(&c->drain);
     for (size_t i = 0; i < c->n_subaccounts; i++) {
         subaccount_free(c->subaccounts[i]);

@@ -13,6 +13,7 @@
 #include "frun/gateway/keyring.h"
 #include "frun/gateway/stapling.h"
 #include "frun/gateway/worker.h"
+#include "frun/loop/heap.h"
 #include "frun/net/addr.h"
 #include "frun/net/tls_files.h"
 
@@ -45,6 +46,7 @@ struct gateway {
     struct keyring *keyring; /* NULL: no tokens */
     struct stapling *stapling;
     struct loop *loop;
+    struct heap_watch heap;
     struct deadline minute; /* changes the keys of session tickets */
     size_t n_running;       /* workers that have not stopped */
     int n_signals;
@@ -500,6 +502,7 @@ static frun_err start(struct gateway *g)
     if (!err) {
         err = stapling_start(g->stapling, g->loop);
     }
+    heap_watch_start(&g->heap, g->loop);
     for (size_t i = 0; !err && i < g->shared.n_workers; i++) {
         err = worker_start(g->shared.workers[i]);
         g->n_running += err ? 0 : 1;
@@ -526,6 +529,7 @@ frun_err gateway_run(struct gateway *g)
     for (size_t i = 0; i < g->shared.n_workers; i++) {
         worker_join(g->shared.workers[i]);
     }
+    heap_watch_stop(&g->heap);
     service_watchdog_stop();
     log_info(NULL, "stopped");
     return err;

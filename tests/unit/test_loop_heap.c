@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/loop/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MIB ((size_t)1 << 20)
+
+/* Looks of one life, in order; at a true the process gave back all but what the next look says. */
+static void too_much_is_seen_twice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        size_t resident_mib, used_mib;
+        bool want;
+    } rows[] = {
+        {"at rest", 5, 2, false},
+        {"many connections", 90, 80, false},
+        {"still there", 90, 80, false},
+        {"they left", 90, 2, false},
+        {"and did not come again", 90, 2, true},
+        {"what is pinned does not count again", 25, 2, false},
+        {"nor later", 27, 2, false},
+        {"other connections use it", 27, 20, false},
+        {"more of them", 60, 50, false},
+        {"they left for a moment", 60, 20, false},
+        {"and are back", 60, 50, false},
+        {"gone again", 60, 20, false},
+        {"and away", 60, 20, true},
+        {"half is given back", 45, 20, false},
+        {"the others leave too", 45, 2, false},
+        {"for good", 45, 2, true},
+        {"all pages but pinned ones", 25, 2, false},
+        {"a little more resident than ever at rest", 12, 2, false},
+        {"is left alone", 12, 2, false},
+    };
+    struct heap_watch w = {0};
+    heap_watch_begin(&w, (struct heap_state){rows[0].resident_mib * MIB, rows[0].used_mib * MIB});
+    bool gave = false;
+    for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct heap_state now = {rows[i].resident_mib * MIB, rows[i].used_mib * MIB};
+        if (gave) {
+            heap_watch_gave(&w, now);
+        }
+        gave = heap_watch_judge(&w, now);
+        if (gave != rows[i].want) {
+            fail_msg("%s: %d", rows[i].label, gave);
+        }
+    }
+}
+
+#define CONNECTIONS 3000
+
+/* A burst whose blocks lie between small ones that stay: free memory is nowhere at the end. */
+static void a_burst_is_given_back(void **state)
+{
+    (void)state;
+    static void *stays[CONNECTIONS];
+    static void *leaves[CONNECTIONS];
+    struct heap_state before;
+    struct heap_state now;
+    struct heap_watch w = {0};
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* it keeps freed memory on purpose */
+#endif
+    if (!heap_read(&before)) {
+        skip();
+    }
+    heap_watch_begin(&w, before);
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        leaves[i] = malloc(15000);
+        stays[i] = malloc(40);
+        assert_true(leaves[i] && stays[i]);
+        memset(leaves[i], 'x', 15000);
+    }
+    assert_true(heap_read(&now));
+    assert_true(now.resident > before.resident + CONNECTIONS * (size_t)15000 - MIB);
+    assert_false(heap_watch_judge(&w, now));
+    assert_false(heap_watch_judge(&w, now));
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        free(leaves[i]);
+    }
+    assert_true(heap_read(&now));
+    assert_false(heap_watch_judge(&w, now));
+    assert_true(heap_watch_judge(&w, now));
+    heap_give_back();
+    assert_true(heap_read(&now));
+    heap_watch_gave(&w, now);
+    /* At most the page of each small block and its neighbour. */
+    assert_true(now.resident < before.resident + CONNECTIONS * (size_t)8192);
+    assert_false(heap_watch_judge(&w, now));
+    assert_false(heap_watch_judge(&w, now));
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        free(stays[i]);
+    }
+}
+
+static void it_starts_and_stops(void **state)
+{
+    (void)state;
+    struct loop *l = NULL;
+    struct heap_watch w = {0};
+    assert_int_equal(loop_new(&l), FRUN_OK);
+    heap_watch_stop(&w); /* never started */
+    heap_watch_start(&w, l);
+    heap_watch_stop(&w);
+    heap_watch_stop(&w);
+    loop_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(too_much_is_seen_twice),
+                                       cmocka_unit_test(a_burst_is_given_back),
+                                       cmocka_unit_test(it_starts_and_stops)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
