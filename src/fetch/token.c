@@ -188,8 +188,10 @@ bool token_is_of(const struct token *t, const struct token_source *s)
            is_same(o->tenant, s->tenant) && is_same(o->resource, s->resource) &&
            is_same(o->scope, s->scope) && is_same(o->certificate, s->certificate) &&
            is_same(o->private_key, s->private_key) && is_same(o->ca_file, s->ca_file) &&
-           is_same(o->proxy, s->proxy) &&
-           secret_equal(secret_span(o->client_secret), secret_span(s->client_secret));
+           is_same(o->proxy, s->proxy) && is_same(o->proxy_user, s->proxy_user) &&
+           o->connect_timeout_ms == s->connect_timeout_ms && o->timeout_ms == s->timeout_ms &&
+           secret_equal(secret_span(o->client_secret), secret_span(s->client_secret)) &&
+           secret_equal(secret_span(o->proxy_password), secret_span(s->proxy_password));
 }
 
 frun_err token_new(const struct token_source *s, struct token **out)
@@ -536,6 +538,9 @@ bool token_is_usable(struct token *t, const struct token_desk *d)
     uint64_t now_ms = now_of(d->office);
     pthread_mutex_lock(&t->lock);
     bool is_usable = (t->value && now_ms < t->value->until_ms) || t->failures == 0;
+    if (!is_usable && !t->is_fetching && now_ms >= t->retry_ms) {
+        begin_flight(t, d, now_ms);
+    }
     pthread_mutex_unlock(&t->lock);
     return is_usable;
 }

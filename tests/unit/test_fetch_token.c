@@ -342,6 +342,14 @@ static void test_refused(void **state)
     assert_non_null(strstr(d.text, "HTTP 401 invalid_client"));
     assert_null(strstr(d.text, "S3cret"));
     assert_null(strstr(fake.text, "S3cret"));
+    assert_false(token_is_usable(r->token, r->desk));
+    assert_int_equal(atomic_load(&fake.calls), 1);
+    /* Who only asks after its state must not wait for ever for somebody who takes it. */
+    atomic_store(&fake.status, 200);
+    atomic_fetch_add(&fake.now_ms, 10000);
+    assert_false(token_is_usable(r->token, r->desk));
+    run_briefly(r, &fake.events[TOKEN_FETCHED], 1);
+    assert_true(token_is_usable(r->token, r->desk));
 }
 
 static void test_dropped(void **state)
@@ -377,6 +385,15 @@ static void test_same_source(void **state)
     struct token_source same = source(s);
     assert_true(token_is_of(r->token, &same));
     same.tenant = "tenant-2";
+    assert_false(token_is_of(r->token, &same));
+    same = source(s);
+    same.timeout_ms += 1;
+    assert_false(token_is_of(r->token, &same));
+    same = source(s);
+    same.proxy_user = "another";
+    assert_false(token_is_of(r->token, &same));
+    same = source(s);
+    same.proxy_password = s;
     assert_false(token_is_of(r->token, &same));
     same = source(NULL);
     assert_false(token_is_of(r->token, &same));

@@ -121,7 +121,8 @@ void token_desk_free(struct token_desk *d);
 frun_err token_new(const struct token_source *s, struct token **out) FRUN_MUST_CHECK;
 
 /** Would this source be served by that object: same client, tenant, resource and scope at the same
- * end-point with the same secret? @param t token @param s source @return true if so. Thread: any.
+ * end-point with the same secret, reached by the same proxy within the same times? @param t token
+ * @param s source @return true if so. Thread: any.
  */
 bool token_is_of(const struct token *t, const struct token_source *s);
 
@@ -158,8 +159,9 @@ void token_forget(struct token_waiter *w);
  * it was fresh and never accepted, a new one would fare no better. Thread: as token_take(). */
 bool token_drop(struct token *t, struct token_desk *d, struct token_value *v);
 
-/** Is a valid token there, or nothing known against getting one? @param t token @param d desk
- * @return true if so. Thread: any. */
+/** Is a valid token there, or nothing known against getting one? If not, and the pause after the
+ * failure is over, a fetch begins: whoever asks before sending anything gets another answer then.
+ * @param t token @param d desk @return true if so. Thread: as token_take(). */
 bool token_is_usable(struct token *t, const struct token_desk *d);
 
 /** "Bearer ...", as a field value. @param v value @return text, lives with @p v. Thread: any. */
