@@ -33,8 +33,8 @@ struct registry {
     struct span *fences; /* carrier names of all endpoints */
     size_t n_fences;
     struct tokens tokens;
-    struct sap_proxy *saps; /* in order of the configuration's sections */
-    atomic_int *sap_states; /* by endpoint */
+    struct sap_proxy *saps;       /* in order of the configuration's sections */
+    struct sap_state *sap_states; /* by endpoint */
     struct endpoint_host *hosts;
     struct map *by_host;   /* without case -> endpoint_host */
     struct map *by_root;   /* first path segment without '/' -> endpoint */

@@ -35,10 +35,18 @@
 /** Longest target that is put together: lines are refused long before. */
 #define SAP_TARGET_BYTES 16384
 
+/** So long the others wait for the one that tries; then the next one goes too, and so on: the first
+ * may be a slow sender's, or nobody answers it, and the pause of the others must not be its own. */
+#define SAP_TRY_MS 2000
+
+/** One path is denied while others go through: a minute without a denial is worth a line, not each
+ * good answer in between. */
+#define SAP_DENIED_MS 60000
+
 enum circuit {
     CIRCUIT_CLOSED, /* requests go */
     CIRCUIT_OPEN,   /* requests wait, the pause runs */
-    CIRCUIT_TRYING  /* one request goes, the others wait for what becomes of it */
+    CIRCUIT_TRYING  /* one request goes, the others wait for what becomes of it, SAP_TRY_MS long */
 };
 
 struct sap_route {
@@ -51,15 +59,15 @@ struct sap_route {
     struct list waiting; /* requests, for a token or for the circuit */
     enum circuit circuit;
     struct backoff backoff;
-    struct deadline pause;
-    uint64_t pause_ms; /* the present one's length */
+    struct deadline pause; /* open: until it is tried; trying: until the next one goes too */
+    uint64_t pause_ms;     /* the present one's length */
     struct later wake;
-    struct sap_call *first; /* trying: the one that goes */
+    struct sap_call *first; /* trying: the one that went last */
     bool is_tokenless;      /* the last open() found no token */
     struct diag token_why;
-    unsigned refusal;  /* the last open() refused a line: 414 or 431, else 0 */
-    struct head head;  /* scratch */
-    struct buf target; /* scratch */
+    const struct call_verdict *refusal; /* the last open() refused a line, or NULL */
+    struct head head;                   /* scratch */
+    struct buf target;                  /* scratch */
 };
 
 enum sap_call_state {
@@ -77,6 +85,7 @@ struct sap_call {
     struct call *inner; /* NULL once it has ended */
     struct token_value *value;
     enum sap_call_state state;
+    bool is_trial; /* went while the circuit was being tried */
     struct later later;
     struct arena arena; /* copy of a held head */
     struct head *head;
@@ -90,11 +99,20 @@ struct sap_call {
 /* What all workers know of the endpoint's road; a change is one line, whoever sees it first. */
 static void note(const struct sap_route *r, enum sap_error_kind kind, struct span body)
 {
-    atomic_int *known = r->e->sap_state;
-    if (atomic_load_explicit(known, memory_order_relaxed) == (int)kind) {
+    struct sap_state *known = r->e->sap_state;
+    uint64_t now_ms = loop_now_ms(r->loop);
+    int last = atomic_load_explicit(&known->kind, memory_order_relaxed);
+    if (kind == SAP_ERROR_ACCESS_DENIED_RESOURCE) {
+        atomic_store_explicit(&known->denied_ms, now_ms, memory_order_relaxed);
+    } else if (kind == SAP_ERROR_NONE && last == SAP_ERROR_ACCESS_DENIED_RESOURCE &&
+               now_ms - atomic_load_explicit(&known->denied_ms, memory_order_relaxed) <
+                   SAP_DENIED_MS) {
         return;
     }
-    int before = atomic_exchange(known, (int)kind);
+    if (last == (int)kind) {
+        return;
+    }
+    int before = atomic_exchange(&known->kind, (int)kind);
     if (before == (int)kind) {
         return;
     }
@@ -146,13 +164,13 @@ static void on_pause(struct deadline *d)
 {
     struct sap_route *r = list_entry(d, struct sap_route, pause);
     r->circuit = CIRCUIT_TRYING;
-    r->first = NULL;
+    r->first = NULL; /* nothing is known of it in time: another one tries beside it */
     wake_some(r);
 }
 
 static void circuit_open(struct sap_route *r, const struct sap_call *c)
 {
-    if (r->circuit == CIRCUIT_OPEN || (r->circuit == CIRCUIT_TRYING && r->first != c)) {
+    if (r->circuit == CIRCUIT_OPEN || (r->circuit == CIRCUIT_TRYING && !c->is_trial)) {
         return; /* others went before it was known */
     }
     r->circuit = CIRCUIT_OPEN;
@@ -231,7 +249,8 @@ static void refuse(struct sap_call *c, enum sap_error_kind kind)
                    body.n ? body.p : "");
     if (kind == SAP_ERROR_NO_TUNNEL) {
         circuit_open(r, c);
-    } else if (kind != SAP_ERROR_PROXY_AUTH && kind != SAP_ERROR_HTTPS_NOT_ALLOWED) {
+    } else if (kind != SAP_ERROR_PROXY_AUTH && kind != SAP_ERROR_HTTPS_NOT_ALLOWED &&
+               kind != SAP_ERROR_AFFINITY) {
         circuit_close(r);
     }
     if ((kind == SAP_ERROR_PROXY_AUTH && token_drop(r->e->sap->token, r->desk, c->value)) ||
@@ -435,6 +454,25 @@ static const struct call_ops call_ops = {
  * --------------------------------------------------------------------------------------------------
  */
 
+static const struct call_verdict target_long = {
+    .status = 414,
+    .error = "http_request_error",
+    .kind = "line_too_long",
+    .detail = "path and query are too long for SAP's connectivity proxy, which takes lines of 8192 "
+              "octets"};
+static const struct call_verdict field_long = {
+    .status = 431,
+    .error = "http_request_error",
+    .kind = "line_too_long",
+    .detail = "a header field is too long for SAP's connectivity proxy, which takes lines of 8192 "
+              "octets, or there are too many"};
+static const struct call_verdict token_long = {
+    .status = 502,
+    .error = "proxy_configuration_error",
+    .kind = "proxy_auth",
+    .detail = "the gateway's own access token is too long for SAP's connectivity proxy, which "
+              "takes lines of 8192 octets"};
+
 /* The request as the proxy wants it. */
 static frun_err make_head(struct sap_route *r, const struct head *req, struct span bearer)
 {
@@ -444,6 +482,7 @@ static frun_err make_head(struct sap_route *r, const struct head *req, struct sp
     err = err ? err : buf_put(&r->target, r->e->sap_authority);
     err = err ? err : buf_put(&r->target, req->target);
     if (err) {
+        r->refusal = err == FRUN_E_LIMIT ? &target_long : NULL;
         return err;
     }
     route_copy_head(req, &r->head);
@@ -453,21 +492,26 @@ static frun_err make_head(struct sap_route *r, const struct head *req, struct sp
     if (!err && location.n) {
         err = head_add(&r->head, SPAN_LIT("SAP-Connectivity-SCC-Location_ID"), location);
     }
+    r->refusal = err == FRUN_E_LIMIT ? &field_long : NULL;
     return err;
 }
 
-/* Lines with their ends. The proxy's own answer to longer ones says nothing that helps. */
-static unsigned find_long_line(const struct head *h)
+/* Lines with their ends. The proxy's own answer to longer ones says nothing that helps. Both tokens
+ * are ours: the sender cannot make them shorter. */
+static const struct call_verdict *find_long_line(const struct head *h)
 {
     if (h->method.n + h->target.n + sizeof("  HTTP/1.1\r\n") - 1 > SAP_MAX_LINE_BYTES) {
-        return 414;
+        return &target_long;
     }
     for (size_t i = 0; i < h->n_fields; i++) {
-        if (h->fields[i].name.n + h->fields[i].value.n + 4 > SAP_MAX_LINE_BYTES) {
-            return 431;
+        const struct field *f = &h->fields[i];
+        if (f->name.n + f->value.n + 4 > SAP_MAX_LINE_BYTES) {
+            bool is_token = span_eq_nocase(f->name, SPAN_LIT("Proxy-Authorization")) ||
+                            span_eq_nocase(f->name, SPAN_LIT("Authorization"));
+            return is_token ? &token_long : &field_long;
         }
     }
-    return 0;
+    return NULL;
 }
 
 static frun_err begin(struct sap_route *r, const struct call_events *ev, void *owner,
@@ -491,7 +535,9 @@ static frun_err begin(struct sap_route *r, const struct call_events *ev, void *o
     c->value = *v;
     *v = NULL;
     if (r->circuit == CIRCUIT_TRYING) {
+        c->is_trial = true;
         r->first = c;
+        deadline_set(r->loop, &r->pause, SAP_TRY_MS);
     }
     *out = &c->call;
     return FRUN_OK;
@@ -503,7 +549,7 @@ static frun_err sap_open(struct route *base, const struct head *req, const struc
     struct sap_route *r = (struct sap_route *)base;
     struct token_value *v = NULL;
     *via = NULL;
-    r->refusal = 0;
+    r->refusal = NULL;
     r->is_tokenless = false;
     if (r->circuit == CIRCUIT_OPEN || (r->circuit == CIRCUIT_TRYING && r->first)) {
         return FRUN_E_AGAIN;
@@ -514,7 +560,9 @@ static frun_err sap_open(struct route *base, const struct head *req, const struc
         return err;
     }
     err = make_head(r, req, token_value_text(v));
-    r->refusal = err ? (err == FRUN_E_LIMIT ? 431 : 0) : find_long_line(&r->head);
+    if (!err) {
+        r->refusal = find_long_line(&r->head);
+    }
     if (r->refusal) {
         err = FRUN_E_DENIED;
     }
@@ -540,23 +588,13 @@ static void on_token(struct token_waiter *w)
 static bool sap_is_usable(const struct route *base)
 {
     const struct sap_route *r = (const struct sap_route *)base;
-    return r->circuit == CIRCUIT_CLOSED && token_is_usable(r->e->sap->token, r->desk);
+    /* When the pause is over only a request can show more, and without health none may come. */
+    bool is_open = r->circuit == CIRCUIT_OPEN || (r->circuit == CIRCUIT_TRYING && r->first);
+    return token_is_usable(r->e->sap->token, r->desk) && !is_open;
 }
 
 static void sap_why(struct route *base, struct call_failure *f)
 {
-    static const struct call_verdict target_long = {
-        .status = 414,
-        .error = "http_request_error",
-        .kind = "line_too_long",
-        .detail = "path and query are too long for SAP's connectivity proxy, which takes lines of "
-                  "8192 octets"};
-    static const struct call_verdict field_long = {
-        .status = 431,
-        .error = "http_request_error",
-        .kind = "line_too_long",
-        .detail = "a header field is too long for SAP's connectivity proxy, which takes lines of "
-                  "8192 octets"};
     static const struct call_verdict no_token = {
         .status = 503,
         .error = "proxy_configuration_error",
@@ -566,10 +604,11 @@ static void sap_why(struct route *base, struct call_failure *f)
         .retry_after_s = ROUTE_RETRY_S};
     struct sap_route *r = (struct sap_route *)base;
     if (r->refusal) {
-        f->verdict = r->refusal == 414 ? target_long : field_long;
+        f->verdict = *r->refusal;
+        r->refusal = NULL; /* said to whom it belongs, not to one who waits */
         return;
     }
-    if (r->circuit == CIRCUIT_CLOSED) {
+    if (r->circuit == CIRCUIT_CLOSED || r->is_tokenless) {
         f->verdict = no_token;
         (void)snprintf(f->text, sizeof(f->text), "no access token: %.220s", r->token_why.text);
         return;

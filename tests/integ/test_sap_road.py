@@ -303,6 +303,77 @@ def test_senders_that_leave_do_not_stop_the_trying(make_chain, sap):
     assert chain.push().status == 200
 
 
+def test_health_comes_back_though_nobody_pushes(make_chain, sap):
+    """A load balancer that follows our health sends nothing while it is bad."""
+    sap.proxy.locations = set()
+    chain = sap_chain(make_chain, sap, {"gateway": {"hold": "100ms"}}, workers=1,
+                      section={"retry_min": "2s", "retry_max": "2s"})
+    assert chain.health() == 200
+    assert_problem(chain.push(), 503)
+    assert_problem(chain.push(target="/GLOBEX/sap/frun/x", auth=GLOBEX), 503)
+    assert chain.health() == 503
+    wait_until(lambda: chain.health() == 200, "it may be tried again")
+
+
+def test_health_fetches_the_token(make_chain, sap):
+    sap.tokens.fault = (503, "not yet")
+    chain = sap_chain(make_chain, sap, start=False, workers=1)
+    chain.gateway.start()
+    chain.wait_port(chain.gateway, chain.port)
+    wait_until(lambda: chain.health() == 503, "the failure is seen")
+    sap.tokens.fault = None
+    chain.wait_healthy()
+    assert chain.push().status == 200
+
+
+def test_one_that_tries_slowly_does_not_hold_the_others(make_chain, sap):
+    """The first after a pause may be a slow sender's: the Cloud Connector is back all the same."""
+    go_on = threading.Event()
+    sap.proxy.locations = set()
+    sap.proxy.backend = lambda r: (200, "" if r["path"].endswith("/y") or go_on.wait(30) else "", ())
+    chain = sap_chain(make_chain, sap, {"gateway": {"hold": "20s"}}, workers=1,
+                      section={"retry_min": "300ms", "retry_max": "300ms"})
+    answers = []
+    slow = threading.Thread(target=lambda: answers.append(chain.push().status))
+    slow.start()
+    wait_until(lambda: "no_tunnel" in chain.gateway.log(), "the circuit is open")
+    sap.proxy.locations = {"DC1"}
+    wait_until(lambda: sap.proxy.delivered, "the slow one goes first")
+    assert chain.push(target="/ACME_PROD/sap/frun/y").status == 200
+    assert answers == []
+    go_on.set()
+    slow.join(20)
+    assert answers == [200]
+
+
+def test_a_denied_path_beside_good_ones_is_one_line(make_chain, sap):
+    sap.proxy.systems["frun-virtual:443"] = ["/sap/frun"]
+    chain = sap_chain(make_chain, sap)
+    for _ in range(5):
+        assert_problem(chain.push(target="/ACME_PROD/sap/bc/ping"), 403)
+        assert chain.push().status == 200
+    chain.pushes_logged(10)
+    told = [x for x in chain.gateway.log().splitlines()
+            if "sap-connectivity" in x and ("access_denied" in x or "good again" in x)
+            and '"status"' not in x]
+    assert len(told) == 1, told
+
+
+def test_our_own_token_that_is_too_long_is_not_the_senders_fault(make_chain, sap):
+    sap.tokens.padding = "p" * 7000
+    chain = sap_chain(make_chain, sap)
+    problem = chain.push()
+    assert_problem(problem, 502)
+    assert 'details="proxy_auth"' in problem.get("Proxy-Status")
+    assert sap.proxy.requests == []
+
+
+def test_very_long_target(make_chain, sap):
+    chain = sap_chain(make_chain, sap, {"gateway": {"max_target": "32K", "max_head": "64K"}})
+    assert_problem(chain.push(target="/ACME_PROD/sap/frun/x?" + "a" * 20000), 414)
+    assert sap.proxy.requests == []
+
+
 # -- configuration
 
 @pytest.mark.parametrize("label, key, section, says", [

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /** A pusher as the data path sees it. */
@@ -30,6 +31,12 @@ struct pusher {
     size_t index;                          /**< 0.. in the registry */
     char generation[JWT_GENERATION_BYTES]; /**< of its client secret, "" without */
     char old_generation[JWT_GENERATION_BYTES]; /**< of the one before, "" without */
+};
+
+/** What all workers together know of one endpoint's way through SAP's connectivity proxy. */
+struct sap_state {
+    atomic_int kind;                /**< enum sap_error_kind last told in the log */
+    atomic_uint_fast64_t denied_ms; /**< when a path was last denied, as loop_now_ms() */
 };
 
 /** An endpoint as the data path sees it. */
@@ -43,8 +50,7 @@ struct endpoint {
     struct tls_ctx *backend_tls;      /**< direct over HTTPS: the context, else NULL */
     const struct sap_proxy *sap;      /**< sap-connectivity: its section, else NULL */
     struct span sap_authority;        /**< sap-connectivity: virtual host and port, always both */
-    atomic_int *sap_state;            /**< sap-connectivity: enum sap_error_kind last seen by any
-                                         worker */
+    struct sap_state *sap_state;      /**< sap-connectivity: what the workers know of the road */
     struct token *logon;              /**< auth = oauth2: its token, else NULL */
     size_t index;                     /**< 0.. in the registry */
 };
