@@ -127,6 +127,7 @@ static void stop_waiting(struct exchange *x)
     hub_forget(&x->hub_waiter);
     deadline_clear(&x->deadline);
     if (x->state == EXCHANGE_STATE_WAITING) {
+        x->state = EXCHANGE_STATE_NEW; /* counted out once, whatever comes next */
         x->w->n_waiting--;
     }
 }

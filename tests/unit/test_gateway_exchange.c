@@ -504,6 +504,22 @@ static void held_request_goes_when_a_tunnel_comes(void **state)
     assert_int_equal(b->w.n_waiting, 0);
 }
 
+static void who_waited_in_vain_is_counted_out_once(void **state)
+{
+    struct bench *b = *state;
+    static const frun_err rows[] = {FRUN_E_UNSUPPORTED, FRUN_E_LIMIT, FRUN_E_NOMEM};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        b->road.n_waiting = 0;
+        b->road.open_result = FRUN_E_AGAIN;
+        ask(b, "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", RIGHT);
+        assert_int_equal(b->w.n_waiting, 1);
+        b->road.open_result = rows[i]; /* a tunnel came, and does not take this request */
+        b->road.waiter->fn(b->road.waiter);
+        assert_true(b->door.is_ended);
+        assert_int_equal(b->w.n_waiting, 0);
+    }
+}
+
 static void body_that_grows_too_long_is_413(void **state)
 {
     struct bench *b = *state;
@@ -627,6 +643,7 @@ int main(void)
         ROW(cut_off_answer_is_seen_by_the_pusher),
         ROW(no_tunnel_is_503_after_the_hold_time),
         ROW(held_request_goes_when_a_tunnel_comes),
+        ROW(who_waited_in_vain_is_counted_out_once),
         ROW(body_that_grows_too_long_is_413),
         ROW(pusher_that_goes_away_cancels_the_call),
         ROW(complete_push_is_delivered_without_its_sender),
