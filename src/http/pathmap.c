@@ -69,8 +69,8 @@ static frun_err reverse(const struct pathmap *m, const struct pathmap_rule *r, s
     }
     struct span tail = span_skip(path, r->to.n);
     struct span back = tail;
-    if (is_all(r->from) && path_len(tail) < 2) {
-        return FRUN_OK; /* the bare root is not mapped */
+    if (is_all(r->from) && (path_len(tail) < 2 || tail.p[1] == '/')) {
+        return FRUN_OK; /* the bare root is not mapped, and two slashes begin another host */
     }
     if (!is_all(r->from)) {
         frun_err err = join(r->from, tail, a, &back);

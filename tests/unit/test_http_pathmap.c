@@ -95,6 +95,7 @@ static void back(void **state)
         {"nothing fits", &map, "/sap/frun/ngdci", "/sap/frun/ngdci"},
         {"the rule that leads there", &all, "/sap/frun/ngdci", "/ngdci"},
         {"its root", &all, "/sap/frun", "/sap/frun"},
+        {"never another host", &all, "/sap/frun//example.net/x", "/sap/frun//example.net/x"},
     };
     (void)state;
     check(rows, sizeof(rows) / sizeof(rows[0]), pathmap_back);
