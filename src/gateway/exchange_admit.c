@@ -31,6 +31,7 @@ void exchange_permit(const struct exchange *x, struct permit *p)
     p->who = x->who;
     p->g = x->w->conf->gateway;
     p->in = &x->in;
+    p->root_path = x->policy->root_path;
     p->path = x->facts.path;
 }
 

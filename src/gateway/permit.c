@@ -59,7 +59,7 @@ bool permit_check(struct permit *p, struct reply *no)
         (void)snprintf(p->detail, sizeof(p->detail),
                        "this is the root URL of endpoint %.*s and the credentials are right; "
                        "requests go to paths below it, such as %.*s/sap/frun",
-                       SPAN_FMT(p->e->name), SPAN_FMT(p->e->policy.root_path));
+                       SPAN_FMT(p->e->name), SPAN_FMT(p->root_path));
         *no = (struct reply){.status = 400, .detail = p->detail};
         return false;
     }

@@ -69,7 +69,8 @@ def test_another_customers_credentials_do_not_work(shared):
 def test_no_root_path_behind_a_host_name(shared):
     for target in ("/GLOBEX/sap/frun/x", "/ACME_PROD/sap/frun/x", "/sap/bc/gui"):
         assert_problem(ask(shared, ACME, ACME, target), 403)
-    assert ask(shared, ACME, ACME, "/", "GET").status == 400
+    a = ask(shared, ACME, ACME, "/", "GET")
+    assert a.status == 400 and b"such as /sap/frun" in a.body, a
 
 
 def test_ping_goes_to_focused_run(shared):

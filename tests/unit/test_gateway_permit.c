@@ -26,7 +26,7 @@ static void what_is_open(void **state)
         {"ping", "GET", "/sap/bc/ping", 0, 0, ""},
         {"below ping", "GET", "/sap/bc/ping/x", 0, 403, "only /sap/frun"},
         {"no segment boundary", "POST", "/sap/frunX", 0, 403, "only /sap/frun"},
-        {"bare root", "POST", "", 0, 400, "root URL"},
+        {"bare root", "POST", "", 0, 400, "such as /ACME/sap/frun"},
         {"method", "DELETE", "/sap/frun", 0, 405, "methods"},
         {"as long as allowed", "POST", "/sap/frun", 100, 0, ""},
         {"too long for the pusher", "POST", "/sap/frun", 101, 413, "(100 octets) of pusher s4"},
@@ -42,13 +42,29 @@ static void what_is_open(void **state)
         struct head in = {.method = span_of(rows[i].method),
                           .body = HEAD_BODY_LENGTH,
                           .body_len_bytes = rows[i].length};
-        struct permit p = {.e = &e, .who = &who, .g = &g, .in = &in, .path = span_of(rows[i].path)};
+        struct permit p = {.e = &e,
+                           .who = &who,
+                           .g = &g,
+                           .in = &in,
+                           .root_path = SPAN_LIT("/ACME"),
+                           .path = span_of(rows[i].path)};
         struct reply no = {0};
         if (permit_check(&p, &no) != (rows[i].status == 0) || no.status != rows[i].status ||
             (no.detail && !strstr(no.detail, rows[i].says))) {
             fail_msg("%s: %u %s", rows[i].label, no.status, no.detail ? no.detail : "");
         }
     }
+}
+
+static void bare_root_by_a_host_name(void **state)
+{
+    struct endpoint e = {.name = SPAN_LIT("ACME"), .policy = {.root_path = SPAN_LIT("/ACME")}};
+    struct permit p = {.e = &e, .path = SPAN_LIT("/")};
+    struct reply no = {0};
+    (void)state;
+    assert_false(permit_check(&p, &no));
+    assert_int_equal(no.status, 400);
+    assert_non_null(strstr(no.detail, "such as /sap/frun"));
 }
 
 static void the_lower_ceiling_counts_and_is_named(void **state)
@@ -86,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_open),
+        cmocka_unit_test(bare_root_by_a_host_name),
         cmocka_unit_test(the_lower_ceiling_counts_and_is_named),
         cmocka_unit_test(refusals_name_key_and_section),
     };

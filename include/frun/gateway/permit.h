@@ -25,6 +25,7 @@ struct permit {
     const struct pusher *who;         /**< pusher */
     const struct conf_gateway *g;     /**< the gateway's own ceilings */
     const struct head *in;            /**< the request's head */
+    struct span root_path;            /**< what stands before it; empty by a host name */
     struct span path;                 /**< path towards Focused Run, mapped; empty: the bare root */
     char detail[PERMIT_DETAIL_BYTES]; /**< room for the answer's text */
 };
