@@ -82,6 +82,7 @@ static void recycle(void *obj)
     x->rest = (struct span){0};
     x->auth_waiter.way = 0;
     own_init(&x->own);
+    x->in.is_http2 = false; /* the next head may break off before it is parsed */
     x->log = (struct accesslog_entry){0};
     x->facts = (struct policy_facts){0};
     x->begun_us = x->opened_us = 0;

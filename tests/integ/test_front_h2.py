@@ -49,6 +49,17 @@ def test_http1_beside_it(shared):
                                                   shared.access_lines()}, "lines", 5)
 
 
+def test_broken_http1_behind_it(make_chain):
+    """The exchange of a request by HTTP/2 serves a head that breaks off by HTTP/1.1."""
+    chain = make_chain(workers=1)
+    assert curl(chain, "--http2", "-d", "x")[:2] == ("2", 200)
+    with chain.raw() as c:
+        c.send(b"GET /\x01 HTTP/1.1\r\n\r\n")
+        assert c.answer().status == 400
+    line = wait_until(lambda: [x for x in chain.access_lines() if x["status"] == 400], "line", 5)
+    assert line[0]["protocol"] == "HTTP/1.1", line
+
+
 def test_switched_off(make_chain):
     chain = make_chain(gateway={"gateway": {"http2": "no"}})
     assert curl(chain, "--http2", "-d", "x")[:2] == ("1.1", 200)
