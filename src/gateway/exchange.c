@@ -78,7 +78,7 @@ static void recycle(void *obj)
     x->route = NULL;
     x->via = NULL;
     x->repeats = 0;
-    x->is_client_slow = x->is_route_slow = x->is_body_open = x->is_orphan = false;
+    x->is_client_slow = x->is_body_open = x->is_orphan = false;
     x->rest = (struct span){0};
     x->auth_waiter.way = 0;
     own_init(&x->own);
@@ -284,8 +284,8 @@ static void rearm(struct exchange *x)
     if (x->state == EXCHANGE_STATE_OPEN) {
         if (x->relay.is_end_sent) {
             in_ms = g->response_timeout_ms;
-        } else if (x->is_route_slow) {
-            in_ms = g->body_timeout_ms;
+        } else if (x->relay.is_request_held || x->relay.is_request_done) {
+            in_ms = g->body_timeout_ms; /* what is there, the route has not taken */
         }
     } else if (x->state == EXCHANGE_STATE_ANSWERING && !x->is_client_slow) {
         in_ms = g->body_timeout_ms;
@@ -438,7 +438,6 @@ static size_t call_on_body(void *owner, struct span data)
 static void call_on_room(void *owner)
 {
     struct exchange *x = owner;
-    x->is_route_slow = false;
     relay_on_request_room(&x->relay);
     if (x->state == EXCHANGE_STATE_OPEN) {
         rearm(x);
@@ -529,7 +528,6 @@ static size_t served_on_body(void *owner, struct span data)
         }
         return 0;
     }
-    x->is_route_slow = n < data.n;
     if (x->state == EXCHANGE_STATE_OPEN) {
         rearm(x);
     }
@@ -674,7 +672,6 @@ void exchange_open_route(struct exchange *x)
     x->state = EXCHANGE_STATE_OPEN;
     x->opened_us = mono_now_us();
     x->log.wait_us = x->opened_us - x->begun_us;
-    x->is_route_slow = false;
     relay_attach(&x->relay, c);
     rearm(x);
     open_body(x);

@@ -75,7 +75,6 @@ struct exchange {
     bool is_body_open;   /* the served side was told that it may offer the body */
     bool is_orphan;      /* the sender has gone, its complete push goes its way */
     bool is_client_slow; /* the answer waits for the pusher */
-    bool is_route_slow;  /* the request waits for the route */
     struct span rest;    /* of our own answer's body, not sent yet */
     struct accesslog_entry log;
     uint64_t begun_us;

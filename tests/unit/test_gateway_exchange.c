@@ -40,6 +40,7 @@ struct road {
     char request[8192];
     char sent[4096];
     size_t n_sent;
+    bool is_full; /* takes nothing */
     bool is_end_sent;
 };
 
@@ -110,6 +111,9 @@ static const struct served_ops door_ops = {door_accept_body, door_send_head, doo
 static size_t road_send(struct call *c, struct span data, bool is_last)
 {
     struct road *r = list_entry(c, struct road, call);
+    if (r->is_full) {
+        return 0;
+    }
     assert_true(r->n_sent + data.n < sizeof(r->sent));
     if (data.n) {
         memcpy(r->sent + r->n_sent, data.p, data.n);
@@ -520,6 +524,24 @@ static void who_waited_in_vain_is_counted_out_once(void **state)
     }
 }
 
+/* Read ahead completely while it waited; then nobody offers it any more. */
+static void complete_push_that_nothing_takes_ends(void **state)
+{
+    struct bench *b = *state;
+    b->f.gateway.body_timeout_ms = 1;
+    b->road.is_full = true;
+    b->road.open_result = FRUN_E_AGAIN;
+    ask(b, "POST /ACME_PROD/sap/frun HTTP/1.1\r\nContent-Length: 7\r\n", RIGHT);
+    body(b, "payload");
+    b->road.open_result = FRUN_OK;
+    b->road.waiter->fn(b->road.waiter);
+    assert_int_equal(b->road.n_opened, 1);
+    run_until(b, is_answered);
+    assert_int_equal(b->door.status, 504);
+    assert_non_null(strstr(b->door.body, "stopped taking the request"));
+    assert_int_equal(b->road.n_cancelled, 1);
+}
+
 static void body_that_grows_too_long_is_413(void **state)
 {
     struct bench *b = *state;
@@ -644,6 +666,7 @@ int main(void)
         ROW(no_tunnel_is_503_after_the_hold_time),
         ROW(held_request_goes_when_a_tunnel_comes),
         ROW(who_waited_in_vain_is_counted_out_once),
+        ROW(complete_push_that_nothing_takes_ends),
         ROW(body_that_grows_too_long_is_413),
         ROW(pusher_that_goes_away_cancels_the_call),
         ROW(complete_push_is_delivered_without_its_sender),
