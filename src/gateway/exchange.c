@@ -318,6 +318,13 @@ static void on_deadline(struct deadline *d)
                                           .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
+    if (x->state == EXCHANGE_STATE_OWN) {
+        exchange_reply(x, &(struct reply){.status = 408,
+                                          .error = "http_request_error",
+                                          .detail = "the body did not arrive in time "
+                                                    "(body_timeout)"});
+        return;
+    }
     if (x->state == EXCHANGE_STATE_ANSWERING) {
         log_warning(NULL,
                     "request %.*s: the answer of endpoint %.*s stopped in the middle; cut off",
@@ -541,6 +548,7 @@ static void served_on_body_end(void *owner)
         return;
     }
     if (x->state == EXCHANGE_STATE_OWN) {
+        deadline_clear(&x->deadline);
         own_on_body_end(&x->own);
         return;
     }

@@ -222,6 +222,8 @@ static bool is_own(struct exchange *x)
     }
     if (a->wants_body) {
         x->state = EXCHANGE_STATE_OWN;
+        /* For all of it: who may be anybody shall not stay by an octet now and then. */
+        deadline_set(x->w->loop, &x->deadline, x->w->conf->gateway->body_timeout_ms);
         x->is_body_open = true;
         x->served->ops->accept_body(x->served);
     }

@@ -253,3 +253,23 @@ def test_no_secret_and_no_token_in_the_log(shared):
     assert SECRET not in log and text not in log and text.split(".")[2] not in log
     lines = [x for x in shared.access_lines() if x.get("path") == "/oauth/token"]
     assert any(x.get("pusher") == "s4-acme" and x.get("auth") == "oauth2" for x in lines)
+
+
+def test_a_trickled_body_does_not_hold_the_connection(make_chain):
+    """Anybody may begin to ask for a token; body_timeout is for all of it."""
+    over = sections()
+    over["gateway"] = dict(over.get("gateway", {}), body_timeout="1s")
+    chain = make_chain(gateway=over)
+    with chain.raw() as c:
+        c.send(chain.octets("POST", "/oauth/token", [FORM, ("Content-Length", "4000")], auth=None))
+        begin = time.monotonic()
+        c.sock.settimeout(0.1)
+        while not c.buffer and time.monotonic() - begin < 5:
+            c.send(b"x")
+            try:
+                c.fill()
+            except TimeoutError:
+                pass
+        c.sock.settimeout(10)
+        assert_problem(c.answer(), 408)
+        assert time.monotonic() - begin < 4
