@@ -187,6 +187,9 @@ static void finish(struct exchange *x)
     x->log.bytes_in += x->relay.request_bytes;
     x->log.bytes_out += x->relay.answer_bytes;
     x->log.total_us = mono_now_us() - x->begun_us;
+    if (x->e && !x->opened_us) {
+        x->log.wait_us = x->log.total_us; /* it never came to anything else */
+    }
     accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
     relay_done(&x->relay);
     loop_free_later(x->w->loop, recycle, x);

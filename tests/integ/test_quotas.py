@@ -84,6 +84,8 @@ def test_places_with_requests_that_do_not_end(make_chain):
     assert "max_in_flight of pusher s4-acme" in value["detail"], value
     assert a.get("Retry-After") == "1", a
     assert 0.4 < time.monotonic() - begin < 3
+    line = chain.pushes_logged(1)[-1]
+    assert line["status"] == 429 and line["wait_ms"] > 400, line
     waiting = Background(chain.push)
     time.sleep(0.1)
     held[0].send(b"cde")
