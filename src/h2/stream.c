@@ -172,6 +172,9 @@ static void count_out(struct h2 *h)
 {
     if (--h->n_open == 0) {
         h->idle_since_ms = loop_now_ms(h->loop);
+        if (h->set.idle_timeout_ms) {
+            h2_tick_soon(h, h->set.idle_timeout_ms);
+        }
     }
 }
 

@@ -649,6 +649,28 @@ static void orphans_end_with_the_worker(void **state)
     assert_int_equal(b->road.n_cancelled, 1);
 }
 
+/* What a connection has left behind counts until the work behind it has ended. */
+static void a_connections_exchanges_are_counted(void **state)
+{
+    struct bench *b = *state;
+    struct exchange_tally *t = calloc(1, sizeof(*t));
+    assert_non_null(t);
+    struct exchange *one = exchange_new(&b->w);
+    struct exchange *two = exchange_new(&b->w);
+    assert_true(one && two);
+    exchange_count_for(one, t);
+    exchange_count_for(two, t);
+    assert_int_equal(t->n, 2);
+    exchange_lose(one, SPAN_LIT("192.0.2.1"), "lost");
+    assert_int_equal(t->n, 1);
+    exchange_tally_leave(t); /* the connection is gone, and this one is not */
+    assert_true(t->n == 1 && t->is_left);
+    exchange_lose(two, SPAN_LIT("192.0.2.1"), "lost"); /* frees it: the leak checker sees */
+    t = calloc(1, sizeof(*t));
+    exchange_tally_leave(t); /* nothing was left behind */
+    exchange_tally_leave(NULL);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -672,6 +694,7 @@ int main(void)
         ROW(complete_push_is_delivered_without_its_sender),
         ROW(held_push_is_delivered_without_its_sender),
         ROW(orphans_end_with_the_worker),
+        ROW(a_connections_exchanges_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
