@@ -118,13 +118,14 @@ void auth_free(struct auth *a)
  * ------------------------------------------------------------------------------------------------
  */
 
-/* Endpoint and value together: what is right for one endpoint says nothing of another. The second
- * value is a client's secret; its length keeps the two apart. */
-static bool make_tag(struct auth *a, unsigned endpoint, struct span value, struct span more,
+/* Way, endpoint and value together: what is right for one endpoint says nothing of another, and a
+ * password shown as a token is none. The second value is a client's secret; its length keeps the
+ * two apart. */
+static bool make_tag(struct auth *a, const unsigned where[2], struct span value, struct span more,
                      struct memo_tag *out)
 {
     size_t size = MEMO_TAG_BYTES;
-    size_t head[2] = {endpoint, more.n};
+    size_t head[3] = {where[0], where[1], more.n};
     OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
                            OSSL_PARAM_construct_end()};
     size_t n = 0;
@@ -151,11 +152,14 @@ static void remember(struct auth *a, const struct memo_tag *tag, struct memo_ent
     memo_put(is_good ? a->good : a->bad, &e, now_ms);
 }
 
-/* A time of the wall clock as one of the loop's; in the past it is 0. */
+/* A time of the wall clock as one of the loop's; in the past it is 0. The two clocks drift apart
+ * when the wall clock is set or the machine is suspended, so the wall clock is asked again after
+ * AUTH_GOOD_MS, however often the credential is used. */
 static uint64_t limit_of(const struct auth *a, uint64_t wall_s)
 {
     uint64_t now_s = (uint64_t)time(NULL);
-    return wall_s > now_s ? loop_now_ms(a->loop) + (wall_s - now_s) * 1000 : 0;
+    uint64_t left_s = wall_s > now_s ? wall_s - now_s : 0;
+    return left_s ? loop_now_ms(a->loop) + least(left_s, AUTH_GOOD_MS / 1000) * 1000 : 0;
 }
 
 static enum auth_verdict hand_out(const struct memo_entry *e, struct auth_waiter *w,
@@ -347,7 +351,8 @@ static enum auth_verdict check_basic(struct auth *a, struct registry *r, const s
     char plain[AUTH_MAX_VALUE];
     struct span user = {0};
     w->way = CONF_AUTH_BASIC;
-    if (!make_tag(a, (unsigned)e->index, coded, (struct span){0}, &q.tag)) {
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_BASIC, (unsigned)e->index}, coded, (struct span){0},
+                  &q.tag)) {
         return AUTH_BUSY;
     }
     enum auth_verdict verdict = known(a, &q.tag, w, who);
@@ -369,8 +374,8 @@ static enum auth_verdict check_basic(struct auth *a, struct registry *r, const s
     return verdict;
 }
 
-/* On the worker: a flood of forged tokens costs less than one of TLS handshakes, and a flood of
- * passwords at the helper threads keeps no token waiting. */
+/* On the worker, because it is short, and so that a flood of passwords at the helper threads keeps
+ * no token waiting. */
 static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const struct endpoint *e,
                                       struct span text, struct auth_waiter *w,
                                       const struct pusher **who)
@@ -378,7 +383,8 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
     struct memo_tag tag;
     struct bearer_verdict t;
     w->way = CONF_AUTH_OAUTH2;
-    if (!make_tag(a, (unsigned)e->index, text, (struct span){0}, &tag)) {
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, (unsigned)e->index}, text, (struct span){0},
+                  &tag)) {
         return AUTH_BUSY;
     }
     enum auth_verdict verdict = known(a, &tag, w, who);
@@ -424,7 +430,8 @@ enum auth_verdict auth_client(struct auth *a, struct registry *r, struct span cl
     struct question q = {.way = CONF_AUTH_OAUTH2, .is_listed = true};
     w->way = CONF_AUTH_OAUTH2;
     w->why = NULL;
-    if (!make_tag(a, AUTH_TOKEN_ENDPOINT, client_id, secret, &q.tag)) {
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, AUTH_TOKEN_ENDPOINT}, client_id, secret,
+                  &q.tag)) {
         return AUTH_BUSY;
     }
     enum auth_verdict verdict = known(a, &q.tag, w, who);

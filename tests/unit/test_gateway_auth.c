@@ -4,13 +4,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/text.h"
 #include "frun/gateway/auth.h"
+#include "frun/gateway/token.h"
 #include "gateway_fixture.h"
+#include "oauth_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -32,8 +35,30 @@ char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data 
     return data->output;
 }
 
+/* Added to both clocks, and to the wall clock alone. */
+static uint64_t later_s;
+static uint64_t step_s;
+
+time_t __real_time(time_t *out);
+time_t __wrap_time(time_t *out);
+uint64_t __real_loop_now_ms(const struct loop *l);
+uint64_t __wrap_loop_now_ms(const struct loop *l);
+
+time_t __wrap_time(time_t *out)
+{
+    (void)out;
+    return __real_time(NULL) + (time_t)(later_s + step_s);
+}
+
+uint64_t __wrap_loop_now_ms(const struct loop *l)
+{
+    return __real_loop_now_ms(l) + later_s * 1000;
+}
+
 struct bench {
     struct fixture f;
+    struct keys *keys;
+    char hash_old[128];
     struct registry *registry;
     const struct endpoint *endpoints;
     struct loop *loop;
@@ -51,16 +76,32 @@ struct asker {
     int *n_all;
 };
 
+static void fixture_client(struct conf_pusher *p, const char *client_id, const char *hash)
+{
+    p->ways |= CONF_AUTH_OAUTH2;
+    p->client_id = client_id;
+    p->secret.hash = hash;
+    p->token_lifetime_ms = 7200000;
+}
+
 static int set_up(void **state)
 {
     struct bench *b = calloc(1, sizeof(*b));
+    char id[KEYS_ID_BYTES];
     size_t n = 0;
     fixture_init(&b->f);
+    later_s = step_s = 0;
+    fixture_client(&b->f.s4_acme, "sb-s4-acme", b->f.hash_a);
+    fixture_client(&b->f.same_user, "sb-ibp-globex", b->f.hash_g);
+    b->f.s4_acme.secret.old_hash = fixture_hash("before", b->hash_old, sizeof(b->hash_old));
+    b->f.s4_acme.secret.until_s = (uint64_t)time(NULL) + 3600;
     if (registry_new(&b->f.gw, NULL, &b->registry) || loop_new(&b->loop) ||
         offload_new(1, 8, &b->hashers) || auth_new(b->loop, b->hashers, &b->auth)) {
         return -1;
     }
     b->endpoints = registry_endpoints(b->registry, &n);
+    b->keys = fixture_keys(id);
+    auth_set_keys(b->auth, b->keys);
     *state = b;
     return 0;
 }
@@ -70,6 +111,7 @@ static int tear_down(void **state)
     struct bench *b = *state;
     offload_free(b->hashers);
     auth_free(b->auth);
+    keys_unref(&b->keys);
     loop_free(b->loop);
     registry_unref(&b->registry);
     fixture_done(&b->f);
@@ -211,7 +253,7 @@ static void what_was_verified_is_remembered_per_endpoint(void **state)
 static void malformed_values_are_missing(void **state)
 {
     struct bench *b = *state;
-    static const char *const values[] = {"",          "Basic",    "Basic ",  "Bearer abc",
+    static const char *const values[] = {"",          "Basic",    "Basic ",  "Bearer",
                                          "Basic %%%", "Basic YQ", "Digest x"};
     const struct pusher *who = NULL;
     struct auth_waiter w = {.fn = told};
@@ -323,6 +365,245 @@ static void guesses_push_nothing_out(void **state)
     assert_int_equal(hashes_of_last_round(b, AUTH_MAX_CACHED, 1), 0);
 }
 
+/* -- tokens
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* What a token says that is not as it should be. */
+struct twist {
+    const char *client_id;
+    const char *issuer;
+    const char *generation; /* hash of the secret */
+    int issued;             /* from now, seconds */
+    int expires;            /* from now, seconds */
+    bool is_foreign;        /* signed by somebody else's key */
+};
+
+/* "Bearer ..." signed with what @p t says. */
+static struct span bearer(const struct bench *b, const struct twist *t, char *out)
+{
+    struct jwt_realm realm = {t->issuer ? t->issuer : "https://push.example.com", TOKEN_SCOPE};
+    struct jwt_claims c = {.issued_s = (uint64_t)(time(NULL) + t->issued),
+                           .expires_s = (uint64_t)(time(NULL) + (t->expires ? t->expires : 60))};
+    char id[KEYS_ID_BYTES];
+    struct keys *foreign = t->is_foreign ? fixture_keys(id) : NULL;
+    size_t n = 0;
+    (void)snprintf(c.client_id, sizeof(c.client_id), "%s",
+                   t->client_id ? t->client_id : "sb-s4-acme");
+    assert_int_equal(jwt_generation(t->generation ? t->generation : b->f.hash_a, c.generation),
+                     FRUN_OK);
+    memcpy(out, "Bearer ", 7);
+    assert_int_equal(jwt_sign(foreign ? foreign : b->keys, &realm, &c, "jti", out + 7, &n),
+                     FRUN_OK);
+    keys_unref(&foreign);
+    return span_make(out, n + 7);
+}
+
+static enum auth_verdict show(struct bench *b, size_t endpoint, struct span value,
+                              struct auth_waiter *w, const struct pusher **who)
+{
+    *w = (struct auth_waiter){.fn = told};
+    *who = NULL;
+    list_init(&w->node);
+    return auth_check(b->auth, b->registry, &b->endpoints[endpoint], value, w, who);
+}
+
+static void tokens(void **state)
+{
+    struct bench *b = *state;
+    const struct {
+        const char *label;
+        size_t endpoint;
+        struct twist t;
+        enum auth_verdict want;
+        const char *say; /* whose it is, or in why */
+        bool is_old;
+    } rows[] = {
+        {"good", 0, {0}, AUTH_GRANTED, "s4-acme", false},
+        {"good, at another endpoint", 1, {0}, AUTH_FOREIGN, "s4-acme", false},
+        {"of the old secret", 0, {.generation = b->hash_old}, AUTH_GRANTED, "s4-acme", true},
+        {"of a secret that is gone", 0, {.generation = "x"}, AUTH_BAD_TOKEN, "secret", false},
+        {"of another's secret", 0, {.generation = b->f.hash_g}, AUTH_BAD_TOKEN, "secret", false},
+        {"unknown client", 0, {.client_id = "nobody"}, AUTH_BAD_TOKEN, "pusher", false},
+        {"pusher without tokens", 0, {.client_id = "s4-globex"}, AUTH_BAD_TOKEN, "pusher", false},
+        {"a user name", 0, {.client_id = "s4push"}, AUTH_BAD_TOKEN, "pusher", false},
+        {"other issuer", 0, {.issuer = "https://x"}, AUTH_BAD_TOKEN, "somebody else", false},
+        {"somebody's key", 0, {.is_foreign = true}, AUTH_BAD_TOKEN, "not known here", false},
+        {"expired", 0, {.issued = -60, .expires = -1}, AUTH_BAD_TOKEN, "expired", false},
+        {"from the future", 0, {.issued = 90, .expires = 99}, AUTH_BAD_TOKEN, "yet", false},
+        {"a clock that is early", 0, {.issued = 30}, AUTH_GRANTED, "s4-acme", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[JWT_MAX_BYTES + 8];
+        struct span value = bearer(b, &rows[i].t, text);
+        for (int round = 0; round < 2; round++) { /* the second round is answered from memory */
+            struct auth_waiter w;
+            const struct pusher *who = NULL;
+            enum auth_verdict v = show(b, rows[i].endpoint, value, &w, &who);
+            const char *said = v == AUTH_BAD_TOKEN ? w.why : who ? who->conf->place.name : NULL;
+            if (v != rows[i].want || w.is_old != rows[i].is_old || w.way != CONF_AUTH_OAUTH2 ||
+                !said || !strstr(said, rows[i].say)) {
+                fail_msg("%s (round %d): verdict %d, \"%s\"", rows[i].label, round, (int)v,
+                         said ? said : "");
+            }
+        }
+    }
+}
+
+/* Both schemes share a memory: what one has shown must not speak for the other. */
+static void a_password_is_no_token(void **state)
+{
+    struct bench *b = *state;
+    char text[128];
+    char as_token[136] = "Bearer ";
+    struct auth_waiter w;
+    const struct pusher *who = NULL;
+    struct span value = basic("s4push:right", text);
+    size_t n = value.n - 6;
+    memcpy(as_token + 7, value.p + 6, n);
+    assert_int_equal(show(b, 0, span_make(as_token, n + 7), &w, &who), AUTH_BAD_TOKEN);
+    assert_int_equal(ask(b, 0, "s4push:right", &who), AUTH_GRANTED);
+    assert_int_equal(show(b, 0, span_make(as_token, n + 7), &w, &who), AUTH_BAD_TOKEN);
+    assert_null(who);
+}
+
+static void a_token_ends_in_memory(void **state)
+{
+    struct bench *b = *state;
+    char text[JWT_MAX_BYTES + 8];
+    struct auth_waiter w;
+    const struct pusher *who = NULL;
+    struct span value = bearer(b, &(struct twist){.expires = 1000}, text);
+    for (later_s = 0; later_s < 995; later_s += 199) {
+        assert_int_equal(show(b, 0, value, &w, &who), AUTH_GRANTED);
+    }
+    later_s = 1001;
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_BAD_TOKEN);
+}
+
+/* The machine slept, or its clock was put right: what is used all the time ends nevertheless. */
+static void memory_follows_the_wall_clock(void **state)
+{
+    struct bench *b = *state;
+    char text[JWT_MAX_BYTES + 8];
+    struct auth_waiter w;
+    const struct pusher *who = NULL;
+    struct span value = bearer(b, &(struct twist){.expires = 7200}, text);
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_GRANTED);
+    step_s = 7201;
+    for (int i = 0; i < 10; i++) {
+        later_s += AUTH_GOOD_MS / 10000;
+        (void)show(b, 0, value, &w, &who);
+    }
+    later_s++;
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_BAD_TOKEN);
+}
+
+static void a_key_that_goes_takes_its_tokens_along(void **state)
+{
+    struct bench *b = *state;
+    char id[KEYS_ID_BYTES];
+    char text[JWT_MAX_BYTES + 8];
+    struct auth_waiter w;
+    const struct pusher *who = NULL;
+    struct keys *others = fixture_keys(id);
+    struct span value = bearer(b, &(struct twist){0}, text);
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_GRANTED);
+    auth_set_keys(b->auth, others);
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_BAD_TOKEN);
+    auth_set_keys(b->auth, b->keys);
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_GRANTED);
+    keys_unref(&others);
+}
+
+/* -- clients
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static enum auth_verdict prove(struct bench *b, const char *id, const char *secret, struct asker *a)
+{
+    int n_all = 1;
+    const struct pusher *who = NULL;
+    *a = (struct asker){.w = {.fn = told}, .b = b, .n_all = &n_all};
+    list_init(&a->w.node);
+    enum auth_verdict v =
+        auth_client(b->auth, b->registry, span_of(id), span_of(secret), &a->w, &who);
+    if (v != AUTH_PENDING) {
+        a->who = who;
+        return v;
+    }
+    loop_run(b->loop);
+    a->n_all = NULL;
+    return a->verdict;
+}
+
+static void clients(void **state)
+{
+    struct bench *b = *state;
+    static char long_secret[SECRET_MAX_BYTES + 2];
+    static const struct {
+        const char *label;
+        const char *id;
+        const char *secret;
+        enum auth_verdict want;
+        const char *who;
+        bool is_old;
+    } rows[] = {
+        {"right", "sb-s4-acme", "right", AUTH_GRANTED, "s4-acme", false},
+        {"the secret before", "sb-s4-acme", "before", AUTH_GRANTED, "s4-acme", true},
+        {"wrong", "sb-s4-acme", "wrong", AUTH_REFUSED, NULL, false},
+        {"another's secret", "sb-s4-acme", "other", AUTH_REFUSED, NULL, false},
+        {"no old secret", "sb-ibp-globex", "before", AUTH_REFUSED, NULL, false},
+        {"unknown client", "nobody", "right", AUTH_REFUSED, NULL, false},
+        {"a user's name and password", "s4push", "right", AUTH_REFUSED, NULL, false},
+        {"other case", "SB-s4-acme", "right", AUTH_REFUSED, NULL, false},
+        {"moved border", "sb-s4-acmer", "ight", AUTH_REFUSED, NULL, false},
+        {"long", "sb-s4-acme", long_secret, AUTH_REFUSED, NULL, false},
+    };
+    memset(long_secret, 'x', sizeof(long_secret) - 1);
+    for (int round = 0; round < 2; round++) { /* the second round is answered from memory */
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            struct asker a;
+            enum auth_verdict v = prove(b, rows[i].id, rows[i].secret, &a);
+            if (v != rows[i].want || a.w.is_old != rows[i].is_old || a.w.way != CONF_AUTH_OAUTH2) {
+                fail_msg("%s (round %d): verdict %d", rows[i].label, round, (int)v);
+            }
+            if (rows[i].who && (!a.who || strcmp(a.who->conf->place.name, rows[i].who) != 0)) {
+                fail_msg("%s (round %d): wrong pusher", rows[i].label, round);
+            }
+        }
+    }
+}
+
+/* A secret says who asks for tokens; it opens no endpoint by itself. */
+static void a_secret_is_no_password(void **state)
+{
+    struct bench *b = *state;
+    struct asker a;
+    const struct pusher *who = NULL;
+    assert_int_equal(prove(b, "sb-s4-acme", "right", &a), AUTH_GRANTED);
+    assert_int_equal(ask(b, 0, "sb-s4-acme:right", &who), AUTH_REFUSED);
+}
+
+static void an_old_secret_ends(void **state)
+{
+    struct bench *b = *state;
+    char text[JWT_MAX_BYTES + 8];
+    struct auth_waiter w;
+    const struct pusher *who = NULL;
+    struct asker a;
+    struct span value =
+        bearer(b, &(struct twist){.generation = b->hash_old, .expires = 7200}, text);
+    assert_int_equal(prove(b, "sb-s4-acme", "before", &a), AUTH_GRANTED);
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_GRANTED);
+    later_s = 3599;
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_GRANTED);
+    later_s = 3601;
+    assert_int_equal(show(b, 0, value, &w, &who), AUTH_BAD_TOKEN);
+    assert_int_equal(prove(b, "sb-s4-acme", "before", &a), AUTH_REFUSED);
+    assert_int_equal(prove(b, "sb-s4-acme", "right", &a), AUTH_GRANTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +619,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(credentials_in_use_are_verified_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_are_remembered_cost_little, set_up, tear_down),
         cmocka_unit_test_setup_teardown(guesses_push_nothing_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tokens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_password_is_no_token, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_token_ends_in_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(memory_follows_the_wall_clock, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_that_goes_takes_its_tokens_along, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_secret_is_no_password, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_old_secret_ends, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

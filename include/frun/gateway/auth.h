@@ -6,8 +6,9 @@
  * hash of endpoint and Authorization value (SipHash with a key made at start, never the password
  * itself), a refused one for a few seconds. Requests with the same credential that arrive while it
  * is being verified wait for the one verification. A token is verified on the worker at its first
- * use (a signature costs a tenth of a millisecond) and remembered in the same way. Client
- * certificates will be a further source of the same verdict.
+ * use (70 microseconds measured, forged or not, nearly all of it ECDSA) and remembered in the same
+ * way. What ends at a time of the wall clock, a token or an old password, is looked at again at
+ * least every AUTH_GOOD_MS. Client certificates will be a further source of the same verdict.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_AUTH_H
@@ -28,7 +29,8 @@
  * long as they are in use; of more, some are verified again (memo.h). */
 #define AUTH_MAX_CACHED 4096
 
-/** How long a verified credential is remembered after its last use, milliseconds. */
+/** How long a verified credential is remembered after its last use, milliseconds; one that ends at
+ * a time of the wall clock, after it was verified. */
 #define AUTH_GOOD_MS 600000
 
 /** How long a refused credential is remembered, milliseconds. */
