@@ -1,9 +1,6 @@
 /**
  * Changing a few keys of one section in a configuration file, everything else octet by octet as it
  * was: comments, order, blanks.
- *
- * The new file is written beside the old one, synced, and put in its place in one step, with its
- * mode and owner; who reads meanwhile sees the old file or the new one.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl_edit.h"
@@ -11,6 +8,7 @@
 #include "frun/base/buf.h"
 
 #include "ctl.h"
+#include "ctl_replace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,11 +69,28 @@ static frun_err take_line(struct work *w, struct span whole, struct span line)
     return err;
 }
 
+/* Both words of a section's head, as the parser takes them apart. */
+static struct span words(struct span name, struct span *rest)
+{
+    size_t n = 0;
+    while (n < name.n && name.p[n] != ' ' && name.p[n] != '\t') {
+        n++;
+    }
+    *rest = span_trim(span_skip(name, n));
+    return span_head(name, n);
+}
+
 static bool is_head(struct span line, const char *title)
 {
-    struct span s = span_trim(line);
-    size_t n = strlen(title);
-    return s.n >= n + 2 && s.p[0] == '[' && memcmp(s.p + 1, title, n) == 0 && s.p[n + 1] == ']';
+    struct span mark = SPAN_LIT("\xef\xbb\xbf"); /* some editors begin a file with it */
+    struct span s = span_trim(span_starts(line, mark) ? span_skip(line, mark.n) : line);
+    struct span name;
+    struct span want;
+    if (!s.n || s.p[0] != '[') {
+        return false;
+    }
+    s = span_trim(span_head(span_skip(s, 1), span_find(span_skip(s, 1), ']')));
+    return span_eq(words(s, &name), words(span_of(title), &want)) && span_eq(name, want);
 }
 
 /* Walk through the lines; FRUN_E_NOT_FOUND: the section does not stand where it stood. */
@@ -126,102 +141,56 @@ static frun_err assemble(struct work *w, struct buf *to)
     return err ? err : buf_put(to, span_skip(all, w->insert_at));
 }
 
-static bool write_all(int fd, struct span text)
+/* With the lock held: read, change, write. */
+static int edit(int dir, const char *path, const struct stat *before, struct work *w,
+                const struct ctl_place *at, struct ctl_undo *undo)
 {
-    while (text.n) {
-        ssize_t n = write(fd, text.p, text.n);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return false;
-        }
-        text = span_skip(text, (size_t)n);
+    struct buf made;
+    size_t len = 0;
+    char *text = ctl_payload_file(path, &len);
+    if (!text) {
+        return EXIT_FAILURE;
     }
-    return fsync(fd) == 0;
+    buf_init(&made, EDIT_MAX_BYTES);
+    frun_err err = rewrite(w, span_make(text, len), at);
+    err = err ? err : assemble(w, &made);
+    char *name = err ? NULL : strdup(path);
+    err = !err && !name ? FRUN_E_NOMEM : err;
+    int status = err == FRUN_E_NOT_FOUND
+                     ? ctl_fail("[%s] is not at line %u of %s any more; try again", at->title,
+                                at->line, path)
+                 : err ? ctl_fail("%s", err_text(err))
+                       : ctl_replace(dir, path, before, buf_span(&made), &undo->changed);
+    if (status) {
+        free(name);
+        secret_wipe(text, len);
+        free(text);
+    } else {
+        undo->path = name;
+        undo->text = text;
+        undo->n = len;
+    }
+    buf_done(&made);
+    return status;
 }
 
-static bool is_unchanged(const char *path, const struct stat *before)
-{
-    struct stat now;
-    return stat(path, &now) == 0 && now.st_ino == before->st_ino &&
-           now.st_size == before->st_size && now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
-           now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
-}
-
-/* Put @p text in the place of the file. */
-static int replace(int dir, const char *path, const struct stat *before, struct span text)
-{
-    char draft[PATH_MAX];
-    int n = snprintf(draft, sizeof(draft), "%s.frunctl-new", path);
-    if (n < 0 || (size_t)n >= sizeof(draft)) {
-        return ctl_fail("the name %s is too long", path);
-    }
-    int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return ctl_fail("cannot write %s: %s", draft, strerrordesc_np(errno));
-    }
-    bool is_good = fchown(fd, before->st_uid, before->st_gid) == 0 &&
-                   fchmod(fd, before->st_mode & 07777) == 0 && write_all(fd, text);
-    is_good = close(fd) == 0 && is_good;
-    bool is_same = is_good && is_unchanged(path, before);
-    is_good = is_same && rename(draft, path) == 0 && fsync(dir) == 0;
-    if (is_good) {
-        return EXIT_SUCCESS;
-    }
-    int code = errno;
-    (void)unlink(draft);
-    return is_same ? ctl_fail("cannot replace %s: %s", path, strerrordesc_np(code))
-                   : ctl_fail("%s was changed or cannot be written; nothing has been done", path);
-}
-
-/* The folder is locked, so that two of us do not write at once. */
-static int lock_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    (void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-                   slash ? path : ".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
-        (void)close(fd);
-        fd = -1;
-    }
-    if (fd < 0) {
-        (void)ctl_fail("cannot lock %s: %s", folder, strerrordesc_np(errno));
-    }
-    return fd;
-}
-
-int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, size_t n)
+int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, size_t n,
+                     struct ctl_undo *undo)
 {
     char path[PATH_MAX];
     struct stat before;
     struct work w = {.eol = "\n", .edits = edits, .n_edits = n};
-    struct buf made;
-    size_t len = 0;
+    *undo = (struct ctl_undo){.path = NULL};
     if (!realpath(at->file, path) || stat(path, &before)) {
         return ctl_fail("cannot read %s: %s", at->file, strerrordesc_np(errno));
     }
-    int dir = lock_folder(path);
-    char *text = dir < 0 ? NULL : ctl_payload_file(path, &len);
-    int status = EXIT_FAILURE;
+    int dir = ctl_replace_lock(path);
+    if (dir < 0) {
+        return EXIT_FAILURE;
+    }
     buf_init(&w.out, EDIT_MAX_BYTES);
-    buf_init(&made, EDIT_MAX_BYTES);
-    if (text) {
-        frun_err err = rewrite(&w, span_make(text, len), at);
-        err = err ? err : assemble(&w, &made);
-        status = err == FRUN_E_NOT_FOUND
-                     ? ctl_fail("[%s] is not at line %u of %s any more; try again", at->title,
-                                at->line, path)
-                 : err ? ctl_fail("%s", err_text(err))
-                       : replace(dir, path, &before, buf_span(&made));
-    }
+    int status = edit(dir, path, &before, &w, at, undo);
     buf_done(&w.out);
-    buf_done(&made);
-    free(text);
-    if (dir >= 0) {
-        (void)close(dir);
-    }
+    (void)close(dir);
     return status;
 }

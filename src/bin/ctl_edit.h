@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+struct ctl_undo;
+
 /* Where the section stands. */
 struct ctl_place {
     const char *file;
@@ -21,7 +23,8 @@ struct ctl_edit {
 };
 
 /* Set the keys, at most 16; the rest of the file stays as it is. The exit status; what failed has
- * been reported, and the file is as it was. */
-int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, size_t n);
+ * been reported, and the file is as it was. After success ctl_undo_done(@p undo). */
+int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, size_t n,
+                     struct ctl_undo *undo);
 
 #endif

@@ -5,12 +5,16 @@
 #include "frun/base/mono.h"
 #include "frun/base/text.h"
 #include "frun/conf/gateway.h"
+#include "frun/conf/ini.h"
 
 #include "ctl.h"
 #include "ctl_edit.h"
 #include "ctl_pusher.h"
+#include "ctl_replace.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,6 +36,7 @@ struct subject {
     char secret[TEXT_BASE64_BYTES(SECRET_OCTETS)];
     char hash[HASH_BYTES];
     char until[TIME_BYTES];
+    struct ctl_undo undo; /* the file before */
 };
 
 /* The endpoint whose root URL the key shows. */
@@ -50,9 +55,12 @@ static int pick_endpoint(const struct ctl_pusher_ask *a, struct subject *s)
                                     a->name);
 }
 
-static int find(const struct ctl_pusher_ask *a, struct subject *s)
+/* Load the configuration, perhaps anew, and find pusher and endpoint. */
+static int find(const struct ctl_pusher_ask *a, FILE *report, struct subject *s)
 {
-    int status = ctl_pusher_load(a->config, stderr, &s->conf);
+    conf_gw_unref(&s->conf);
+    s->p = NULL;
+    int status = ctl_pusher_load(a->config, report, &s->conf);
     for (size_t i = 0; !status && i < s->conf->n_pushers; i++) {
         if (strcmp(s->conf->pushers[i]->place.name, a->name) == 0) {
             s->p = s->conf->pushers[i];
@@ -61,7 +69,7 @@ static int find(const struct ctl_pusher_ask *a, struct subject *s)
     if (status || !s->p) {
         return status ? status
                       : ctl_fail("there is no [pusher %s] in %s; write the section with its "
-                                 "endpoint, then try again",
+                                 "endpoint and auth = oauth2, then try again",
                                  a->name, a->config);
     }
     return pick_endpoint(a, s);
@@ -92,69 +100,69 @@ static void make_until(struct subject *s, uint64_t grace_s)
     }
 }
 
-/* Write the keys and make sure that the configuration is still good. */
-static int store(const struct ctl_pusher_ask *a, const struct subject *s,
-                 const struct ctl_edit *edits, size_t n)
+/* Write the keys and make sure that the configuration is still good. What it says of the pusher is
+ * read anew: the client ID is made from the name as soon as tokens may be used. */
+static int store(const struct ctl_pusher_ask *a, struct subject *s, const struct ctl_edit *edits,
+                 size_t n)
 {
-    char title[128];
-    struct conf_gw *again = NULL;
+    char title[CONF_INI_MAX_SECTION + 8];
     (void)snprintf(title, sizeof(title), "pusher %s", s->p->place.name);
     const struct ctl_place at = {s->p->place.file, s->p->place.line, title};
-    int status = ctl_edit_section(&at, edits, n);
-    if (status) {
-        return status;
+    int status = ctl_edit_section(&at, edits, n, &s->undo);
+    if (!status && find(a, NULL, s)) {
+        status = find(a, stderr, s); /* what is wrong */
+        status = status ? status : EXIT_FAILURE;
+        (void)ctl_fail("with the new keys the configuration is not good");
+        (void)ctl_undo_run(&s->undo);
     }
-    status = ctl_pusher_load(a->config, NULL, &again);
-    conf_gw_unref(&again);
-    if (status) {
-        return ctl_fail("%s was written, and the configuration is not good any more: look at it "
-                        "with 'frunctl config check'",
-                        s->p->place.file);
-    }
-    (void)fprintf(stderr,
-                  "frunctl: the hash stands in %s; restart frunproxyd (every gateway behind this "
-                  "name) to use it\n",
-                  s->p->place.file);
-    return 0;
+    return status;
 }
 
-/* What the set-up pages of SAP's products take; shown once. */
+/* What the set-up pages of SAP's products take. The root URL is that of the endpoint's own host
+ * name, if it has one: it is what its owner was given a certificate for. */
 static int print_key(const struct subject *s)
 {
     const char *url = s->conf->gateway->public_url;
     char api[512];
-    (void)snprintf(api, sizeof(api), "%s/api", s->e->root_url);
+    (void)snprintf(api, sizeof(api), "%s/api",
+                   s->e->host_name.n ? s->e->host_urls[0] : s->e->root_url);
     json_t *key =
         json_pack("{s{ss}s{ssssssssss}}", "endpoints", "Api", api, "uaa", "url", url, "clientid",
                   s->p->client_id ? s->p->client_id : "", "clientsecret", s->secret, "identityzone",
                   s->e->root_path + 1, "credential-type", "binding-secret");
     int failed = key ? json_dumpf(key, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : -1;
     json_decref(key);
-    (void)puts("");
-    return failed ? ctl_fail("the key cannot be printed") : EXIT_SUCCESS;
+    return failed || puts("") < 0;
+}
+
+/* Show the secret, once. One that nobody has seen must not stay: the next rotation would keep it as
+ * the old one, and end the one that is in use. */
+static int show(struct subject *s, bool is_password)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a reader that has gone is a failure like others */
+    int failed = is_password ? printf("user:     %s\npassword: %s\n", s->p->user, s->secret) < 0
+                             : print_key(s);
+    if (fflush(stdout) || failed) {
+        (void)ctl_fail("the new secret cannot be printed: %s", strerrordesc_np(errno));
+        (void)ctl_undo_run(&s->undo);
+        return EXIT_FAILURE;
+    }
+    (void)fprintf(stderr,
+                  "frunctl: the hash stands in %s; restart frunproxyd (every gateway behind this "
+                  "name) to use it\n",
+                  s->p->place.file);
+    if (s->until[0]) {
+        (void)fprintf(stderr, "frunctl: the old one is accepted until %s\n", s->until);
+    }
+    return EXIT_SUCCESS;
 }
 
 static void done(struct subject *s)
 {
     secret_wipe(s->secret, sizeof(s->secret));
+    ctl_undo_done(&s->undo);
     conf_gw_unref(&s->conf);
-}
-
-/* Its client ID is made from the name as soon as it may use tokens: know it before. */
-static int reload(const struct ctl_pusher_ask *a, struct subject *s)
-{
-    conf_gw_unref(&s->conf);
-    s->p = NULL;
-    int status = ctl_pusher_load(a->config, NULL, &s->conf);
-    for (size_t i = 0; !status && i < s->conf->n_pushers; i++) {
-        if (strcmp(s->conf->pushers[i]->place.name, a->name) == 0) {
-            s->p = s->conf->pushers[i];
-        }
-    }
-    if (status || !s->p) {
-        return status ? status : ctl_fail("[pusher %s] has gone meanwhile", a->name);
-    }
-    return pick_endpoint(a, s);
 }
 
 int ctl_pusher_service_key(int argc, char **argv)
@@ -166,7 +174,7 @@ int ctl_pusher_service_key(int argc, char **argv)
         status = ctl_fail("a key with a certificate needs client certificates at the front door, "
                           "which this version does not ask for; make one with a secret");
     }
-    status = status ? status : find(&a, &s);
+    status = status ? status : find(&a, stderr, &s);
     if (!status && !s.conf->oauth) {
         status = ctl_fail("%s has no section [oauth]; add\n\n[oauth]\nkey_directory = "
                           "/var/lib/frunproxy/keys\n",
@@ -190,8 +198,7 @@ int ctl_pusher_service_key(int argc, char **argv)
         };
         status = store(&a, &s, edits, has_oauth2 ? 3 : 4);
     }
-    status = status ? status : reload(&a, &s);
-    status = status ? status : print_key(&s);
+    status = status ? status : show(&s, false);
     done(&s);
     return status;
 }
@@ -214,7 +221,9 @@ static int rotate(const struct ctl_pusher_ask *a, struct subject *s)
     if (status) {
         return status;
     }
-    make_until(s, a->grace_s);
+    if (a->grace_s) {
+        make_until(s, a->grace_s);
+    }
     const char *old = a->grace_s ? proof->hash : NULL;
     const char *until = a->grace_s ? s->until : NULL;
     const struct ctl_edit edits[] = {
@@ -222,11 +231,7 @@ static int rotate(const struct ctl_pusher_ask *a, struct subject *s)
         {a->is_password ? "old_password_hash" : "old_client_secret_hash", old},
         {a->is_password ? "old_password_until" : "old_secret_until", until},
     };
-    status = store(a, s, edits, sizeof(edits) / sizeof(edits[0]));
-    if (!status && a->grace_s) {
-        (void)fprintf(stderr, "frunctl: the old one is accepted until %s\n", s->until);
-    }
-    return status;
+    return store(a, s, edits, sizeof(edits) / sizeof(edits[0]));
 }
 
 int ctl_pusher_rotate(int argc, char **argv)
@@ -234,13 +239,9 @@ int ctl_pusher_rotate(int argc, char **argv)
     struct ctl_pusher_ask a = {.grace_s = 86400};
     struct subject s = {.conf = NULL};
     int status = ctl_pusher_parse(argc, argv, "cegp", &a);
-    status = status ? status : find(&a, &s);
+    status = status ? status : find(&a, stderr, &s);
     status = status ? status : rotate(&a, &s);
-    if (!status && a.is_password) {
-        (void)printf("user:     %s\npassword: %s\n", s.p->user, s.secret);
-    } else if (!status) {
-        status = print_key(&s);
-    }
+    status = status ? status : show(&s, a.is_password);
     done(&s);
     return status;
 }

@@ -4,6 +4,7 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -124,6 +125,71 @@ def test_a_disabled_or_removed_pusher_takes_its_tokens_along(make_chain):
         refused = push(chain, text)
         assert refused.status == 401 and "not allowed here any more" in refused.body.decode()
         assert chain.push().status == 401 and ask(chain).status == 401
+
+
+def test_what_makes_the_configuration_bad_is_put_back(make_chain):
+    chain = by_hand(make_chain)
+    chain.write("endpoints.d/other.ini", "[pusher other]\nendpoint = GLOBEX\nauth = oauth2\n"
+                "client_id = sb-s4-acme\n")
+    path = chain.path("endpoints.d/pushers.ini")
+    before = open(path, encoding="utf-8").read()
+    r = ctl(chain, "pusher", "service-key", "s4-acme")
+    assert (r.returncode, r.stdout) == (78, ""), r
+    assert "client ID sb-s4-acme is that of" in r.stderr and "is as it was before" in r.stderr, r
+    assert open(path, encoding="utf-8").read() == before
+    assert ctl(chain, "config", "check").returncode == 0
+
+
+@pytest.mark.parametrize("args", [("service-key", "globex", "--force"), ("rotate", "globex"),
+                                  ("rotate", "s4-acme", "--password")])
+def test_a_secret_that_nobody_saw_is_not_kept(make_chain, args):
+    chain = by_hand(make_chain)
+    secret_of(ctl(chain, "pusher", "service-key", "globex"))
+    path = chain.path("endpoints.d/pushers.ini")
+    before = open(path, encoding="utf-8").read()
+    argv = [program("frunctl"), "pusher", *args, "--config", chain.path("frunproxy.ini")]
+    with open("/dev/full", "wb") as full:
+        r = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
+    assert r.returncode == 1 and b"cannot be printed" in r.stderr, r
+    assert open(path, encoding="utf-8").read() == before
+
+
+@pytest.mark.parametrize("label, head, eol", [
+    ("blanks and a comment", "  [ pusher \t s4-acme ]  ; ours", "\n"),
+    ("CRLF", "[pusher s4-acme]", "\r\n"),
+    ("byte order mark", "\ufeff[pusher s4-acme]", "\r\n"),
+])
+def test_forms_of_a_file(make_chain, label, head, eol):
+    chain = by_hand(make_chain)
+    lines = [head, "endpoint = ACME_PROD", "auth = oauth2", "; the end", "[pusher globex]", "endpoint = GLOBEX",
+             "auth = oauth2"]
+    real, link = chain.path("pushers.txt"), chain.path("endpoints.d/pushers.ini")
+    with open(real, "w", encoding="utf-8", newline="") as f:
+        f.write(eol.join(lines))
+    os.unlink(link)
+    os.symlink(real, link)
+    open(real + ".frunctl-new", "w", encoding="utf-8").close()  # of a run that was killed
+    r = ctl(chain, "pusher", "service-key", "s4-acme")
+    assert r.returncode == 0, (label, r.stderr)
+    secret_of(ctl(chain, "pusher", "service-key", "globex"))
+    assert os.path.islink(link) and not os.path.exists(real + ".frunctl-new")
+    with open(real, encoding="utf-8", newline="") as f:
+        after = f.read()
+    new = [x.split(" =")[0] for x in after.split(eol) if x not in lines]
+    assert new == ["client_secret_hash", "client_secret_hash", ""], (label, after)
+    assert after.count("\n") == after.count(eol)
+    assert [x for x in after.split(eol) if x in lines] == lines
+
+
+def test_the_key_shows_the_host_name(make_chain):
+    chain = by_hand(make_chain)
+    chain.gateway_sections = merge(chain.gateway_sections, {
+        "endpoint ACME_PROD": {"host_name": "acme.push.example.com, old.push.example.com"}})
+    chain.write_gateway()
+    key = json.loads(ctl(chain, "pusher", "service-key", "s4-acme").stdout)
+    assert key["endpoints"]["Api"] == "https://acme.push.example.com/api"
+    assert key["uaa"]["url"] == "https://push.example.com"
+    assert key["uaa"]["identityzone"] == "ACME_PROD"
 
 
 @pytest.mark.parametrize("label, args, code, say", [
