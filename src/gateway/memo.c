@@ -128,6 +128,7 @@ static void take_out(struct memo *m, const struct memo_entry *e)
 /* An entry that is in no chain. */
 static struct memo_entry *make_room(struct memo *m, const struct memo_tag *tag, uint64_t now_ms)
 {
+    assert(m->entries); /* so what lookup() finds is not taken for nothing, also by the analyser */
     struct memo_entry *e = lookup(m, tag);
     if (!e) {
         e = find_expired(m, now_ms);
