@@ -333,19 +333,16 @@ static const char *lack_of(const struct ocsp_facts *f)
                    ? "demands a stapled OCSP response (TLS feature status_request), but names no "
                      "OCSP responder: clients that look at it refuse the connection; get a "
                      "certificate that names one, or one without the feature"
-                   : "names no OCSP responder, so that nothing can be stapled; ocsp_stapling = "
-                     "auto "
-                     "asks only for certificates that demand it";
+                   : "names no OCSP responder, so that nothing can be stapled; "
+                     "ocsp_stapling = auto asks only for certificates that demand it";
     }
     if (!f->has_issuer) {
         return f->is_demanded
                    ? "demands a stapled OCSP response (TLS feature status_request), but its "
-                     "issuer's "
-                     "certificate is missing in the file: clients that look at it refuse the "
-                     "connection; append the CA's intermediate certificates"
+                     "issuer's certificate is missing in the file: clients that look at it refuse "
+                     "the connection; append the CA's intermediate certificates"
                    : "its issuer's certificate is missing in the file, so that no OCSP response "
-                     "can "
-                     "be stapled; append the CA's intermediate certificates";
+                     "can be stapled; append the CA's intermediate certificates";
     }
     return NULL;
 }
