@@ -7,10 +7,12 @@ median of the ratios within each round, so that what disturbed a whole round dis
 
 import statistics
 
-# haproxy with reverse HTTP (3.4) is not in Debian 12: its CPU over nginx' in the same rounds, and its p99 at 500
-# pushes a second over nginx', both measured with the method of this benchmark.
+# haproxy with reverse HTTP (3.4) is not in Debian 12: its CPU over nginx' in the same rounds, and what it added
+# at 500 pushes a second to nginx' p50 and p99 (673 to 291 and 3419 to 2739 us), measured with the method of this
+# benchmark. Differences, not ratios: a push straight to the origin had a p99 of 2.6 ms on that machine, the time it took
+# to wake a CPU, so the ratio said little of the proxies.
 RECORDED = {"1k": 2.85, "16k": 2.72, "256k": 2.38, "h2": 2.37}
-RECORDED_P99 = 3419 / 2739
+RECORDED_ADDED_US = {"p50_us": 673 - 291, "p99_us": 3419 - 2739}
 PEER_OF = {"direct +log": "nginx +log", "tunnel +log": "nginx +log"}
 
 
@@ -90,8 +92,15 @@ def _sharing(run):
     return ratios(run, "workers", "process A & process B", "one process & one process", cpu())
 
 
-def _p99(run):
-    return [r / RECORDED_P99 for r in ratios(run, "rate", "tunnel", "nginx", field("p99_us"))]
+def added(run, row, label, base, of):
+    """What label has more than base, one for each round that has both."""
+    values(run, row, label, of)
+    values(run, row, base, of)
+    return [of(r[label]) - of(r[base]) for r in run["rows"][row]["rounds"] if label in r and base in r]
+
+
+def _latency(key):
+    return lambda run: [us / RECORDED_ADDED_US[key] for us in added(run, "rate", "tunnel", "nginx", field(key))]
 
 
 GOALS = [
@@ -110,7 +119,10 @@ GOALS = [
     Goal("gateway at rest", 8, 5, _idle("tunnel", "gateway"), "MiB PSS"),
     Goal("connector at rest", 8, 5, _idle("tunnel", "connector"), "MiB PSS"),
     Goal("pushes per CPU second, two workers : one", 0.95, 1.0, _sharing, "x", is_more=True),
-    Goal("p99 at 500 a second, tunnel : haproxy reverse-http", 0.95, 0.87, _p99, "x recorded"),
+    Goal("added to nginx' p50 at 500 a second, tunnel : haproxy reverse-http", 0.95, 0.87,
+         _latency("p50_us"), "x recorded"),
+    Goal("added to nginx' p99 at 500 a second, tunnel : haproxy reverse-http", 0.95, 0.87,
+         _latency("p99_us"), "x recorded"),
     Goal("cost beside 10 000 idle connections : 0", 1.10, 1.05, _growth("idle"), "x"),
     Goal("cost beside 2000 requests in flight : 1", 1.10, 1.05, _growth("streams"), "x"),
     Goal("cost with 300 endpoints : 1", 1.10, 1.05, _growth("endpoints"), "x"),

@@ -66,6 +66,14 @@ class Figures(unittest.TestCase):
                                   (more, 0.95, "must"), (more, 0.94, "MISSED")):
             self.assertEqual(goal.verdict(value), want, value)
 
+    def test_added_latency_is_a_difference_within_a_round(self):
+        rounds = [{"nginx": result(1, p99=n), "tunnel": result(1, 1, p99=t)} for n, t in ((600, 1280), (2700, 3040))]
+        run = {"rows": {"rate": {"rounds": rounds}}}
+        goal = next(g for g in figures.GOALS if "nginx' p99" in g.title)
+        self.assertEqual(goal.figures(run), [1.0, 0.5])
+        with self.assertRaises(figures.Missing):
+            goal.figures({"rows": {}})
+
     def test_spread(self):
         self.assertEqual(figures.spread([1.0]), "1.0")
         self.assertEqual(figures.spread([3, 1, 2], 2), "2.00 [1.00-3.00]")
