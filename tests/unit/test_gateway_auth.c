@@ -4,7 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/text.h"
 #include "frun/gateway/auth.h"
-#include "frun/gateway/token.h"
+#include "frun/gateway/bearer.h"
 #include "gateway_fixture.h"
 #include "oauth_fixture.h"
 
@@ -382,7 +382,7 @@ struct twist {
 /* "Bearer ..." signed with what @p t says. */
 static struct span bearer(const struct bench *b, const struct twist *t, char *out)
 {
-    struct jwt_realm realm = {t->issuer ? t->issuer : "https://push.example.com", TOKEN_SCOPE};
+    struct jwt_realm realm = {t->issuer ? t->issuer : "https://push.example.com", BEARER_SCOPE};
     struct jwt_claims c = {.issued_s = (uint64_t)(time(NULL) + t->issued),
                            .expires_s = (uint64_t)(time(NULL) + (t->expires ? t->expires : 60))};
     char id[KEYS_ID_BYTES];
