@@ -264,12 +264,16 @@ static void refuse(struct sap_call *c, enum sap_error_kind kind)
 
 static void hand_on(struct sap_call *c)
 {
-    while (c->state == SAP_CALL_HANDING && buf_len(&c->body) > 0) {
-        size_t n = c->call.ev->on_body(c->call.owner, buf_span(&c->body));
-        if (c->state == SAP_CALL_DEAD || n == 0) {
+    if (c->state == SAP_CALL_HANDING && buf_len(&c->body) > 0) {
+        struct span gathered = buf_span(&c->body);
+        size_t n = c->call.ev->on_body(c->call.owner, gathered);
+        if (c->state == SAP_CALL_DEAD) {
             return;
         }
         buf_consume(&c->body, n);
+        if (n < gathered.n) {
+            return; /* until resume() */
+        }
     }
     if (c->state != SAP_CALL_HANDING) {
         return;
