@@ -41,23 +41,51 @@ static void skip(struct keydir_done *done, const char *name, const char *why)
     diag_set(&done->note, "%s is left out: %s", name, why);
 }
 
+/* Is it this file's own fault that it cannot be opened? Anything else (no descriptors, a disk or a
+ * server that fails) passes, and the key is not gone because of it. */
+static bool is_its_own(int code)
+{
+    return code == EACCES || code == EPERM || code == ELOOP || code == ENXIO || code == ENODEV;
+}
+
+/* A signing key that others may read is nobody's secret, whoever made it so. */
+static void warn_of_mode(struct keydir_done *done, const char *name, const struct stat *st)
+{
+    if (st->st_mode & (S_IROTH | S_IWOTH) && !done->note.text[0]) {
+        diag_set(&done->note,
+                 "%s can be read or written by everybody: chmod o-rwx, and if "
+                 "somebody may have read it, put a new key in its place",
+                 name);
+    }
+}
+
 /* One file; what is no key of ours is skipped, so that a stray file does not stop the daemon. */
 static frun_err read_key(int dir, const char *name, struct keys *k, struct keydir_done *done)
 {
     char text[KEYDIR_FILE_BYTES];
     struct stat st;
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    ssize_t n = -1;
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        n = read(fd, text, sizeof(text));
+    if (fd < 0 && errno == ENOENT) {
+        return FRUN_OK; /* another gateway has just removed it */
     }
+    if (fd < 0 && !is_its_own(errno)) {
+        return FRUN_E_IO;
+    }
+    bool is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ssize_t n = is_file ? read(fd, text, sizeof(text)) : 0;
+    int code = errno;
     if (fd >= 0) {
         (void)close(fd);
     }
     if (n < 0) {
+        errno = code;
+        return FRUN_E_IO;
+    }
+    if (!is_file) {
         skip(done, name, "it cannot be read");
         return FRUN_OK;
     }
+    warn_of_mode(done, name, &st);
     uint64_t made_s = st.st_mtime > 0 ? (uint64_t)st.st_mtime : 0;
     frun_err err = keys_add(k, span_make(text, (size_t)n), name, made_s);
     secret_wipe(text, sizeof(text));
@@ -71,10 +99,26 @@ static frun_err read_key(int dir, const char *name, struct keys *k, struct keydi
     return FRUN_OK;
 }
 
+static frun_err read_list(DIR *list, int fd, struct keys *k, struct keydir_done *done)
+{
+    frun_err err = FRUN_OK;
+    while (!err) {
+        errno = 0;
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
+        const struct dirent *it = readdir(list);
+        if (!it) {
+            return errno ? FRUN_E_IO : FRUN_OK;
+        }
+        err = is_key_name(it->d_name) ? read_key(fd, it->d_name, k, done) : FRUN_OK;
+    }
+    return err;
+}
+
 static frun_err read_all(const struct keydir *d, int fd, uint64_t now_s, struct keys **out,
                          struct keydir_done *done)
 {
     struct keys *k = NULL;
+    struct stat st;
     DIR *list = NULL;
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     frun_err err = keys_new(&k);
@@ -86,15 +130,16 @@ static frun_err read_all(const struct keydir *d, int fd, uint64_t now_s, struct 
         (void)close(own);
     }
     done->n_skipped = 0;
+    if (fstat(fd, &st) == 0 && st.st_mode & S_IWOTH) {
+        diag_set(&done->note,
+                 "key_directory %s: everybody may write there, and so make keys whose "
+                 "tokens are accepted: chmod o-w",
+                 d->path);
+    }
     if (list) {
         rewinddir(list); /* the position belongs to the folder's one open description */
     }
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
-    for (struct dirent *it; !err && (it = readdir(list)) != NULL;) {
-        if (is_key_name(it->d_name)) {
-            err = read_key(fd, it->d_name, k, done);
-        }
-    }
+    err = err ? err : read_list(list, fd, k, done);
     if (list) {
         (void)closedir(list);
     }
@@ -158,6 +203,20 @@ static bool write_all(int fd, struct span text)
     return fsync(fd) == 0;
 }
 
+/* A key is for whom its folder is: made by root in the daemon's folder it is the daemon's, and
+ * where the daemon reads by its group, the group may read it. */
+static bool hand_over(int dir, int fd)
+{
+    struct stat st;
+    if (fstat(dir, &st)) {
+        return false;
+    }
+    if (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid)) {
+        return false;
+    }
+    return fchmod(fd, 0600 | (geteuid() == 0 ? st.st_mode & 0040 : 0)) == 0;
+}
+
 /* Under another name first: who reads the folder never sees half a key. */
 static frun_err add_key(int dir, char id[KEYS_ID_BYTES])
 {
@@ -171,7 +230,7 @@ static frun_err add_key(int dir, char id[KEYS_ID_BYTES])
     (void)snprintf(name, sizeof(name), "%s.pem", id);
     (void)snprintf(draft, sizeof(draft), ".%s.new", id);
     int fd = openat(dir, draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool is_done = fd >= 0 && write_all(fd, secret_span(pem));
+    bool is_done = fd >= 0 && write_all(fd, secret_span(pem)) && hand_over(dir, fd);
     if (fd >= 0) {
         is_done = close(fd) == 0 && is_done;
     }
@@ -215,11 +274,23 @@ static bool is_due(const struct keydir *d, const struct keys *k, uint64_t now_s)
     return true;
 }
 
+/* Did we make it? A key that somebody put there under another name, or that cannot sign, is another
+ * program's, or of a gateway that keeps its private key to itself: not ours to remove. */
+static bool is_ours(const struct keys_info *key)
+{
+    char name[KEYS_ID_BYTES + 8];
+    (void)snprintf(name, sizeof(name), "%s.pem", key->id);
+    return key->is_private && strcmp(name, key->file) == 0;
+}
+
 /* All tokens of a key have expired once a newer one has been signing for their whole life. */
 static bool is_spent(const struct keydir *d, const struct keys *k, size_t i, uint64_t now_s)
 {
     if (!d->rotate_after_s) {
         return false; /* who does not want rotation looks after the folder alone */
+    }
+    if (!is_ours(keys_at(k, i))) {
+        return false;
     }
     for (size_t j = 0; j < i; j++) {
         const struct keys_info *newer = keys_at(k, j);
@@ -241,7 +312,7 @@ static bool has_spent(const struct keydir *d, const struct keys *k, uint64_t now
     return false;
 }
 
-static bool lock(int fd)
+static bool try_lock(int fd)
 {
     for (int i = 0; i < KEYDIR_LOCK_TRIES; i++) {
         const struct timespec pause = {0, KEYDIR_LOCK_NS};
@@ -249,11 +320,35 @@ static bool lock(int fd)
             return true;
         }
         if (errno != EWOULDBLOCK) {
-            return errno != EACCES && errno != EBADF; /* no locks on this file system: go on */
+            return false;
         }
         (void)nanosleep(&pause, NULL);
     }
     return false;
+}
+
+/* The folder itself is locked. NFS locks only what is open for writing, which a folder never is:
+ * there a file in it stands for it. @p own is that file, -1 if none was needed. */
+static bool lock(int fd, int *own)
+{
+    *own = -1;
+    if (try_lock(fd)) {
+        return true;
+    }
+    if (errno == EBADF) {
+        *own = openat(fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        return *own >= 0 && (try_lock(*own) || errno == ENOLCK || errno == ENOTSUP);
+    }
+    return errno == ENOLCK || errno == ENOTSUP; /* no locks on this file system: go on */
+}
+
+static void unlock(int fd, int own)
+{
+    if (own >= 0) {
+        (void)close(own); /* never removed: another gateway may wait for it */
+    } else {
+        (void)flock(fd, LOCK_UN);
+    }
 }
 
 /* With the lock held: another gateway may have done it meanwhile, so look first. */
@@ -301,9 +396,14 @@ frun_err keydir_tend(const struct keydir *d, uint64_t now_s, struct keys **out,
         return FRUN_E_IO;
     }
     err = read_all(d, fd, now_s, &k, done);
-    if (!err && (is_due(d, k, now_s) || has_spent(d, k, now_s)) && lock(fd)) {
-        err = tend_locked(d, fd, now_s, &k, done);
-        (void)flock(fd, LOCK_UN);
+    if (!err && (is_due(d, k, now_s) || has_spent(d, k, now_s))) {
+        int own = -1;
+        if (lock(fd, &own)) {
+            err = tend_locked(d, fd, now_s, &k, done);
+        } else {
+            tell(&done->note, d->path, "keys are due to change, and the folder cannot be locked");
+        }
+        unlock(fd, own);
     }
     (void)close(fd);
     if (err) {

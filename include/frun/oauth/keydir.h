@@ -1,9 +1,11 @@
 /**
  * Signing keys in a folder, shared by the gateways behind one name: one PEM file for each key.
  *
- * A file appears complete or not at all, readable for its owner alone. Whoever tends the folder
- * holds its lock, so that several gateways agree on one new key. The age of a key is the time of
- * its file. Blocks on files: never called on a worker.
+ * A file appears complete or not at all, readable for its owner alone; one that root makes belongs
+ * to the folder's owner, and its group may read it if it may read the folder. Whoever tends the
+ * folder holds its lock, so that several gateways agree on one new key. The age of a key is the
+ * time of its file. Only files named by their key, as we name them, are ever removed. Blocks on
+ * files: never called on a worker.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_OAUTH_KEYDIR_H
@@ -31,14 +33,14 @@ struct keydir_done {
     bool is_made;       /**< a key was made */
     unsigned n_removed; /**< keys removed whose tokens have all expired */
     unsigned n_skipped; /**< files named *.pem that hold no key of ours */
-    struct diag note;   /**< what could not be done though it is due, or which file was skipped; ""
-                           if nothing */
+    struct diag note; /**< what could not be done though it is due, which file was skipped, or what
+                         strangers may read or write; "" if nothing */
 };
 
 /** Read all keys of a folder. @param d folder @param now_s the time, seconds since 1970 @param out
  * sealed set, may be empty; keys_unref() it @param done out: n_skipped and note, may be NULL @param
- * e filled on failure @return FRUN_OK; FRUN_E_NOT_FOUND no such folder; FRUN_E_IO cannot be read;
- * FRUN_E_NOMEM. Thread: main. */
+ * e filled on failure @return FRUN_OK; FRUN_E_NOT_FOUND no such folder; FRUN_E_IO it, or a
+ * file for a reason of the system's, cannot be read; FRUN_E_NOMEM. Thread: main. */
 frun_err keydir_read(const struct keydir *d, uint64_t now_s, struct keys **out,
                      struct keydir_done *done, struct diag *e) FRUN_MUST_CHECK;
 
