@@ -272,7 +272,7 @@ static frun_err file_client(struct registry *r, struct pusher *p)
     return err ? err : map_put(r->by_client, span_of(p->conf->client_id), p);
 }
 
-/* A pusher that is not enabled, or has no such way, is not found. */
+/* What its own host names show, if it has a certificate for them. */
 static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *report)
 {
     const struct conf_endpoint *c = e->conf;
@@ -314,6 +314,7 @@ static frun_err gather_hosts(struct registry *r)
     return err;
 }
 
+/* A pusher that is not enabled, or has no such way, is not found. */
 static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
 {
     p->conf = c;
