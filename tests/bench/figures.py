@@ -111,6 +111,7 @@ GOALS = [
     Goal("tunnel, gateway + connector, 1 KiB", 1.5, 1.2, _to_nginx("1k", "tunnel"), "x nginx"),
     Goal("tunnel, gateway + connector, 16 KiB", 1.8, 1.5, _to_nginx("16k", "tunnel"), "x nginx"),
     Goal("tunnel, gateway + connector, 256 KiB", 2.2, 1.8, _to_nginx("256k", "tunnel"), "x nginx"),
+    Goal("sap-connectivity, 1 KiB", 2.6, 1.7, _to_nginx("sap", "sap-connectivity"), "x nginx"),
     Goal("direct, 1 KiB over HTTP/2", 0.69, 0.62, _to_nginx("h2", "direct"), "x nginx"),
     Goal("direct, new TLS connection each", 0.92, 0.84, _to_nginx("tls", "direct"), "x nginx"),
     Goal("direct, 500 a second", 0.85, 0.75, _to_nginx("rate", "direct"), "x nginx"),

@@ -40,7 +40,7 @@ http {{
     ssl_certificate {tls}/frun.pem;
     ssl_certificate_key {tls}/frun.key;
     server {{
-        listen 127.0.0.1:{port} ssl backlog=4096;
+        listen 127.0.0.1:{port} {ssl} backlog=4096;
         location / {{
             content_by_lua_block {{
                 ngx.req.read_body()
@@ -49,7 +49,7 @@ http {{
                 local octets = v.content_length or #(ngx.req.get_body_data() or "")
                 local ok = v.http_authorization == "{basic}" and v.http_host == "{host}"
                     and v.http_x_admin_request_parameter == fence
-                    and tonumber(octets) == tonumber(v.http_x_bench_octets)
+                    and tonumber(octets) == tonumber(v.http_x_bench_octets) and {also}
                 ngx.status = ok and 200 or 403
                 ngx.header["Content-Length"] = 2
                 ngx.print("ok")
@@ -58,6 +58,10 @@ http {{
     }}
 }}
 """
+
+# What SAP's connectivity proxy is asked: absolute target and token. It stands for everything behind it.
+AS_SAP_PROXY = """v.http_proxy_authorization
+                    and v.request:find(" http://frun-virtual:443/sap/frun/", 1, true)"""
 
 # Credentials are compared as text: auth_basic would read a file and hash for each request.
 PEER = """
@@ -173,7 +177,7 @@ def nginx(folder, name, text, files, **values):
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temp = " ".join(f"{k}_temp_path {folder}/{name}-temp;" for k in kinds)
     text = (NGINX + text + EVENTS).format(dir=folder, name=name, temp=temp, files=files,
-                                          modules=MODULES, fence=FENCE, host=HOST, **values)
+                                          modules=MODULES, fence=FENCE, **{"host": HOST, **values})
     path = _write(os.path.join(folder, name + ".conf"), text)
     return ["nginx", "-p", folder, "-e", os.path.join(folder, name + ".log"), "-c", path]
 

@@ -173,6 +173,7 @@ def all_rows():
         Row("16k", "POST 16 KiB, 16 connections", H1_PEERS, load.full_speed, octets=16384),
         Row("256k", "POST 256 KiB, 8 connections", H1_PEERS, load.full_speed, octets=262144,
             connections=8),
+        Row("sap", "POST 1 KiB, through a connectivity proxy", ["nginx", "sap-connectivity"], load.full_speed),
         Row("log", "POST 1 KiB, access lines on", ["nginx +log", "direct +log", "tunnel +log"],
             load.full_speed),
         Row("h2", "POST 1 KiB over HTTP/2, 4 connections x 8 streams",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The site of the benchmark: one origin, and the subjects that push to it, started when first asked for."""
 
+import json
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import peers
 from chain import FRUN_PASSWORD, FRUN_USER, PASSWORD, USER, Chain, password_hash, program
 from meters import trees
+from sap import Sap
 from tools import Pki, Process, basic, free_port, wait_until
 
 PUSHER = basic(USER, PASSWORD)
@@ -56,7 +58,7 @@ class Site:
     def start(self):
         origin = self.run("origin", LOAD_CPU, peers.nginx(
             self.dir, "origin", peers.ORIGIN, self.files, port=self.port, tls=self.pki.dir,
-            basic=ORIGIN))
+            basic=ORIGIN, ssl="ssl", also="true"))
         Chain.wait_port(origin, self.port)
 
     def run(self, name, cpu, argv):
@@ -80,6 +82,7 @@ class Site:
             "haproxy": self._haproxy,
             "ssh": lambda: self._ssh(False),
             "ssh+stunnel": lambda: self._ssh(True),
+            "sap-connectivity": self._sap,
             "streams": self._streams,
             "endpoints": self._endpoints,
             "pushers": self._pushers,
@@ -179,6 +182,24 @@ class Site:
         return [Subject("direct" + mark, c.port, "/ACME_PROD", {"gateway": gateway}),
                 Subject("tunnel" + mark, c.port, "/GLOBEX",
                         {"gateway": gateway, "connector": connector})]
+
+    def _sap(self):
+        """Through SAP's connectivity proxy: its stand-in is an origin without TLS on the load's CPU."""
+        sap = Sap(self.pki)
+        port = free_port()
+        Chain.wait_port(self.run("sap-proxy", LOAD_CPU, peers.nginx(
+            self.dir, "sap-proxy", peers.ORIGIN, self.files, port=port, tls=self.pki.dir,
+            basic=ORIGIN, ssl="", host="frun-virtual:443", also=peers.AS_SAP_PROXY)), port)
+        key = os.path.join(self.dir, "sap.json")
+        with open(key, "w", encoding="ascii") as f:
+            json.dump(sap.key(onpremise_proxy_http_port=str(port)), f)
+        os.chmod(key, 0o600)
+        c = self._gateway("sap", {
+            "sap-connectivity BTP": {"service_key": key, "token_ca": "tls/ca.pem"},
+            "endpoint ACME_PROD": {"route": "sap-connectivity", "sap_connectivity": "BTP",
+                                   "virtual_host": "frun-virtual:443", "location_id": "DC1"}},
+            connectors=())
+        return [Subject("sap-connectivity", c.port, "/ACME_PROD", {"gateway": [c.gateway]})]
 
     def _streams(self):
         """Room for many requests in flight. Two connectors: each opens at most 1024 connections to a system."""
