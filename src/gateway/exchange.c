@@ -15,7 +15,7 @@
 #include <string.h>
 
 /** Exchanges a worker keeps for the next requests: 26 KiB each with their arena's block. */
-#define EXCHANGE_MAX_SPARE 32
+#define EXCHANGE_MAX_SPARE 256
 
 /** The route's own time-outs come first, because they can say more; ours follows this much later,
  * milliseconds. */
@@ -39,6 +39,9 @@ struct exchange *exchange_new(struct worker *w)
         x = list_entry(it, struct exchange, node);
         list_remove(it);
         w->n_spare--;
+        if (w->n_spare < w->n_spare_least) {
+            w->n_spare_least = w->n_spare;
+        }
     } else {
         x = calloc(1, sizeof(*x));
         if (!x) {
@@ -97,14 +100,26 @@ void exchange_free(struct exchange *x)
     }
 }
 
-void exchange_drop_spare(struct worker *w)
+static void drop_spare(struct worker *w, size_t n)
 {
-    for (struct list *it; (it = list_first(&w->spare)) != NULL;) {
-        list_remove(it);
-        struct exchange *x = list_entry(it, struct exchange, node);
+    for (; n > 0; n--) {
+        struct exchange *x = list_entry(list_first(&w->spare), struct exchange, node);
+        list_remove(&x->node);
+        w->n_spare--;
         arena_done(&x->arena);
         free(x);
     }
+}
+
+void exchange_trim_spare(struct worker *w)
+{
+    drop_spare(w, w->n_spare_least);
+    w->n_spare_least = w->n_spare;
+}
+
+void exchange_drop_spare(struct worker *w)
+{
+    drop_spare(w, w->n_spare);
 }
 
 struct arena *exchange_arena(struct exchange *x)

@@ -92,11 +92,13 @@ static void on_starved(void *ctx, bool is_starved)
     }
 }
 
-/* Shows main's watchdog that this worker still turns. */
+/* Shows main's watchdog that this worker still turns; what a quieter time needs no more goes back.
+ */
 static void on_beat(struct deadline *d)
 {
     struct worker *w = list_entry(d, struct worker, beat);
     atomic_store(&w->turned_ms, mono_now_ms());
+    exchange_trim_spare(w);
     deadline_set(w->loop, d, WORKER_BEAT_MS);
 }
 

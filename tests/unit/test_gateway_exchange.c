@@ -671,6 +671,35 @@ static void a_connections_exchanges_are_counted(void **state)
     exchange_tally_leave(NULL);
 }
 
+static bool has_three_spare(struct bench *b)
+{
+    return b->w.n_spare == 3;
+}
+
+/* Those that the last second needed stay, the others go. */
+static void spare_exchanges_go_in_quiet_times(void **state)
+{
+    struct bench *b = *state;
+    struct exchange *x[3];
+    for (size_t i = 0; i < 3; i++) {
+        x[i] = exchange_new(&b->w);
+        assert_non_null(x[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        exchange_free(x[i]);
+    }
+    run_until(b, has_three_spare);
+    exchange_trim_spare(&b->w);
+    assert_int_equal(b->w.n_spare, 3); /* all were in use just now */
+    x[0] = exchange_new(&b->w);
+    exchange_free(x[0]);
+    run_until(b, has_three_spare);
+    exchange_trim_spare(&b->w);
+    assert_int_equal(b->w.n_spare, 1);
+    exchange_trim_spare(&b->w);
+    assert_int_equal(b->w.n_spare, 0);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -695,6 +724,7 @@ int main(void)
         ROW(held_push_is_delivered_without_its_sender),
         ROW(orphans_end_with_the_worker),
         ROW(a_connections_exchanges_are_counted),
+        ROW(spare_exchanges_go_in_quiet_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

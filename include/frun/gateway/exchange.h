@@ -90,6 +90,10 @@ void exchange_count_for(struct exchange *x, struct exchange_tally *t);
 /** Give up the pushes whose senders have gone. @param w worker. Thread: worker. */
 void exchange_kill_orphans(struct worker *w);
 
+/** Free the kept exchanges that nobody needed since the last call: after a burst their memory goes
+ * back, while it lasts they stay. @param w worker. Thread: worker. */
+void exchange_trim_spare(struct worker *w);
+
 /** Free the exchanges kept for the next requests. @param w worker whose loop has been freed.
  * Thread: main. */
 void exchange_drop_spare(struct worker *w);

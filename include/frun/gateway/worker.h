@@ -81,8 +81,9 @@ struct worker {
     size_t n_doors;                    /**< their number */
     struct list spare;                 /**< exchanges kept for the next requests */
     size_t n_spare;                    /**< their number */
+    size_t n_spare_least;              /**< smallest number since the last trim */
     struct buf scratch;                /**< heads are written here; empty between calls */
-    struct deadline beat;              /**< sets turned_ms once a second */
+    struct deadline beat;              /**< sets turned_ms and trims spare once a second */
     atomic_uint_fast64_t turned_ms;    /**< when the loop last turned; read by main's watchdog */
     struct deadline accept_deadline;   /**< looks again whether connections may be accepted */
     size_t n_waiting;                  /**< requests that wait for a tunnel or for their turn */
