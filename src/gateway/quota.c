@@ -2,9 +2,21 @@
  * Quotas shared by all workers.
  *
  * What changes with each request stands in one cache line of its own. Who waits is each worker's
- * own business (a lane); a bit says that a lane is not empty. A waiter sets its bit and then looks
- * for a free place, who leaves frees its place and then looks for bits: in the one order that all
- * sequentially consistent operations have, one of the two sees the other.
+ * own business (a lane); a bit says that a lane is not empty.
+ *
+ * Why nobody waits for ever beside a free place. All operations on the atomics are sequentially
+ * consistent, so there is one order of them. Who waits sets its bit (1), then tries to take a place
+ * (2). Who leaves looks for bits and hands its place over (3), or finds none, frees its place (4)
+ * and looks again (5). If (2) finds no place, somebody holds it at that moment and comes to (3)
+ * with it, or to (4), after (2). If to (4), then (5) comes after (1) and sees the bit: the place is
+ * taken back for whoever waits, unless somebody else took it meanwhile, who holds it now and of
+ * whom the same is true. If to (3), it goes to another waiter, who holds it now.
+ *
+ * Why no place is lost on its way. It is counted in the lane (6) before the lane is called (7). Who
+ * is called takes the mark of the call away (8) and then what is counted (9). If (7) finds a call
+ * under way, it came before its (8), so (6) comes before its (9). What arrives in a lane that has
+ * become empty meanwhile is given back by (9). Only if memory for the call is refused does a place
+ * stay in the lane until its worker waits, or stops waiting, for this quota the next time.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/quota.h"
