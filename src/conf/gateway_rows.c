@@ -58,13 +58,15 @@ static const struct conf_row gateway_rows[] = {
      "Octets of a request body; above it the answer is 413. Bodies are streamed, so a large value "
      "does not cost memory."},
     {"max_waiting", CONF_UINT, AT(max_waiting), 0, 100000, "1000", false, NULL, LIVE,
-     "Requests of one worker that may wait for a tunnel; above it the answer is 503 at once."},
+     "Requests of one worker that may wait for their turn or a tunnel; above it the answer is 429 "
+     "or 503 at once."},
     {"handshake_timeout", CONF_TIME, AT(handshake_timeout_ms), 100, 120000, "10 s", false, NULL,
      LIVE, "A TLS handshake must be done within this time."},
     {"head_timeout", CONF_TIME, AT(head_timeout_ms), 100, 120000, "10 s", false, NULL, LIVE,
      "First to last octet of a request head."},
     {"body_timeout", CONF_TIME, AT(body_timeout_ms), 100, 600000, "30 s", false, NULL, LIVE,
-     "Between two reads of a request body, and between two writes of an answer."},
+     "Between two reads of a request body, and between two writes of an answer; also the whole "
+     "body of a request for a token."},
     {"keepalive_timeout", CONF_TIME, AT(keepalive_timeout_ms), 100, 3600000, "60 s", false, NULL,
      LIVE, "An idle front-door connection is closed after this time."},
     {"connect_timeout", CONF_TIME, AT(connect_timeout_ms), 100, 120000, "5 s", false, NULL, LIVE,
