@@ -201,6 +201,9 @@ static void finish(struct exchange *x)
     x->log.repeats = x->repeats;
     x->log.bytes_in += x->relay.request_bytes;
     x->log.bytes_out += x->relay.answer_bytes;
+    if (x->is_orphan) {
+        x->log.bytes_out = 0; /* nobody got them */
+    }
     x->log.total_us = mono_now_us() - x->begun_us;
     if (x->e && !x->opened_us) {
         x->log.wait_us = x->log.total_us; /* it never came to anything else */
@@ -405,6 +408,7 @@ static void become_orphan(struct exchange *x)
     x->nobody = (struct served){.ops = &nobody_ops};
     x->served = x->relay.in = &x->nobody;
     x->is_orphan = true;
+    x->log.note = SPAN_LIT("the sender went away before the answer");
     list_append(&x->w->orphans, &x->node);
     x->w->n_orphans++;
     atomic_fetch_add_explicit(&x->w->shared->n_connections, 1, memory_order_relaxed);

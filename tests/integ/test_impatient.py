@@ -32,6 +32,8 @@ def test_complete_push_is_delivered(make_chain, method):
     assert chain.push().status == 200
     line = leave(chain, method, b"metrics")
     assert line["status"] == 200 and line["by"] == "focused-run", line
+    assert line["note"] == "the sender went away before the answer", line
+    assert line["bytes_in"] == 7 and line["bytes_out"] == 0, line
     assert chain.push().status == 200
 
 
