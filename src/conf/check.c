@@ -306,11 +306,19 @@ static const char *check_url(struct span s)
     return is_good ? NULL : "must be a URL that begins with https:// or http://";
 }
 
+/* "https://user:password@host" would put a secret where it is shown. */
+static bool has_user(struct span url)
+{
+    struct span host = span_skip(url, 8);
+    return span_find(span_head(host, span_find(host, '/')), '@') < span_find(host, '/');
+}
+
 static const char *check_https_url(struct span s)
 {
-    return span_starts(s, SPAN_LIT("https://")) && s.n > 8 && !check_url(s)
-               ? NULL
-               : "must be a URL that begins with https://: a secret goes there";
+    if (!span_starts(s, SPAN_LIT("https://")) || s.n <= 8 || check_url(s)) {
+        return "must be a URL that begins with https://: a secret goes there";
+    }
+    return has_user(s) ? "must not hold user or password; they have keys of their own" : NULL;
 }
 
 static const char *check_subject(struct span s)
