@@ -102,9 +102,9 @@ void exchange_free(struct exchange *x)
 
 static void drop_spare(struct worker *w, size_t n)
 {
-    for (; n > 0; n--) {
-        struct exchange *x = list_entry(list_first(&w->spare), struct exchange, node);
-        list_remove(&x->node);
+    for (struct list *it; n > 0 && (it = list_first(&w->spare)) != NULL; n--) {
+        struct exchange *x = list_entry(it, struct exchange, node);
+        list_remove(it);
         w->n_spare--;
         arena_done(&x->arena);
         free(x);
