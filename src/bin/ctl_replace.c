@@ -9,6 +9,7 @@
 #include "ctl_replace.h"
 
 #include "ctl.h"
+#include "frun/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,21 +19,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
-
-static bool write_all(int fd, struct span text)
-{
-    while (text.n) {
-        ssize_t n = write(fd, text.p, text.n);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return false;
-        }
-        text = span_skip(text, (size_t)n);
-    }
-    return fsync(fd) == 0;
-}
 
 static bool is_unchanged(const char *path, const struct stat *before)
 {
@@ -49,8 +35,8 @@ static int write_draft(const char *draft, const struct stat *before, struct span
     (void)unlink(draft); /* of one of us who was killed: the folder's lock is ours */
     int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool is_good = fd >= 0 && fchown(fd, before->st_uid, before->st_gid) == 0 &&
-                   fchmod(fd, before->st_mode & 07777) == 0 && write_all(fd, text) &&
-                   fstat(fd, out) == 0;
+                   fchmod(fd, before->st_mode & 07777) == 0 &&
+                   file_write_all(fd, text) == FRUN_OK && fstat(fd, out) == 0;
     int code = errno;
     if (fd >= 0 && close(fd) && is_good) {
         is_good = false;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/oauth/keydir.h"
 
+#include "frun/base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -188,21 +190,6 @@ frun_err keydir_read(const struct keydir *d, uint64_t now_s, struct keys **out,
  * -----------------------------------------------------------------------------------------------------
  */
 
-static bool write_all(int fd, struct span text)
-{
-    while (text.n) {
-        ssize_t n = write(fd, text.p, text.n);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return false;
-        }
-        text = span_skip(text, (size_t)n);
-    }
-    return fsync(fd) == 0;
-}
-
 /* A key is for whom its folder is: made by root in the daemon's folder it is the daemon's, and
  * where the daemon reads by its group, the group may read it. */
 static bool hand_over(int dir, int fd)
@@ -230,7 +217,7 @@ static frun_err add_key(int dir, char id[KEYS_ID_BYTES])
     (void)snprintf(name, sizeof(name), "%s.pem", id);
     (void)snprintf(draft, sizeof(draft), ".%s.new", id);
     int fd = openat(dir, draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool is_done = fd >= 0 && write_all(fd, secret_span(pem)) && hand_over(dir, fd);
+    bool is_done = fd >= 0 && file_write_all(fd, secret_span(pem)) == FRUN_OK && hand_over(dir, fd);
     if (fd >= 0) {
         is_done = close(fd) == 0 && is_done;
     }
