@@ -51,12 +51,26 @@ static void widen(size_t *widths, const char *const *cells)
     }
 }
 
+/* As the key "route" writes it. */
+static const char *route_name(enum conf_route route)
+{
+    switch (route) {
+    case CONF_ROUTE_TUNNEL:
+        return "tunnel";
+    case CONF_ROUTE_DIRECT:
+        return "direct";
+    case CONF_ROUTE_SAP:
+        return "sap-connectivity";
+    }
+    return "";
+}
+
 static void cells_of(const struct conf_endpoint *e, const char *cells[5])
 {
     cells[0] = e->place.name;
     cells[1] = e->customer_network;
     cells[2] = e->system_name;
-    cells[3] = e->route == CONF_ROUTE_DIRECT ? "direct" : "tunnel";
+    cells[3] = route_name((enum conf_route)e->route);
     cells[4] = e->root_url;
 }
 

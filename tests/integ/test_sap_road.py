@@ -37,6 +37,12 @@ def many(n, fn):
     return got
 
 
+def test_endpoint_list_names_the_road(make_chain, sap):
+    chain = sap_chain(make_chain, sap, start=False)
+    r = run([program("frunctl"), "endpoint", "list", "--config", chain.path("frunproxy.ini")])
+    assert r.returncode == 0 and "sap-connectivity" in r.stdout and "tunnel" not in r.stdout, r
+
+
 def test_push(make_chain, sap):
     chain = sap_chain(make_chain, sap)
     forged = [("Proxy-Authorization", "Bearer forged"), ("X-zid", "other"),
