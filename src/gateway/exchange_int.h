@@ -1,9 +1,8 @@
 /**
  * What the files of the exchange share.
  *
- *     exchange.c        its life: stock, access line, our own answers, time-outs, the events of
- * both sides, opening the route exchange_admit.c  the questions before that: canonical URI,
- * endpoint, pusher, resource, method, size, head
+ *     exchange.c        its life: stock, access line, own answers, time-outs, both sides' events
+ *     exchange_admit.c  the questions before: URI, endpoint, pusher, resource, limits, head
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_EXCHANGE_INT_H

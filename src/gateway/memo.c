@@ -83,8 +83,8 @@ struct memo_entry *memo_find(struct memo *m, const struct memo_tag *tag, uint64_
     return e;
 }
 
-/* Often looks at a few entries, and at all of them when none has expired: a few dozen microseconds,
- * beside a verification that costs more. */
+/* Often looks at a few entries, and at all of them when none has expired,
+ * but then not again before the first of them does. */
 static struct memo_entry *find_expired(struct memo *m, uint64_t now_ms)
 {
     uint64_t first_ms = UINT64_MAX;
