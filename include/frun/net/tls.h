@@ -1,6 +1,6 @@
 /**
  * TLS contexts: certificates, trust and protocol versions, made once, shared by all workers,
- * immutable.
+ * immutable but for ticket keys and OCSP responses, which main changes in one atomic step.
  *
  * Server: TLS 1.2 and 1.3, ALPN by our order, X25519 before P-256,
  * SSL_MODE_RELEASE_BUFFERS, read-ahead. A context for the tunnel (is_mutual) speaks TLS 1.3 only,
