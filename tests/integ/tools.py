@@ -3,6 +3,7 @@
 
 import base64
 import contextlib
+import fcntl
 import os
 import random
 import select
@@ -10,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -29,16 +31,33 @@ def wait_until(condition, what, deadline=15.0, step=0.02):
         time.sleep(step)
 
 
+def _reserve(port):
+    """Keep the port for this process as long as it lives; False if another one has it."""
+    folder = os.path.join(tempfile.gettempdir(), "frun-test-ports")
+    os.makedirs(folder, exist_ok=True)
+    fd = os.open(os.path.join(folder, str(port)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return False
+    return True
+
+
 def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    """A port nobody listens on, below the range that outgoing connections are given."""
+    """A port nobody listens on, below the range that outgoing connections are given, and ours.
+
+    Listeners share ports (SO_REUSEPORT): without a reservation two tests side by side that drew the
+    same number would serve each other's requests, most often while one of them restarts a daemon."""
     for _ in range(200):
         port = random.randrange(20000, 32000)
         with contextlib.closing(socket.socket(family)) as s:
             try:
                 s.bind((host, port))
-                return port
             except OSError:
                 continue
+            if _reserve(port):
+                return port
     raise AssertionError("no free port")
 
 
