@@ -8,16 +8,16 @@
 #ifndef FRUN_GATEWAY_EXCHANGE_INT_H
 #define FRUN_GATEWAY_EXCHANGE_INT_H
 
+#include "frun/access/auth.h"
+#include "frun/access/turn.h"
 #include "frun/base/arena.h"
 #include "frun/base/list.h"
 #include "frun/gateway/accesslog.h"
-#include "frun/gateway/auth.h"
 #include "frun/gateway/exchange.h"
 #include "frun/gateway/hub.h"
 #include "frun/gateway/own.h"
 #include "frun/gateway/permit.h"
 #include "frun/gateway/reply.h"
-#include "frun/gateway/turn.h"
 #include "frun/gateway/worker.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"

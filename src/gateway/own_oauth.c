@@ -7,9 +7,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "own_int.h"
 
+#include "frun/access/bearer.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
-#include "frun/gateway/bearer.h"
 #include "frun/http/form.h"
 
 #include <string.h>

@@ -10,9 +10,9 @@
 #ifndef FRUN_GATEWAY_OWN_H
 #define FRUN_GATEWAY_OWN_H
 
+#include "frun/access/auth.h"
 #include "frun/base/arena.h"
 #include "frun/base/span.h"
-#include "frun/gateway/auth.h"
 #include "frun/gateway/reply.h"
 #include "frun/gateway/worker.h"
 #include "frun/http/head.h"

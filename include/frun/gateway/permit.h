@@ -8,9 +8,9 @@
 #ifndef FRUN_GATEWAY_PERMIT_H
 #define FRUN_GATEWAY_PERMIT_H
 
-#include "frun/gateway/registry.h"
+#include "frun/access/registry.h"
+#include "frun/access/turn.h"
 #include "frun/gateway/reply.h"
-#include "frun/gateway/turn.h"
 #include "frun/http/head.h"
 
 #include <stdbool.h>

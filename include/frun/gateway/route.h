@@ -6,9 +6,9 @@
 #ifndef FRUN_GATEWAY_ROUTE_H
 #define FRUN_GATEWAY_ROUTE_H
 
+#include "frun/access/registry.h"
 #include "frun/base/err.h"
 #include "frun/gateway/hub.h"
-#include "frun/gateway/registry.h"
 #include "frun/http/exchange.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"

@@ -14,9 +14,9 @@
 #ifndef FRUN_GATEWAY_STAPLING_H
 #define FRUN_GATEWAY_STAPLING_H
 
+#include "frun/access/registry.h"
 #include "frun/base/err.h"
 #include "frun/conf/gateway.h"
-#include "frun/gateway/registry.h"
 #include "frun/loop/loop.h"
 #include "frun/net/tls.h"
 

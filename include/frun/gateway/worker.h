@@ -6,14 +6,14 @@
 #ifndef FRUN_GATEWAY_WORKER_H
 #define FRUN_GATEWAY_WORKER_H
 
+#include "frun/access/auth.h"
+#include "frun/access/quota.h"
+#include "frun/access/registry.h"
 #include "frun/base/buf.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/fetch/token.h"
-#include "frun/gateway/auth.h"
 #include "frun/gateway/hub.h"
-#include "frun/gateway/quota.h"
-#include "frun/gateway/registry.h"
 #include "frun/gateway/route.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"

@@ -19,7 +19,7 @@
  * stay in the lane until its worker waits, or stops waiting, for this quota the next time.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/quota.h"
+#include "frun/access/quota.h"
 
 #include <assert.h>
 #include <stdatomic.h>

@@ -2,9 +2,9 @@
  * Registry and authenticator: who is found, who is let in, what is remembered.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/access/auth.h"
+#include "frun/access/bearer.h"
 #include "frun/base/text.h"
-#include "frun/gateway/auth.h"
-#include "frun/gateway/bearer.h"
 #include "gateway_fixture.h"
 #include "oauth_fixture.h"
 

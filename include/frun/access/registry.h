@@ -6,13 +6,13 @@
  * credentials, so its memory is wiped when freed.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_REGISTRY_H
-#define FRUN_GATEWAY_REGISTRY_H
+#ifndef FRUN_ACCESS_REGISTRY_H
+#define FRUN_ACCESS_REGISTRY_H
 
+#include "frun/access/tokens.h"
 #include "frun/base/err.h"
 #include "frun/base/span.h"
 #include "frun/conf/gateway.h"
-#include "frun/gateway/tokens.h"
 #include "frun/http/policy.h"
 #include "frun/net/tls.h"
 #include "frun/oauth/jwt.h"

@@ -11,8 +11,8 @@
  * thread only.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_MEMO_H
-#define FRUN_GATEWAY_MEMO_H
+#ifndef FRUN_ACCESS_MEMO_H
+#define FRUN_ACCESS_MEMO_H
 
 #include "frun/base/err.h"
 

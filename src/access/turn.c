@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/turn.h"
+#include "frun/access/turn.h"
 
 #include "frun/base/mono.h"
 

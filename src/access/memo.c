@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/memo.h"
+#include "frun/access/memo.h"
 
 #include "frun/base/mono.h"
 #include "frun/base/secret.h"

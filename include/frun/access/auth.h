@@ -11,13 +11,13 @@
  * least every AUTH_GOOD_MS. Client certificates will be a further source of the same verdict.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_AUTH_H
-#define FRUN_GATEWAY_AUTH_H
+#ifndef FRUN_ACCESS_AUTH_H
+#define FRUN_ACCESS_AUTH_H
 
+#include "frun/access/registry.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/base/span.h"
-#include "frun/gateway/registry.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"
 #include "frun/oauth/keys.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/tokens.h"
+#include "frun/access/tokens.h"
 
 #include "frun/fetch/service_key.h"
 

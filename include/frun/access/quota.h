@@ -9,8 +9,8 @@
  * it is handed to the worker that waits, in turn, and there to the one that has waited longest.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_QUOTA_H
-#define FRUN_GATEWAY_QUOTA_H
+#ifndef FRUN_ACCESS_QUOTA_H
+#define FRUN_ACCESS_QUOTA_H
 
 #include "frun/base/err.h"
 #include "frun/base/list.h"

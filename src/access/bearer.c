@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/bearer.h"
+#include "frun/access/bearer.h"
 
 #include "frun/base/mono.h"
 #include "frun/base/text.h"

@@ -2,7 +2,7 @@
  * What is remembered of credentials: as many as there is room for, and who gives way.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/memo.h"
+#include "frun/access/memo.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

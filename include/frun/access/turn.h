@@ -8,10 +8,10 @@
  * two can wait for each other's places. One worker's; embedded in the exchange.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_TURN_H
-#define FRUN_GATEWAY_TURN_H
+#ifndef FRUN_ACCESS_TURN_H
+#define FRUN_ACCESS_TURN_H
 
-#include "frun/gateway/quota.h"
+#include "frun/access/quota.h"
 #include "frun/loop/loop.h"
 
 #include <stdbool.h>

@@ -5,7 +5,7 @@
  * goes.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/registry.h"
+#include "frun/access/registry.h"
 
 #include "frun/base/arena.h"
 #include "frun/base/map.h"

@@ -5,12 +5,12 @@
  * registry each time, so that it dies with either.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_BEARER_H
-#define FRUN_GATEWAY_BEARER_H
+#ifndef FRUN_ACCESS_BEARER_H
+#define FRUN_ACCESS_BEARER_H
 
+#include "frun/access/registry.h"
 #include "frun/base/err.h"
 #include "frun/base/span.h"
-#include "frun/gateway/registry.h"
 #include "frun/oauth/jwt.h"
 
 #include <stdbool.h>

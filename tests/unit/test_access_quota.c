@@ -3,7 +3,7 @@
  * over.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/quota.h"
+#include "frun/access/quota.h"
 #include "frun/loop/service.h"
 
 #include <pthread.h>

@@ -6,8 +6,8 @@
  * section and key, as --check wants it. Nothing goes out to the network here.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_TOKENS_H
-#define FRUN_GATEWAY_TOKENS_H
+#ifndef FRUN_ACCESS_TOKENS_H
+#define FRUN_ACCESS_TOKENS_H
 
 #include "frun/base/err.h"
 #include "frun/conf/gateway.h"

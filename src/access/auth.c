@@ -6,13 +6,13 @@
  * in a small memory of its own, so that guessing never pushes out what is known to be good.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frun/gateway/auth.h"
+#include "frun/access/auth.h"
 
+#include "frun/access/bearer.h"
+#include "frun/access/memo.h"
 #include "frun/base/mono.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
-#include "frun/gateway/bearer.h"
-#include "frun/gateway/memo.h"
 
 #include <crypt.h>
 #include <limits.h>
