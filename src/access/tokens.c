@@ -43,6 +43,14 @@ static frun_err fault(const struct place *p, const char *key, const char *why)
     return FRUN_E_SYNTAX;
 }
 
+/* What will fetch must be there: told at the start, not by the first push. */
+static frun_err need_client(const struct place *p, const char *key)
+{
+    struct diag d = {.text = ""};
+    frun_err err = fetch_load(&d);
+    return err == FRUN_E_UNSUPPORTED ? fault(p, key, d.text) : err;
+}
+
 /* -- sharing */
 
 static frun_err share(struct tokens *t, const struct token_source *s, struct token **out)
@@ -288,8 +296,10 @@ frun_err tokens_sap(struct tokens *t, const struct conf_sap *conf, const struct 
     const struct place p = {doc, report, conf};
     struct service_key k = {0};
     struct sap_proxy made = {0};
-    frun_err err =
-        load_key(&p, "service_key", conf->service_key, SERVICE_CONNECTIVITY, conf->instance, &k);
+    frun_err err = need_client(&p, "service_key");
+    err = err ? err
+              : load_key(&p, "service_key", conf->service_key, SERVICE_CONNECTIVITY, conf->instance,
+                         &k);
     err = err ? err : take_proxy(&p, conf, &k, &made);
     if (!err && conf->identity_key) {
         err = take_identity(&p, t, conf, &k, &made.token);
@@ -321,8 +331,8 @@ frun_err tokens_logon(struct tokens *t, const struct conf_endpoint *conf,
     char *certificate = NULL;
     char *private_key = NULL;
     char name[128];
-    frun_err err = FRUN_OK;
-    if (conf->client_certificate) {
+    frun_err err = need_client(&p, "token_url");
+    if (!err && conf->client_certificate) {
         err = read_pem(&p, "client_certificate", conf->client_certificate, &certificate);
         err = err ? err : read_pem(&p, "client_key", conf->client_key, &private_key);
         err = err ? err : check_pair(&p, "client_certificate", certificate, private_key);

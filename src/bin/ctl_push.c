@@ -230,12 +230,9 @@ int ctl_push(int argc, char **argv)
     }
     n = a.file ? n : strlen(payload);
     struct span content = span_make(payload, n);
-    if (fetch_start()) {
-        status = ctl_fail("out of memory");
-    } else {
-        status = a.service_key ? send_by_key(&a, content) : send_by_password(&a, content);
-        fetch_stop();
-    }
+    fetch_start();
+    status = a.service_key ? send_by_key(&a, content) : send_by_password(&a, content);
+    fetch_stop();
     free(payload);
     return status;
 }

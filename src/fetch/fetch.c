@@ -3,7 +3,9 @@
 
 #include "frun/base/mono.h"
 
-#include <curl/curl.h>
+#include "curl_lib_int.h"
+
+#include <assert.h>
 #include <jansson.h>
 #include <stdalign.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 
 /* One exchange under way. */
 struct fetch {
+    const struct curl_lib *lib;
     CURL *curl;
     struct curl_slist *fields;
     struct fetch_answer answer;
@@ -44,15 +47,20 @@ static void wiping_free(void *at)
     free(p);
 }
 
-frun_err fetch_start(void)
+void fetch_start(void)
 {
     json_set_alloc_funcs(wiping_malloc, wiping_free);
-    return curl_global_init(CURL_GLOBAL_DEFAULT) ? FRUN_E_NOMEM : FRUN_OK;
+}
+
+frun_err fetch_load(struct diag *d)
+{
+    const struct curl_lib *lib;
+    return curl_lib_get(&lib, d);
 }
 
 void fetch_stop(void)
 {
-    curl_global_cleanup();
+    curl_lib_stop();
 }
 
 /* libcurl hands over one head line a call, also those of interim answers. */
@@ -88,7 +96,7 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 
 static frun_err add_field(struct fetch *f, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(f->fields, line);
+    struct curl_slist *longer = f->lib->slist_append(f->fields, line);
     if (!longer) {
         return FRUN_E_NOMEM;
     }
@@ -112,91 +120,116 @@ static frun_err add_fields(struct fetch *f, const struct fetch_request *r, struc
     return FRUN_OK;
 }
 
+/* One setter for each kind of value: libcurl takes any, and its header can check the type only
+ * where it is called by its own name. */
+
+static CURLcode set_number(const struct fetch *f, CURLoption option, long value)
+{
+    assert(option < CURLOPTTYPE_OBJECTPOINT);
+    return f->lib->easy_setopt(f->curl, option, value);
+}
+
+static CURLcode set_text(const struct fetch *f, CURLoption option, const char *value)
+{
+    assert(option > CURLOPTTYPE_OBJECTPOINT && option < CURLOPTTYPE_FUNCTIONPOINT);
+    return f->lib->easy_setopt(f->curl, option, value);
+}
+
+static CURLcode set_object(const struct fetch *f, CURLoption option, void *value)
+{
+    assert(option > CURLOPTTYPE_OBJECTPOINT && option < CURLOPTTYPE_FUNCTIONPOINT);
+    return f->lib->easy_setopt(f->curl, option, value);
+}
+
+static CURLcode set_reader(const struct fetch *f, CURLoption option, curl_write_callback value)
+{
+    assert(option > CURLOPTTYPE_FUNCTIONPOINT && option < CURLOPTTYPE_OFF_T);
+    return f->lib->easy_setopt(f->curl, option, value);
+}
+
 /* Options that take text or numbers never fail but for memory. */
 static bool set_common(struct fetch *f, const struct fetch_request *r)
 {
-    CURL *c = f->curl;
     uint64_t connect_ms = r->connect_timeout_ms ? r->connect_timeout_ms : 10000;
     uint64_t whole_ms = r->timeout_ms ? r->timeout_ms : 60000;
     CURLcode rc = CURLE_OK;
-    rc |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, f->text);
-    rc |= curl_easy_setopt(c, CURLOPT_URL, r->url);
-    rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    rc |= curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-    rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    rc |= set_object(f, CURLOPT_ERRORBUFFER, f->text);
+    rc |= set_text(f, CURLOPT_URL, r->url);
+    rc |= set_number(f, CURLOPT_NOSIGNAL, 1);
+    rc |= set_number(f, CURLOPT_PATH_AS_IS, 1);
+    rc |= set_text(f, CURLOPT_PROTOCOLS_STR, "http,https");
+    rc |= set_number(f, CURLOPT_FOLLOWLOCATION, 0);
     /* "" turns the proxies and exceptions of the environment off */
-    rc |= curl_easy_setopt(c, CURLOPT_PROXY, r->proxy ? r->proxy : "");
-    rc |= curl_easy_setopt(c, CURLOPT_NOPROXY, "");
-    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-    rc |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    rc |= set_text(f, CURLOPT_PROXY, r->proxy ? r->proxy : "");
+    rc |= set_text(f, CURLOPT_NOPROXY, "");
+    rc |= set_number(f, CURLOPT_SSL_VERIFYPEER, 1);
+    rc |= set_number(f, CURLOPT_SSL_VERIFYHOST, 2);
+    rc |= set_number(f, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
     if (r->ca_file) {
-        rc |= curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
-        rc |= curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+        rc |= set_text(f, CURLOPT_CAINFO, r->ca_file);
+        rc |= set_text(f, CURLOPT_CAPATH, NULL);
     }
-    rc |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-    rc |= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)whole_ms);
-    rc |= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_head);
-    rc |= curl_easy_setopt(c, CURLOPT_HEADERDATA, f);
-    rc |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    rc |= curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
-    rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    rc |= set_number(f, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    rc |= set_number(f, CURLOPT_TIMEOUT_MS, (long)whole_ms);
+    rc |= set_reader(f, CURLOPT_HEADERFUNCTION, on_head);
+    rc |= set_object(f, CURLOPT_HEADERDATA, f);
+    rc |= set_reader(f, CURLOPT_WRITEFUNCTION, on_body);
+    rc |= set_object(f, CURLOPT_WRITEDATA, f);
+    rc |= set_number(f, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
     return rc == CURLE_OK;
 }
 
-static CURLcode set_blob(CURL *c, CURLoption type, CURLoption option, const char *pem)
+static CURLcode set_blob(const struct fetch *f, CURLoption type, CURLoption option, const char *pem)
 {
     struct curl_blob blob = {.data = (char *)(uintptr_t)pem, /* only read: see flags */
                              .len = strlen(pem),
                              .flags = CURL_BLOB_NOCOPY};
-    CURLcode rc = curl_easy_setopt(c, type, "PEM");
-    return rc | curl_easy_setopt(c, option, &blob);
+    CURLcode rc = set_text(f, type, "PEM");
+    return rc | f->lib->easy_setopt(f->curl, option, &blob);
 }
 
 static bool set_credentials(struct fetch *f, const struct fetch_request *r)
 {
-    CURL *c = f->curl;
     CURLcode rc = CURLE_OK;
     if (r->user) {
-        rc |= curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        rc |= curl_easy_setopt(c, CURLOPT_USERNAME, r->user);
-        rc |= curl_easy_setopt(c, CURLOPT_PASSWORD, r->password ? secret_span(r->password).p : "");
+        rc |= set_number(f, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        rc |= set_text(f, CURLOPT_USERNAME, r->user);
+        rc |= set_text(f, CURLOPT_PASSWORD, r->password ? secret_span(r->password).p : "");
     }
     if (r->proxy_user) {
         const char *password = r->proxy_password ? secret_span(r->proxy_password).p : "";
-        rc |= curl_easy_setopt(c, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
-        rc |= curl_easy_setopt(c, CURLOPT_PROXYUSERNAME, r->proxy_user);
-        rc |= curl_easy_setopt(c, CURLOPT_PROXYPASSWORD, password);
+        rc |= set_number(f, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+        rc |= set_text(f, CURLOPT_PROXYUSERNAME, r->proxy_user);
+        rc |= set_text(f, CURLOPT_PROXYPASSWORD, password);
     }
     if (r->certificate && r->private_key) {
-        rc |= set_blob(c, CURLOPT_SSLCERTTYPE, CURLOPT_SSLCERT_BLOB, r->certificate);
-        rc |= set_blob(c, CURLOPT_SSLKEYTYPE, CURLOPT_SSLKEY_BLOB, r->private_key);
+        rc |= set_blob(f, CURLOPT_SSLCERTTYPE, CURLOPT_SSLCERT_BLOB, r->certificate);
+        rc |= set_blob(f, CURLOPT_SSLKEYTYPE, CURLOPT_SSLKEY_BLOB, r->private_key);
         /* Else an encrypted key would be asked for at the terminal. */
-        rc |= curl_easy_setopt(c, CURLOPT_KEYPASSWD, "");
+        rc |= set_text(f, CURLOPT_KEYPASSWD, "");
     }
     if (r->stop) {
-        rc |= curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-        rc |= curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-        rc |= curl_easy_setopt(c, CURLOPT_XFERINFODATA, f);
+        curl_xferinfo_callback progress = on_progress;
+        rc |= set_number(f, CURLOPT_NOPROGRESS, 0);
+        rc |= f->lib->easy_setopt(f->curl, CURLOPT_XFERINFOFUNCTION, progress);
+        rc |= set_object(f, CURLOPT_XFERINFODATA, f);
     }
     return rc == CURLE_OK;
 }
 
 static bool set_message(struct fetch *f, const struct fetch_request *r)
 {
-    CURL *c = f->curl;
     CURLcode rc = CURLE_OK;
     if (r->body.p) {
-        rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->body.p);
-        rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
+        rc |= set_text(f, CURLOPT_POSTFIELDS, r->body.p); /* not copied */
+        rc |= f->lib->easy_setopt(f->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
     }
     if (r->method && strcmp(r->method, "HEAD") == 0) {
-        rc |= curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+        rc |= set_number(f, CURLOPT_NOBODY, 1);
     } else if (r->method) {
-        rc |= curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
+        rc |= set_text(f, CURLOPT_CUSTOMREQUEST, r->method);
     }
-    rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, f->fields);
+    rc |= set_object(f, CURLOPT_HTTPHEADER, f->fields);
     return rc == CURLE_OK;
 }
 
@@ -245,17 +278,17 @@ static frun_err explain(const struct fetch *f, CURLcode rc, const char **remedy)
 static frun_err perform(struct fetch *f, struct diag *d)
 {
     uint64_t from_us = mono_now_us();
-    CURLcode rc = curl_easy_perform(f->curl);
+    CURLcode rc = f->lib->easy_perform(f->curl);
     long status = 0;
     long version = 0;
     if (rc) {
         const char *remedy;
         frun_err err = explain(f, rc, &remedy);
-        diag_set(d, "%s; %s", f->text[0] ? f->text : curl_easy_strerror(rc), remedy);
+        diag_set(d, "%s; %s", f->text[0] ? f->text : f->lib->easy_strerror(rc), remedy);
         return err;
     }
-    (void)curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
-    (void)curl_easy_getinfo(f->curl, CURLINFO_HTTP_VERSION, &version);
+    (void)f->lib->easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)f->lib->easy_getinfo(f->curl, CURLINFO_HTTP_VERSION, &version);
     f->answer.time_us = mono_now_us() - from_us;
     f->answer.status = (int)status;
     f->answer.http_version = version == CURL_HTTP_VERSION_1_0   ? 10
@@ -266,10 +299,15 @@ static frun_err perform(struct fetch *f, struct diag *d)
 
 frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out, struct diag *d)
 {
-    struct fetch f = {.curl = curl_easy_init(), .stop = r->stop};
+    struct fetch f = {.stop = r->stop};
     char *whole;
+    frun_err err = curl_lib_get(&f.lib, d);
+    if (err) {
+        return err;
+    }
+    f.curl = f.lib->easy_init();
     f.answer.is_secret = r->is_secret;
-    frun_err err = f.curl ? FRUN_OK : FRUN_E_NOMEM;
+    err = f.curl ? FRUN_OK : FRUN_E_NOMEM;
     buf_init(&f.answer.head, FETCH_MAX_HEAD);
     buf_init(&f.answer.body, r->max_body ? r->max_body : FETCH_MAX_BODY);
     if (!err && r->is_secret) {
@@ -289,8 +327,8 @@ frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out, stru
     if (!err) {
         err = perform(&f, d);
     }
-    curl_slist_free_all(f.fields);
-    curl_easy_cleanup(f.curl);
+    f.lib->slist_free_all(f.fields);
+    f.lib->easy_cleanup(f.curl);
     if (err) {
         fetch_answer_done(&f.answer);
         return err;

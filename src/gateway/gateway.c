@@ -50,7 +50,6 @@ struct gateway {
     struct deadline minute; /* changes the keys of session tickets */
     size_t n_running;       /* workers that have not stopped */
     int n_signals;
-    bool has_fetch; /* fetch_start() is to be undone */
 };
 
 /* -- preparing
@@ -393,9 +392,8 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct g
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         g->shared.has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
     }
-    frun_err err = fetch_start();
-    g->has_fetch = !err;
-    err = err ? err : load_files(g, report);
+    fetch_start();
+    frun_err err = load_files(g, report);
     if (err) {
         diag_set(d, "%s",
                  err == FRUN_E_NOMEM
@@ -562,8 +560,6 @@ void gateway_free(struct gateway *g)
     tls_unref(&sh->front_tls);
     tls_unref(&sh->tunnel_tls);
     conf_gw_unref(&g->conf);
-    if (g->has_fetch) {
-        fetch_stop();
-    }
+    fetch_stop();
     free(g);
 }

@@ -385,6 +385,17 @@ static frun_err add_item(struct stapling *s, struct item *x, struct tls_ctx *t, 
     return FRUN_OK;
 }
 
+/* Told at the start, not by the first question. */
+static frun_err need_client(const struct stapling *s, const void *section, FILE *report)
+{
+    struct diag d = {.text = ""};
+    frun_err err = fetch_load(&d);
+    if (err == FRUN_E_UNSUPPORTED && report) {
+        conf_place_print(s->conf->doc, report, true, section, "certificate", d.text);
+    }
+    return err;
+}
+
 static frun_err consider(struct stapling *s, struct tls_ctx *t, const void *section,
                          const char *file, FILE *report)
 {
@@ -396,6 +407,11 @@ static frun_err consider(struct stapling *s, struct tls_ctx *t, const void *sect
     buf_init(&x->reply.answer, TLS_STAPLING_MAX_BYTES);
     frun_err err = ocsp_new(t, &x->ocsp);
     if (err || !is_wanted(s, ocsp_facts(x->ocsp), section, report)) {
+        item_free(x);
+        return err;
+    }
+    err = need_client(s, section, report);
+    if (err) {
         item_free(x);
         return err;
     }

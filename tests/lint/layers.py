@@ -8,7 +8,7 @@ from common import code, files, read, rooms, verdict
 THIRD = [("event2/", "event2"), ("openssl/", "openssl"), ("nghttp2/", "nghttp2"), ("curl/", "curl"),
          ("jansson", "jansson"), ("ini.h", "ini"), ("crypt.h", "crypt"), ("systemd/", "systemd")]
 SYSTEM = re.compile(r"""(sys|netinet|arpa|net|linux)/\w+\.h |
-    (assert|ctype|errno|fcntl|float|getopt|glob|grp|ifaddrs|inttypes|limits|locale|math|netdb|poll|pthread|pwd|
+    (assert|ctype|dlfcn|errno|fcntl|float|getopt|glob|grp|ifaddrs|inttypes|limits|locale|math|netdb|poll|pthread|pwd|
     sched|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|
     strings|syslog|termios|threads|time|uchar|unistd|wchar|dirent|libgen|fnmatch|malloc|endian|byteswap|regex|
     endian|search|execinfo|resolv|langinfo|iconv|semaphore|ftw|err|error|sysexits|mntent|utime|wordexp)\.h""", re.X)

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,36 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+/* Is a library of that name in this process? */
+static bool is_mapped(const char *name)
+{
+    char line[1024];
+    bool is_found = false;
+    FILE *f = fopen("/proc/self/maps", "re");
+    assert_non_null(f);
+    while (!is_found && fgets(line, sizeof(line), f)) {
+        is_found = strstr(line, name) != NULL;
+    }
+    (void)fclose(f);
+    return is_found;
+}
+
+/* The first test: others load it. */
+static void test_loaded_when_needed(void **state)
+{
+    struct diag d = {.text = ""};
+
+    (void)state;
+    fetch_stop(); /* nothing to undo */
+    assert_false(is_mapped("/libcurl"));
+    assert_int_equal(fetch_load(&d), FRUN_OK);
+    assert_string_equal(d.text, "");
+    assert_true(is_mapped("/libcurl.so.4"));
+    assert_int_equal(fetch_load(NULL), FRUN_OK);
+    fetch_stop(); /* prepared again by whoever comes next */
+    assert_int_equal(fetch_load(NULL), FRUN_OK);
+}
 
 /* A server of one connection: waits until `until` has come, sends `answer`, closes. */
 struct server {
@@ -205,7 +236,8 @@ static void test_no_tls(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    return fetch_start();
+    fetch_start();
+    return 0;
 }
 
 static int tear_down(void **state)
@@ -218,6 +250,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_loaded_when_needed),
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_refusals),

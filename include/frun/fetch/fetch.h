@@ -3,7 +3,8 @@
  *
  * A small face of libcurl with its surprises turned off: no signals, no redirects, paths sent as
  * they are, no proxy from the environment, certificates always verified. An answer above its
- * ceiling is refused, not cut.
+ * ceiling is refused, not cut. libcurl and the libraries behind it are loaded by the first request,
+ * or by fetch_load(): a program that fetches nothing does not pay for them.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_FETCH_FETCH_H
@@ -57,11 +58,21 @@ struct fetch_answer {
     bool is_secret;   /**< as in the request */
 };
 
-/** Prepare libcurl, and let jansson wipe what it frees (tokens and keys come as JSON); once, before
- * threads and before any JSON. @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */
-frun_err fetch_start(void) FRUN_MUST_CHECK;
+/** Let jansson wipe what it frees (tokens and keys come as JSON); once, before threads and before
+ * any JSON. Thread: main. */
+void fetch_start(void);
 
-/** Give back what fetch_start() took. Thread: main. */
+/**
+ * Load libcurl now, so that one that is missing is known before the first request.
+ *
+ * @param d        filled on failure: which file, what is wrong, the remedy; may be NULL
+ * @return FRUN_OK also if it was there already; FRUN_E_UNSUPPORTED it cannot be loaded, or lacks
+ * what is used of it; FRUN_E_NOMEM
+ * Thread: any but a worker (reads files). Source: dlopen(3).
+ */
+frun_err fetch_load(struct diag *d) FRUN_MUST_CHECK;
+
+/** Give back what libcurl took, if it was loaded. No request runs. Thread: main. */
 void fetch_stop(void);
 
 /**
@@ -72,7 +83,8 @@ void fetch_stop(void);
  * @param d        filled on failure with the reason and a remedy; may be NULL
  * @return FRUN_OK an answer came; FRUN_E_SYNTAX bad URL or field; FRUN_E_RESOLVE; FRUN_E_CONNECT;
  * FRUN_E_TLS also when the certificate is not trusted; FRUN_E_PROXY; FRUN_E_TIMEOUT; FRUN_E_LIMIT
- * answer too large; FRUN_E_CLOSED the other side went away; FRUN_E_IO; FRUN_E_NOMEM
+ * answer too large; FRUN_E_CLOSED the other side went away; FRUN_E_UNSUPPORTED as fetch_load();
+ * FRUN_E_IO; FRUN_E_NOMEM
  * Thread: any but a worker (blocks).
  */
 frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out,
