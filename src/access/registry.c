@@ -285,7 +285,8 @@ static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *
                 .private_key = c->private_key,
                 .alpn = g->http2 ? "h2,http/1.1" : "http/1.1",
                 .has_tickets = g->session_tickets,
-                .ticket_secret = g->session_ticket_key},
+                .ticket_secret = g->session_ticket_key,
+                .label = c->place.name},
         .certificate = {c, "certificate"},
         .private_key = {c, "private_key"},
     };

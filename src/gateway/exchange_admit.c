@@ -7,6 +7,7 @@
 #include "exchange_int.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Everything about the request is in order: make its new head and send it on. */
 static void forward(struct exchange *x)
@@ -231,11 +232,12 @@ static bool is_own(struct exchange *x)
 }
 
 /* A connection speaks for the certificate it was opened by, in both directions: no request of one
- * customer on another's, whatever its Host says. Source: RFC 9110 7.4, 15.5.20. */
+ * customer on another's, whatever its Host says. By label, because a connection may be older than
+ * the context that serves the name now. Source: RFC 9110 7.4, 15.5.20. */
 static bool is_misdirected(const struct exchange *x, const struct endpoint_host *host)
 {
     const struct tls_ctx *own = host ? host->e->front_tls : NULL;
-    return x->shown && x->shown != (own ? own : x->w->shared->front_tls);
+    return x->shown && x->shown != own && strcmp(tls_label(x->shown), own ? tls_label(own) : "");
 }
 
 static void find_endpoint(struct exchange *x, const struct endpoint_host *host)

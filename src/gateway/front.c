@@ -73,7 +73,8 @@ static void on_ready(void *ctx)
 {
     struct greeting *g = ctx;
     struct worker *w = g->base.w;
-    bool is_tunnel = w->shared->tunnel_tls && stream_tls(g->stream) == w->shared->tunnel_tls;
+    const struct tls_ctx *shown = stream_tls(g->stream);
+    bool is_tunnel = shown && tls_is_mutual(shown);
     if (is_tunnel && w->is_draining) {
         end(&g->base); /* connectors come again by themselves */
         return;

@@ -273,6 +273,18 @@ static bool set_common(struct tls_ctx *t, const struct tls_settings *s)
            SSL_CTX_set_ciphersuites(t->ssl, CIPHERS_TLS13);
 }
 
+/* Those of the context before it, so that its clients resume their sessions, or new ones. */
+static frun_err take_tickets(const struct tls_settings *s, struct tls_tickets **out)
+{
+    struct span secret = secret_span(s->ticket_secret);
+    struct tls_tickets *old = s->before ? s->before->tickets : NULL;
+    if (old && tls_tickets_is_of(old, secret)) {
+        *out = tls_tickets_ref(old);
+        return FRUN_OK;
+    }
+    return tls_tickets_new(secret, (int64_t)time(NULL), out);
+}
+
 static bool set_tickets(struct tls_ctx *t, const struct tls_settings *s)
 {
     /* Sessions belong to the context that made them, whatever name the client asks for next. */
@@ -280,8 +292,7 @@ static bool set_tickets(struct tls_ctx *t, const struct tls_settings *s)
     mono_entropy(id, sizeof(id));
     if (!s->has_tickets || t->is_mutual) {
         SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
-    } else if (tls_tickets_new(secret_span(s->ticket_secret), (int64_t)time(NULL), &t->tickets) ==
-               FRUN_OK) {
+    } else if (take_tickets(s, &t->tickets) == FRUN_OK) {
         tls_tickets_context(t->tickets, id);
         SSL_CTX_set_timeout(t->ssl, TLS_TICKETS_LIFE_S);
     } else {
@@ -341,7 +352,8 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     t->is_mutual = s->is_mutual;
     t->ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     t->bio = stream_bio_method();
-    frun_err err = t->ssl && t->bio ? FRUN_OK : FRUN_E_NOMEM;
+    t->label = strdup(s->label ? s->label : "");
+    frun_err err = t->ssl && t->bio && t->label ? FRUN_OK : FRUN_E_NOMEM;
     if (!err && !(set_common(t, s) && (is_server ? set_server(t, s) : set_client(t)))) {
         err = refuse(d, "TLS", "settings refused by OpenSSL");
     }
@@ -378,6 +390,16 @@ int64_t tls_seconds(const ASN1_TIME *at)
 {
     struct tm tm;
     return ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+const char *tls_label(const struct tls_ctx *t)
+{
+    return t->label;
+}
+
+bool tls_is_mutual(const struct tls_ctx *t)
+{
+    return t->is_mutual;
 }
 
 static struct tls_validity validity_of(const X509 *x)
@@ -485,5 +507,6 @@ void tls_unref(struct tls_ctx **t)
     tls_tickets_free(old->tickets);
     tls_staple_free(old->staple);
     BIO_meth_free(old->bio);
+    free(old->label);
     free(old);
 }

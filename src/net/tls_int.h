@@ -24,13 +24,14 @@ struct tls_ctx {
     atomic_uint refs;            /**< references */
     SSL_CTX *ssl;                /**< OpenSSL's context; its app data points back here */
     BIO_METHOD *bio;             /**< how OpenSSL reaches a stream */
+    char *label;                 /**< whose it is */
     bool is_server;              /**< role */
     bool is_mutual;              /**< TLS 1.3 with certificates on both sides */
     unsigned char alpn[256];     /**< protocols in wire form: length, name, ... */
     unsigned alpn_len;           /**< octets of alpn, 0: none */
     struct map *by_name;         /**< without case, to struct tls_name; or NULL */
     struct tls_name *names;      /**< all of them, owned */
-    struct tls_tickets *tickets; /**< keys of session tickets; NULL: none are given */
+    struct tls_tickets *tickets; /**< keys of session tickets, counted; NULL: none are given */
     struct tls_staple *staple;   /**< OCSP response; NULL: none is stapled */
 };
 

@@ -36,6 +36,7 @@ struct ring {
 };
 
 struct tls_tickets {
+    atomic_uint refs;
     _Atomic(struct ring *) ring;      /* read by workers */
     struct ring *retired;             /* main's: replaced, wiped at the next turn */
     unsigned char secret[HASH_BYTES]; /* what the keys follow from */
@@ -127,20 +128,27 @@ void tls_tickets_turn(struct tls_tickets *t, int64_t now_s)
     (void)turn(t, now_s);
 }
 
-frun_err tls_tickets_new(struct span secret, int64_t now_s, struct tls_tickets **out)
+/* The secret as the keys follow from it, of any length made one. */
+static bool digest(struct span secret, unsigned char out[HASH_BYTES])
 {
     static const unsigned char salt[] = "frunproxy";
+    return HMAC(EVP_sha512(), salt, sizeof(salt) - 1, (const unsigned char *)secret.p, secret.n,
+                out, NULL) != NULL;
+}
+
+frun_err tls_tickets_new(struct span secret, int64_t now_s, struct tls_tickets **out)
+{
     struct tls_tickets *t = calloc(1, sizeof(*t));
     if (!t) {
         return FRUN_E_NOMEM;
     }
+    atomic_init(&t->refs, 1);
     atomic_init(&t->ring, NULL);
     t->has_secret = secret.n > 0;
     t->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     bool is_made = t->cipher != NULL;
     if (t->has_secret) {
-        is_made = is_made && HMAC(EVP_sha512(), salt, sizeof(salt) - 1,
-                                  (const unsigned char *)secret.p, secret.n, t->secret, NULL);
+        is_made = is_made && digest(secret, t->secret);
     } else {
         mono_entropy(t->secret, sizeof(t->secret));
     }
@@ -152,9 +160,27 @@ frun_err tls_tickets_new(struct span secret, int64_t now_s, struct tls_tickets *
     return FRUN_OK;
 }
 
+struct tls_tickets *tls_tickets_ref(struct tls_tickets *t)
+{
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+    return t;
+}
+
+bool tls_tickets_is_of(const struct tls_tickets *t, struct span secret)
+{
+    unsigned char made[HASH_BYTES];
+    bool is_it = t->has_secret == (secret.n > 0);
+    if (is_it && t->has_secret) {
+        is_it = digest(secret, made) &&
+                secret_equal(span_make(made, sizeof(made)), span_make(t->secret, HASH_BYTES));
+        secret_wipe(made, sizeof(made));
+    }
+    return is_it;
+}
+
 void tls_tickets_free(struct tls_tickets *t)
 {
-    if (!t) {
+    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     wipe_ring(atomic_load_explicit(&t->ring, memory_order_relaxed));

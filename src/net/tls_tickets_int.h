@@ -21,6 +21,7 @@
 #include "frun/base/span.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /** How long one key seals new tickets, seconds. */
@@ -40,7 +41,15 @@ struct tls_tickets;
 frun_err tls_tickets_new(struct span secret, int64_t now_s,
                          struct tls_tickets **out) FRUN_MUST_CHECK;
 
-/** Wipe and free. @param t keys or NULL. Thread: main, no handshake uses them any more. */
+/** One more reference. @param t keys @return @p t. Thread: any. */
+struct tls_tickets *tls_tickets_ref(struct tls_tickets *t);
+
+/** Do the keys follow from this secret? @param t keys @param secret as for tls_tickets_new()
+ * @return true if so. Thread: main. */
+bool tls_tickets_is_of(const struct tls_tickets *t, struct span secret);
+
+/** Give a reference back; the last one wipes and frees. @param t keys or NULL. Thread: any, no
+ * handshake of the caller's uses them any more. */
 void tls_tickets_free(struct tls_tickets *t);
 
 /** Change keys if their time has come; wipe what the last change has replaced. @param t keys @param

@@ -567,7 +567,7 @@ static bool crosses(struct tls_ctx *one, struct tls_ctx *other, int hours)
     return is;
 }
 
-static struct tls_ctx *make_keyed(const char *text)
+static struct tls_ctx *make_next(const char *text, const struct tls_ctx *before)
 {
     struct tls_ctx *t = NULL;
     struct secret *secret = NULL;
@@ -578,10 +578,43 @@ static struct tls_ctx *make_keyed(const char *text)
     const struct tls_settings s = {.certificate = pem("server"),
                                    .private_key = key("server"),
                                    .has_tickets = true,
-                                   .ticket_secret = secret};
+                                   .ticket_secret = secret,
+                                   .label = "ACME_PROD",
+                                   .before = before};
     assert_int_equal(tls_server_new(&s, &t, &d), FRUN_OK);
+    assert_string_equal(tls_label(t), "ACME_PROD");
     secret_free(secret);
     return t;
+}
+
+static struct tls_ctx *make_keyed(const char *text)
+{
+    return make_next(text, NULL);
+}
+
+/* A context that takes the place of another goes on with its keys, as long as the secret stays. */
+static void test_ticket_keys_go_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *one;
+        const char *other;
+        bool want;
+    } rows[] = {{"random keys", NULL, NULL, true},
+                {"same secret", "secret", "secret", true},
+                {"another secret", "secret", "other", false},
+                {"a secret now", NULL, "secret", false},
+                {"no secret any more", "secret", NULL, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *one = make_keyed(rows[i].one);
+        struct tls_ctx *other = make_next(rows[i].other, one);
+        if (crosses(one, other, 0) != rows[i].want) {
+            fail_msg("%s", rows[i].label);
+        }
+        tls_unref(&one);
+        tls_unref(&other);
+    }
 }
 
 static void test_ticket_keys(void **state)
@@ -719,6 +752,7 @@ int main(void)
                                        N(test_sessions_do_not_cross),
                                        T(test_idle_holds_no_record),
                                        T(test_ticket_keys),
+                                       T(test_ticket_keys_go_on),
                                        T(test_no_tickets),
                                        T(test_bad_settings),
                                        T(test_encrypted_key)};

@@ -34,6 +34,9 @@ struct tls_settings {
     bool has_tickets;    /**< server, not is_mutual: session tickets are given and taken */
     const struct secret *ticket_secret; /**< with has_tickets: what their keys follow from; NULL:
                                            random ones; borrowed */
+    const char *label;                  /**< whose it is, for tls_label(); copied; NULL: "" */
+    const struct tls_ctx *before; /**< server: the context it takes the place of, whose ticket keys
+                                     it goes on with if their secret is the same; NULL: none */
 };
 
 /** Make a server context. @param s settings @param out context @param d filled on failure, names
@@ -54,6 +57,14 @@ frun_err tls_client_new(const struct tls_settings *s, struct tls_ctx **out,
  */
 frun_err tls_server_add_name(struct tls_ctx *base, const char *name,
                              struct tls_ctx *other) FRUN_MUST_CHECK;
+
+/** Whose context is it? Another context that takes its place has the same label. @param t context
+ * @return tls_settings.label, lives with @p t. Thread: any. */
+const char *tls_label(const struct tls_ctx *t);
+
+/** Do both sides show certificates? @param t context @return tls_settings.is_mutual. Thread: any.
+ */
+bool tls_is_mutual(const struct tls_ctx *t);
 
 /** When a certificate is valid, seconds since 1970 UTC. */
 struct tls_validity {
