@@ -17,6 +17,11 @@
  * under way, it came before its (8), so (6) comes before its (9). What arrives in a lane that has
  * become empty meanwhile is given back by (9). Only if memory for the call is refused does a place
  * stay in the lane until its worker waits, or stops waiting, for this quota the next time.
+ *
+ * Ceilings may change while requests are under way. Above a lowered one, who leaves hands nothing
+ * over until there are as few as it says; then (5) looks after those who wait. After a raised one
+ * every lane that has waiters is called, and takes what it finds free. Whether places are counted
+ * at all never changes: what was let in without being counted could not be counted out.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/access/quota.h"
@@ -40,27 +45,53 @@ struct lane {
     struct quota *quota;
     struct loop *loop;
     unsigned worker;
+    bool is_armed;         /* wake is armed and holds a reference */
     atomic_uint granted;   /* places handed over, not taken up yet */
-    atomic_bool is_called; /* mail is under way to the worker */
+    atomic_bool is_called; /* mail is under way to the worker, with a reference */
 };
 
 struct quota {
     _Alignas(QUOTA_LINE_BYTES) atomic_uint_fast64_t next_ns; /* end of all turns given so far */
     atomic_uint_fast64_t waiting;                            /* bit of each lane with waiters */
     atomic_size_t in_flight;
-    _Alignas(QUOTA_LINE_BYTES) uint64_t period_ns; /* between two turns; 0: no rate */
-    uint64_t slack_ns;                             /* how far turns may be ahead: the burst */
-    size_t max_in_flight;                          /* 0: no ceiling */
-    struct lane *lanes;                            /* one for each worker */
+    _Alignas(QUOTA_LINE_BYTES) atomic_uint_fast64_t period_ns; /* between two turns; 0: no rate */
+    atomic_uint_fast64_t slack_ns; /* how far turns may be ahead: the burst */
+    atomic_size_t max_in_flight;   /* SIZE_MAX: none any more */
+    bool is_counted;               /* there was a ceiling of places from the beginning */
+    atomic_uint refs;              /* sets, and calls under way */
     size_t n_lanes;
+    struct lane lanes[]; /* one for each worker */
+};
+
+/* One quota of a set. */
+struct seat {
+    struct quota *quota; /* counted */
+    struct quota_limits limits;
+    bool is_kept; /* another set has it too: its limits change with quota_set_apply() */
 };
 
 struct quota_set {
-    struct quota *quotas;
-    struct lane *lanes;
-    size_t n_quotas;
+    struct seat *seats;
+    size_t n;
     size_t n_workers;
 };
+
+/* -- life
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static struct quota *quota_ref(struct quota *q)
+{
+    atomic_fetch_add_explicit(&q->refs, 1, memory_order_relaxed);
+    return q;
+}
+
+static void quota_unref(struct quota *q)
+{
+    if (q && atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) == 1) {
+        free(q);
+    }
+}
 
 /* -- places
  * ---------------------------------------------------------------------------------------------------
@@ -69,7 +100,7 @@ struct quota_set {
 static bool take_place(struct quota *q)
 {
     size_t n = atomic_load(&q->in_flight);
-    while (n < q->max_in_flight) {
+    while (n < atomic_load_explicit(&q->max_in_flight, memory_order_relaxed)) {
         if (atomic_compare_exchange_weak(&q->in_flight, &n, n + 1)) {
             return true;
         }
@@ -77,24 +108,55 @@ static bool take_place(struct quota *q)
     return false;
 }
 
+static void wake_first(struct lane *lane)
+{
+    struct quota_waiter *w = list_entry(list_first(&lane->waiters), struct quota_waiter, node);
+    quota_forget(w);
+    w->fn(w);
+}
+
 static void run_lane(struct lane *lane)
 {
     struct quota *q = lane->quota;
     for (unsigned n = atomic_exchange(&lane->granted, 0); n > 0; n--) {
-        struct list *it = list_first(&lane->waiters);
-        if (!it) {
+        if (list_is_empty(&lane->waiters)) {
             quota_leave(q, lane->worker); /* they have gone away meanwhile */
-            continue;
+        } else {
+            wake_first(lane);
         }
-        struct quota_waiter *w = list_entry(it, struct quota_waiter, node);
-        quota_forget(w);
-        w->fn(w);
+    }
+    /* The ceiling may have been raised. */
+    while (!list_is_empty(&lane->waiters) && take_place(q)) {
+        wake_first(lane);
+    }
+}
+
+/* At the end of the pass; the wish keeps the quota alive. */
+static void arm(struct lane *lane)
+{
+    if (!lane->is_armed) {
+        lane->is_armed = true;
+        (void)quota_ref(lane->quota);
+        later_arm(lane->loop, &lane->wake);
+    }
+}
+
+/* Nobody waits any more; whoever stopped waiting still holds the quota. */
+static void disarm(struct lane *lane)
+{
+    if (lane->is_armed) {
+        lane->is_armed = false;
+        later_cancel(&lane->wake);
+        quota_unref(lane->quota);
     }
 }
 
 static void on_wake(struct later *l)
 {
-    run_lane(list_entry(l, struct lane, wake));
+    struct lane *lane = list_entry(l, struct lane, wake);
+    lane->is_armed = false;
+    run_lane(lane);
+    quota_unref(lane->quota);
 }
 
 static void on_call(void *arg)
@@ -102,6 +164,20 @@ static void on_call(void *arg)
     struct lane *lane = arg;
     atomic_store(&lane->is_called, false);
     run_lane(lane);
+    quota_unref(lane->quota);
+}
+
+static void call(struct lane *lane)
+{
+    if (atomic_exchange(&lane->is_called, true)) {
+        return;
+    }
+    (void)quota_ref(lane->quota);
+    if (loop_post(lane->loop, on_call, lane) != FRUN_OK) {
+        /* What was handed over stays with the lane until its worker looks the next time. */
+        atomic_store(&lane->is_called, false);
+        quota_unref(lane->quota);
+    }
 }
 
 /* Hand a place over to the next worker that waits, the caller's own being the last in the row. */
@@ -115,11 +191,9 @@ static bool pass_on(struct quota *q, unsigned from)
         }
         (void)atomic_fetch_add(&lane->granted, 1);
         if (lane->worker == from) {
-            later_arm(lane->loop, &lane->wake);
-        } else if (!atomic_exchange(&lane->is_called, true) &&
-                   loop_post(lane->loop, on_call, lane) != FRUN_OK) {
-            /* The place stays with the lane until its worker looks the next time. */
-            atomic_store(&lane->is_called, false);
+            arm(lane);
+        } else {
+            call(lane);
         }
         return true;
     }
@@ -129,7 +203,7 @@ static bool pass_on(struct quota *q, unsigned from)
 bool quota_enter(struct quota *q, unsigned worker)
 {
     (void)worker;
-    return !q->max_in_flight || (!atomic_load(&q->waiting) && take_place(q));
+    return !q->is_counted || (!atomic_load(&q->waiting) && take_place(q));
 }
 
 void quota_wait(struct quota *q, unsigned worker, struct quota_waiter *w)
@@ -142,7 +216,7 @@ void quota_wait(struct quota *q, unsigned worker, struct quota_waiter *w)
         (void)atomic_fetch_add(&lane->granted, 1);
     }
     if (atomic_load(&lane->granted)) {
-        later_arm(lane->loop, &lane->wake);
+        arm(lane);
     }
 }
 
@@ -159,12 +233,20 @@ void quota_forget(struct quota_waiter *w)
         for (unsigned n = atomic_exchange(&lane->granted, 0); n > 0; n--) {
             quota_leave(lane->quota, lane->worker); /* came too late */
         }
+        disarm(lane);
     }
+}
+
+/* A lowered ceiling: what ends is given to nobody. */
+static bool is_above(const struct quota *q)
+{
+    return atomic_load(&q->in_flight) >
+           atomic_load_explicit(&q->max_in_flight, memory_order_relaxed);
 }
 
 void quota_leave(struct quota *q, unsigned worker)
 {
-    while (q->max_in_flight && !pass_on(q, worker)) {
+    while (q->is_counted && (is_above(q) || !pass_on(q, worker))) {
         (void)atomic_fetch_sub(&q->in_flight, 1);
         if (!atomic_load(&q->waiting) || !take_place(q)) {
             return;
@@ -183,7 +265,9 @@ size_t quota_in_flight(const struct quota *q)
 
 uint64_t quota_pace(struct quota *q, uint64_t now_us, uint64_t patience_us)
 {
-    if (!q->period_ns) {
+    uint64_t period_ns = atomic_load_explicit(&q->period_ns, memory_order_relaxed);
+    uint64_t slack_ns = atomic_load_explicit(&q->slack_ns, memory_order_relaxed);
+    if (!period_ns) {
         return 0;
     }
     uint64_t now_ns = now_us * MICRO_NS;
@@ -192,12 +276,12 @@ uint64_t quota_pace(struct quota *q, uint64_t now_us, uint64_t patience_us)
     uint64_t after_ns;
     do {
         uint64_t ahead_ns = next_ns > now_ns ? next_ns - now_ns : 0;
-        uint64_t late_ns = ahead_ns > q->slack_ns ? ahead_ns - q->slack_ns : 0;
+        uint64_t late_ns = ahead_ns > slack_ns ? ahead_ns - slack_ns : 0;
         wait_us = (late_ns + MICRO_NS - 1) / MICRO_NS;
         if (wait_us > patience_us) {
             return wait_us;
         }
-        after_ns = now_ns + ahead_ns + q->period_ns;
+        after_ns = now_ns + ahead_ns + period_ns;
     } while (!atomic_compare_exchange_weak(&q->next_ns, &next_ns, after_ns));
     return wait_us;
 }
@@ -206,15 +290,34 @@ uint64_t quota_pace(struct quota *q, uint64_t now_us, uint64_t patience_us)
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Zeroed, on a cache line of its own; at least one element. */
-static void *rows_new(size_t n, size_t size)
+static frun_err quota_new(size_t n_workers, struct quota **out)
 {
-    size_t bytes = (n ? n : 1) * size;
-    void *p = n > SIZE_MAX / 2 / size ? NULL : aligned_alloc(QUOTA_LINE_BYTES, bytes);
-    if (p) {
-        memset(p, 0, bytes);
+    size_t bytes = sizeof(struct quota) + n_workers * sizeof(struct lane);
+    struct quota *q = aligned_alloc(QUOTA_LINE_BYTES, bytes);
+    if (!q) {
+        return FRUN_E_NOMEM;
     }
-    return p;
+    memset(q, 0, bytes);
+    atomic_init(&q->refs, 1);
+    q->n_lanes = n_workers;
+    for (unsigned k = 0; k < n_workers; k++) {
+        struct lane *lane = &q->lanes[k];
+        list_init(&lane->waiters);
+        later_init(&lane->wake, on_wake);
+        lane->quota = q;
+        lane->worker = k;
+    }
+    *out = q;
+    return FRUN_OK;
+}
+
+static void set_limits(struct quota *q, const struct quota_limits *lim)
+{
+    /* Rounded up: rather a little slower than faster than was said. */
+    uint64_t period_ns = lim->per_second ? (SECOND_NS + lim->per_second - 1) / lim->per_second : 0;
+    atomic_store(&q->slack_ns, lim->burst > 1 ? (lim->burst - 1) * period_ns : 0);
+    atomic_store(&q->period_ns, period_ns);
+    atomic_store(&q->max_in_flight, lim->in_flight ? (size_t)lim->in_flight : SIZE_MAX);
 }
 
 frun_err quota_set_new(size_t n, size_t n_workers, struct quota_set **out)
@@ -224,24 +327,16 @@ frun_err quota_set_new(size_t n, size_t n_workers, struct quota_set **out)
     if (!s) {
         return FRUN_E_NOMEM;
     }
-    s->n_quotas = n;
     s->n_workers = n_workers;
-    s->quotas = rows_new(n, sizeof(*s->quotas));
-    s->lanes = rows_new(n * n_workers, sizeof(*s->lanes));
-    if (!s->quotas || !s->lanes) {
-        quota_set_free(s);
-        return FRUN_E_NOMEM;
+    s->seats = calloc(n ? n : 1, sizeof(*s->seats));
+    frun_err err = s->seats ? FRUN_OK : FRUN_E_NOMEM;
+    for (size_t i = 0; !err && i < n; i++) {
+        err = quota_new(n_workers, &s->seats[i].quota);
+        s->n = err ? i : i + 1;
     }
-    for (size_t i = 0; i < n; i++) {
-        s->quotas[i].lanes = &s->lanes[i * n_workers];
-        s->quotas[i].n_lanes = n_workers;
-        for (unsigned k = 0; k < n_workers; k++) {
-            struct lane *lane = &s->quotas[i].lanes[k];
-            list_init(&lane->waiters);
-            later_init(&lane->wake, on_wake);
-            lane->quota = &s->quotas[i];
-            lane->worker = k;
-        }
+    if (err) {
+        quota_set_free(s);
+        return err;
     }
     *out = s;
     return FRUN_OK;
@@ -250,29 +345,64 @@ frun_err quota_set_new(size_t n, size_t n_workers, struct quota_set **out)
 void quota_set_free(struct quota_set *s)
 {
     if (s) {
-        free(s->quotas);
-        free(s->lanes);
+        for (size_t i = 0; i < s->n; i++) {
+            quota_unref(s->seats[i].quota);
+        }
+        free(s->seats);
         free(s);
     }
 }
 
 void quota_set_loop(struct quota_set *s, unsigned worker, struct loop *l)
 {
-    for (size_t i = 0; i < s->n_quotas; i++) {
-        s->quotas[i].lanes[worker].loop = l;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!s->seats[i].is_kept) {
+            s->seats[i].quota->lanes[worker].loop = l;
+        }
     }
 }
 
 void quota_set_limits(struct quota_set *s, size_t i, const struct quota_limits *lim)
 {
-    struct quota *q = &s->quotas[i];
-    q->max_in_flight = (size_t)lim->in_flight;
-    /* Rounded up: rather a little slower than faster than was said. */
-    q->period_ns = lim->per_second ? (SECOND_NS + lim->per_second - 1) / lim->per_second : 0;
-    q->slack_ns = lim->burst > 1 ? (lim->burst - 1) * q->period_ns : 0;
+    struct seat *x = &s->seats[i];
+    x->limits = *lim;
+    x->quota->is_counted = lim->in_flight > 0;
+    set_limits(x->quota, lim);
+}
+
+void quota_set_keep(struct quota_set *s, size_t i, const struct quota_set *from, size_t k,
+                    const struct quota_limits *lim)
+{
+    struct seat *x = &s->seats[i];
+    struct quota *old = from->seats[k].quota;
+    if (lim->in_flight && !old->is_counted) {
+        atomic_store(&x->quota->next_ns, atomic_load(&old->next_ns));
+        quota_set_limits(s, i, lim);
+        return;
+    }
+    quota_unref(x->quota);
+    *x = (struct seat){.quota = quota_ref(old), .limits = *lim, .is_kept = true};
+}
+
+void quota_set_apply(struct quota_set *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct quota *q = s->seats[i].quota;
+        if (!s->seats[i].is_kept) {
+            continue;
+        }
+        s->seats[i].is_kept = false;
+        set_limits(q, &s->seats[i].limits);
+        uint_fast64_t waiting = atomic_load(&q->waiting);
+        for (size_t k = 0; waiting && k < q->n_lanes; k++) {
+            if (waiting >> k & 1) {
+                call(&q->lanes[k]);
+            }
+        }
+    }
 }
 
 struct quota *quota_get(struct quota_set *s, size_t i)
 {
-    return &s->quotas[i];
+    return s->seats[i].quota;
 }

@@ -131,6 +131,76 @@ static void places_go_to_the_oldest(void **state)
     quota_set_free(s);
 }
 
+/* Another set takes over, while requests are under way and wait. */
+static void kept_in_another_set(void **state)
+{
+    struct quota_set *s = set_of(&(struct quota_limits){1, 1, 2}, 1);
+    struct quota_set *t = NULL;
+    struct quota *q = quota_get(s, 0);
+    struct loop *l = NULL;
+    struct guest g[3];
+    (void)state;
+    assert_int_equal(loop_new(&l), FRUN_OK);
+    quota_set_loop(s, 0, l);
+    assert_int_equal(quota_pace(q, SECOND, 0), 0);
+    assert_true(quota_enter(q, 0) && quota_enter(q, 0));
+    for (size_t i = 0; i < 3; i++) {
+        guest_init(&g[i]);
+        quota_wait(q, 0, &g[i].w);
+    }
+    assert_int_equal(quota_set_new(2, 1, &t), FRUN_OK);
+    quota_set_keep(t, 1, s, 0, &(struct quota_limits){2, 1, 4});
+    quota_set_free(s);
+    assert_ptr_equal(quota_get(t, 1), q);
+    assert_int_equal(quota_pace(q, SECOND, 0), SECOND); /* nothing forgotten, nothing changed yet */
+    quota_set_apply(t);
+    g[1].stop = l;
+    loop_run(l);
+    assert_int_equal(quota_in_flight(q), 4);
+    assert_int_equal(g[0].n_told + g[1].n_told, 2);
+    assert_int_equal(g[2].n_told, 0);
+    assert_int_equal(quota_pace(q, SECOND + SECOND, SECOND), 0);
+    assert_int_equal(quota_pace(q, SECOND + SECOND, SECOND), SECOND / 2);
+    /* Lowered: places that end are nobody's until there are few enough. */
+    struct quota_set *u = NULL;
+    assert_int_equal(quota_set_new(1, 1, &u), FRUN_OK);
+    quota_set_keep(u, 0, t, 1, &(struct quota_limits){.in_flight = 1});
+    quota_set_apply(u);
+    quota_set_free(t);
+    g[2].stop = l;
+    for (size_t want = 3; want > 0; want--) {
+        quota_leave(q, 0);
+        assert_int_equal(quota_in_flight(q), want);
+        assert_int_equal(g[2].n_told, 0);
+    }
+    quota_leave(q, 0);
+    assert_int_equal(quota_in_flight(q), 1);
+    quota_set_free(u); /* the call under way keeps it */
+    loop_run(l);
+    assert_int_equal(g[2].n_told, 1);
+    loop_free(l);
+}
+
+/* What was let in uncounted is not counted out. */
+static void places_limited_later(void **state)
+{
+    struct quota_set *s = set_of(&(struct quota_limits){.per_second = 1, .burst = 1}, 1);
+    struct quota_set *t = NULL;
+    struct quota *old = quota_get(s, 0);
+    (void)state;
+    assert_int_equal(quota_pace(old, SECOND, 0), 0);
+    assert_true(quota_enter(old, 0));
+    assert_int_equal(quota_set_new(1, 1, &t), FRUN_OK);
+    quota_set_keep(t, 0, s, 0, &(struct quota_limits){1, 1, 1});
+    quota_set_apply(t);
+    assert_int_equal(quota_pace(quota_get(t, 0), SECOND, 0), SECOND);
+    quota_leave(old, 0);
+    quota_set_free(s);
+    assert_true(quota_enter(quota_get(t, 0), 0));
+    assert_false(quota_enter(quota_get(t, 0), 0));
+    quota_set_free(t);
+}
+
 #define N_WORKERS 4
 #define N_ROUNDS  2000
 #define N_PLACES  3
@@ -264,6 +334,8 @@ int main(void)
         cmocka_unit_test(no_ceilings),
         cmocka_unit_test(rate_and_burst),
         cmocka_unit_test(places_go_to_the_oldest),
+        cmocka_unit_test(kept_in_another_set),
+        cmocka_unit_test(places_limited_later),
         cmocka_unit_test(many_workers_share_exactly),
         cmocka_unit_test(rate_is_exact_across_threads),
     };

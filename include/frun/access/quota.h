@@ -47,8 +47,8 @@ struct quota_waiter {
  * @param out set; quota_set_free() it @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */
 frun_err quota_set_new(size_t n, size_t n_workers, struct quota_set **out) FRUN_MUST_CHECK;
 
-/** Free a set that nobody uses any more; the workers' loops are gone. @param s set or NULL. Thread:
- * main. */
+/** Free a set that nobody uses any more; what another set keeps lives on. @param s set or NULL.
+ * Thread: any. */
 void quota_set_free(struct quota_set *s);
 
 /** Say where a worker's waiters are woken. @param s set @param worker 0.. @param l its loop.
@@ -56,8 +56,20 @@ void quota_set_free(struct quota_set *s);
 void quota_set_loop(struct quota_set *s, unsigned worker, struct loop *l);
 
 /** Set the ceilings of one. @param s set @param i 0.. @param lim ceilings. Thread: main, before the
- * workers run. */
+ * workers use @p s. */
 void quota_set_limits(struct quota_set *s, size_t i, const struct quota_limits *lim);
+
+/** Go on with one of another set: what is in flight and what was let through lately counts on.
+ * After quota_set_loop(). @param s set nobody uses yet @param i 0.. in @p s @param from set in use
+ * @param k 0.. in @p from @param lim ceilings from quota_set_apply() on; those of @p from hold
+ * until then. Where places are limited now and were not before, those under way stay uncounted.
+ * Thread: main. */
+void quota_set_keep(struct quota_set *s, size_t i, const struct quota_set *from, size_t k,
+                    const struct quota_limits *lim);
+
+/** Put the ceilings given to quota_set_keep() into force, and wake those who wait for places that
+ * there are now. @param s set. Thread: main. */
+void quota_set_apply(struct quota_set *s);
 
 /** One of the set. @param s set @param i 0.. @return quota, lives with @p s. Thread: any. */
 struct quota *quota_get(struct quota_set *s, size_t i);
