@@ -49,8 +49,10 @@ struct job {
     struct memo_tag tag;
     const struct pusher *who;       /* NULL: unknown user */
     const struct conf_proof *proof; /* its hashes; NULL: unknown user */
+    unsigned endpoint;              /* serial */
     unsigned way;
     bool is_listed;
+    bool is_past; /* judged by a registry that is not the present one: not to be remembered */
     const char *old_hash; /* may still be tried; NULL: none */
     bool is_right;        /* the result; written by the helper thread */
     bool is_old;          /* by the old hash; as is_right */
@@ -60,7 +62,8 @@ struct job {
 struct auth {
     struct loop *loop;
     struct offload *hashers;
-    struct keys *keys; /* NULL: no tokens */
+    const struct registry *registry; /* what is remembered points into it; NULL: any */
+    struct keys *keys;               /* NULL: no tokens */
     EVP_MAC *mac;
     EVP_MAC_CTX *mac_ctx;
     unsigned char key[16];
@@ -172,10 +175,18 @@ static enum auth_verdict hand_out(const struct memo_entry *e, struct auth_waiter
     return (enum auth_verdict)e->verdict;
 }
 
-/* What is remembered of a credential; AUTH_PENDING: nothing. */
-static enum auth_verdict known(struct auth *a, const struct memo_tag *tag, struct auth_waiter *w,
-                               const struct pusher **who)
+static bool is_present(const struct auth *a, const struct registry *r)
 {
+    return !a->registry || a->registry == r;
+}
+
+/* What is remembered of a credential; AUTH_PENDING: nothing. */
+static enum auth_verdict known(struct auth *a, const struct registry *r, const struct memo_tag *tag,
+                               struct auth_waiter *w, const struct pusher **who)
+{
+    if (!is_present(a, r)) {
+        return AUTH_PENDING; /* what is remembered points into another */
+    }
     uint64_t now_ms = loop_now_ms(a->loop);
     struct memo_entry *e = memo_find(a->good, tag, now_ms);
     if (e) {
@@ -189,7 +200,7 @@ static enum auth_verdict known(struct auth *a, const struct memo_tag *tag, struc
 
 void auth_set_keys(struct auth *a, struct keys *k)
 {
-    struct keys *mine = keys_ref(k);
+    struct keys *mine = k ? keys_ref(k) : NULL;
     keys_unref(&a->keys);
     a->keys = mine;
     memo_forget(a->good, CONF_AUTH_OAUTH2);
@@ -199,6 +210,71 @@ void auth_set_keys(struct auth *a, struct keys *k)
 struct keys *auth_keys(const struct auth *a)
 {
     return a->keys;
+}
+
+/* -- another registry
+ * ------------------------------------------------------------------------------------------ */
+
+/* What was shown proves the same as before if the hash that it was verified with still counts. */
+static bool is_proof(struct auth *a, struct memo_entry *e, const struct conf_proof *before,
+                     const struct conf_proof *now)
+{
+    const char *hash = e->is_old ? before->old_hash : before->hash;
+    if (!hash) {
+        return false;
+    }
+    e->is_old = !now->hash || strcmp(hash, now->hash) != 0;
+    e->limit_ms = UINT64_MAX;
+    if (e->is_old) {
+        e->limit_ms = limit_of(a, now->until_s);
+        return now->old_hash && strcmp(hash, now->old_hash) == 0;
+    }
+    return true;
+}
+
+struct review {
+    struct auth *a;
+    const struct registry *r;
+};
+
+static bool is_still_known(void *ctx, struct memo_entry *e)
+{
+    const struct review *x = ctx;
+    const struct conf_pusher *before = e->who ? e->who->conf : NULL;
+    bool is_listed = true;
+    if (before && e->way == CONF_AUTH_BASIC) {
+        const struct endpoint *at = registry_endpoint_of(x->r, e->endpoint);
+        e->who = at ? registry_pusher(x->r, span_of(before->user), at, &is_listed) : NULL;
+        e->verdict = is_listed ? AUTH_GRANTED : AUTH_FOREIGN;
+        return e->who && is_proof(x->a, e, &before->password, &e->who->conf->password);
+    }
+    if (before && e->way == CONF_AUTH_OAUTH2 && e->endpoint == AUTH_TOKEN_ENDPOINT) {
+        e->who = registry_client(x->r, span_of(before->client_id));
+        return e->who && is_proof(x->a, e, &before->secret, &e->who->conf->secret);
+    }
+    return false; /* a token costs little to look at again */
+}
+
+static bool is_not(void *ctx, struct memo_entry *e)
+{
+    (void)ctx;
+    (void)e;
+    return false;
+}
+
+void auth_set_registry(struct auth *a, const struct registry *r)
+{
+    struct review x = {a, r};
+    struct list *it;
+    if (a->registry == r) {
+        return;
+    }
+    a->registry = r;
+    memo_review(a->good, loop_now_ms(a->loop), is_still_known, &x);
+    memo_review(a->bad, loop_now_ms(a->loop), is_not, NULL);
+    list_foreach (it, &a->jobs) {
+        list_entry(it, struct job, node)->is_past = true;
+    }
 }
 
 /* -- one verification
@@ -239,16 +315,19 @@ static void job_done(struct offload_job *base)
     struct job *j = (struct job *)base;
     struct auth *a = j->auth;
     if (a) {
-        struct memo_entry e = {.verdict = !j->is_right   ? AUTH_REFUSED
+        struct memo_entry e = {.endpoint = j->endpoint,
+                               .verdict = !j->is_right   ? AUTH_REFUSED
                                           : j->is_listed ? AUTH_GRANTED
                                                          : AUTH_FOREIGN,
                                .limit_ms = j->is_old ? limit_of(a, j->proof->until_s) : UINT64_MAX,
-                               .way = j->way,
+                               .way = (uint16_t)j->way,
                                .is_old = j->is_old,
                                .who = j->is_right ? j->who : NULL};
         list_remove(&j->node);
         a->n_jobs--;
-        remember(a, &j->tag, e);
+        if (!j->is_past) {
+            remember(a, &j->tag, e);
+        }
         for (struct list *it; (it = list_first(&j->waiters)) != NULL;) {
             list_remove(it);
             struct auth_waiter *w = list_entry(it, struct auth_waiter, node);
@@ -260,12 +339,15 @@ static void job_done(struct offload_job *base)
     job_free(j);
 }
 
-static struct job *find_job(struct auth *a, const struct memo_tag *tag)
+static struct job *find_job(struct auth *a, const struct registry *r, const struct memo_tag *tag)
 {
     struct list *it;
+    if (!is_present(a, r)) {
+        return NULL;
+    }
     list_foreach (it, &a->jobs) {
         struct job *j = list_entry(it, struct job, node);
-        if (memcmp(&j->tag, tag, sizeof(*tag)) == 0) {
+        if (!j->is_past && memcmp(&j->tag, tag, sizeof(*tag)) == 0) {
             return j;
         }
     }
@@ -294,6 +376,7 @@ struct question {
     struct memo_tag tag;
     const struct pusher *who; /* NULL: unknown user */
     const struct conf_proof *proof;
+    unsigned endpoint; /* serial */
     unsigned way;
     bool is_listed;
     struct secret *password;
@@ -312,7 +395,9 @@ static enum auth_verdict job_begin(struct auth *a, struct registry *r, struct qu
     j->tag = q->tag;
     j->who = q->who;
     j->proof = q->proof;
+    j->endpoint = q->endpoint;
     j->way = q->way;
+    j->is_past = !is_present(a, r);
     j->is_listed = q->is_listed;
     if (q->proof && q->proof->until_s > (uint64_t)time(NULL)) {
         j->old_hash = q->proof->old_hash;
@@ -347,19 +432,18 @@ static enum auth_verdict check_basic(struct auth *a, struct registry *r, const s
                                      struct span coded, struct auth_waiter *w,
                                      const struct pusher **who)
 {
-    struct question q = {.way = CONF_AUTH_BASIC};
+    struct question q = {.way = CONF_AUTH_BASIC, .endpoint = e->serial};
     char plain[AUTH_MAX_VALUE];
     struct span user = {0};
     w->way = CONF_AUTH_BASIC;
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_BASIC, (unsigned)e->index}, coded, (struct span){0},
-                  &q.tag)) {
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_BASIC, e->serial}, coded, (struct span){0}, &q.tag)) {
         return AUTH_BUSY;
     }
-    enum auth_verdict verdict = known(a, &q.tag, w, who);
+    enum auth_verdict verdict = known(a, r, &q.tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
     }
-    struct job *j = find_job(a, &q.tag);
+    struct job *j = find_job(a, r, &q.tag);
     if (j) {
         return job_join(j, w);
     }
@@ -383,11 +467,10 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
     struct memo_tag tag;
     struct bearer_verdict t;
     w->way = CONF_AUTH_OAUTH2;
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, (unsigned)e->index}, text, (struct span){0},
-                  &tag)) {
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, (struct span){0}, &tag)) {
         return AUTH_BUSY;
     }
-    enum auth_verdict verdict = known(a, &tag, w, who);
+    enum auth_verdict verdict = known(a, r, &tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
     }
@@ -395,7 +478,8 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
     if (err == FRUN_E_NOMEM) {
         return AUTH_BUSY;
     }
-    struct memo_entry made = {.verdict = err                      ? AUTH_BAD_TOKEN
+    struct memo_entry made = {.endpoint = e->serial,
+                              .verdict = err                      ? AUTH_BAD_TOKEN
                                          : registry_may(t.who, e) ? AUTH_GRANTED
                                                                   : AUTH_FOREIGN,
                               .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
@@ -403,7 +487,9 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
                               .is_old = !err && t.is_old,
                               .why = err ? t.why : NULL,
                               .who = err ? NULL : t.who};
-    remember(a, &tag, made);
+    if (is_present(a, r)) {
+        remember(a, &tag, made);
+    }
     return hand_out(&made, w, who);
 }
 
@@ -427,18 +513,19 @@ enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct en
 enum auth_verdict auth_client(struct auth *a, struct registry *r, struct span client_id,
                               struct span secret, struct auth_waiter *w, const struct pusher **who)
 {
-    struct question q = {.way = CONF_AUTH_OAUTH2, .is_listed = true};
+    struct question q = {
+        .way = CONF_AUTH_OAUTH2, .endpoint = AUTH_TOKEN_ENDPOINT, .is_listed = true};
     w->way = CONF_AUTH_OAUTH2;
     w->why = NULL;
     if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, AUTH_TOKEN_ENDPOINT}, client_id, secret,
                   &q.tag)) {
         return AUTH_BUSY;
     }
-    enum auth_verdict verdict = known(a, &q.tag, w, who);
+    enum auth_verdict verdict = known(a, r, &q.tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
     }
-    struct job *j = find_job(a, &q.tag);
+    struct job *j = find_job(a, r, &q.tag);
     if (j) {
         return job_join(j, w);
     }

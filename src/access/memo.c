@@ -156,6 +156,21 @@ void memo_put(struct memo *m, const struct memo_entry *e, uint64_t now_ms)
     }
 }
 
+void memo_review(struct memo *m, uint64_t now_ms, bool (*keep)(void *ctx, struct memo_entry *e),
+                 void *ctx)
+{
+    for (size_t i = 0; i < m->n_used; i++) {
+        struct memo_entry *e = &m->entries[i];
+        if (e->until_ms > now_ms) {
+            bool is_kept = keep(ctx, e);
+            e->until_ms = !is_kept ? 0 : e->until_ms < e->limit_ms ? e->until_ms : e->limit_ms;
+        } else {
+            e->until_ms = 0; /* what it points at may go */
+        }
+    }
+    m->none_before_ms = 0;
+}
+
 void memo_forget(struct memo *m, unsigned way)
 {
     for (size_t i = 0; i < m->n_used; i++) {

@@ -36,10 +36,15 @@ struct registry {
     struct sap_proxy *saps;       /* in order of the configuration's sections */
     struct sap_state *sap_states; /* by endpoint */
     struct endpoint_host *hosts;
-    struct map *by_host;   /* without case -> endpoint_host */
-    struct map *by_root;   /* first path segment without '/' -> endpoint */
-    struct map *by_user;   /* user name -> first pusher of that name */
-    struct map *by_client; /* client ID -> pusher */
+    struct map *by_host;           /* without case -> endpoint_host */
+    struct map *by_root;           /* first path segment without '/' -> endpoint */
+    struct map *by_user;           /* user name -> first pusher of that name */
+    struct map *by_client;         /* client ID -> pusher */
+    struct map *by_name;           /* section name -> endpoint */
+    struct map *by_serial;         /* octets of the serial -> endpoint */
+    struct map *by_pusher;         /* section name -> pusher */
+    unsigned next_serial;          /* not given to any endpoint yet, here or before */
+    const struct registry *before; /* while it is being filled; or NULL */
 };
 
 /* "GET, HEAD, POST, PUT" of a list. */
@@ -217,6 +222,15 @@ static frun_err prepare_endpoint(struct registry *r, const struct conf_endpoint 
     return err;
 }
 
+/* The name is what an endpoint is known by over the times. */
+static frun_err enrol(struct registry *r, struct endpoint *e)
+{
+    const struct endpoint *old = r->before ? registry_endpoint_named(r->before, e->name) : NULL;
+    e->serial = old ? old->serial : r->next_serial++;
+    frun_err err = map_put(r->by_name, e->name, e);
+    return err ? err : map_put(r->by_serial, span_make(&e->serial, sizeof(e->serial)), e);
+}
+
 static bool has_name(const struct registry *r, struct span name)
 {
     for (size_t i = 0; i < r->n_fences; i++) {
@@ -280,13 +294,15 @@ static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *
     if (!c->certificate) {
         return FRUN_OK;
     }
+    const struct endpoint *old = r->before ? registry_endpoint_named(r->before, e->name) : NULL;
     struct tls_source s = {
         .tls = {.certificate = c->certificate,
                 .private_key = c->private_key,
                 .alpn = g->http2 ? "h2,http/1.1" : "http/1.1",
                 .has_tickets = g->session_tickets,
                 .ticket_secret = g->session_ticket_key,
-                .label = c->place.name},
+                .label = c->place.name,
+                .before = old ? old->front_tls : NULL},
         .certificate = {c, "certificate"},
         .private_key = {c, "private_key"},
     };
@@ -320,16 +336,28 @@ static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, 
 {
     p->conf = c;
     p->name = span_of(c->place.name);
-    if (!c->is_enabled) {
-        return FRUN_OK;
+    frun_err err = map_put(r->by_pusher, p->name, p);
+    if (err || !c->is_enabled) {
+        return err;
     }
     for (size_t i = 0; i < r->n_endpoints; i++) {
         struct endpoint *e = &r->endpoints[i];
         e->ways |= registry_may(p, e) ? c->ways : 0;
     }
-    frun_err err = c->ways & CONF_AUTH_BASIC ? file_user(r, p) : FRUN_OK;
+    err = c->ways & CONF_AUTH_BASIC ? file_user(r, p) : FRUN_OK;
     if (!err && c->ways & CONF_AUTH_OAUTH2) {
         err = file_client(r, p);
+    }
+    return err;
+}
+
+static frun_err make_maps(struct registry *r)
+{
+    struct map **const maps[] = {&r->by_root, &r->by_user,   &r->by_client,
+                                 &r->by_name, &r->by_serial, &r->by_pusher};
+    frun_err err = FRUN_OK;
+    for (size_t i = 0; !err && i < sizeof(maps) / sizeof(maps[0]); i++) {
+        err = map_new(false, maps[i]);
     }
     return err;
 }
@@ -343,17 +371,14 @@ static frun_err fill(struct registry *r, FILE *report)
         return FRUN_E_NOMEM;
     }
     frun_err worst = prepare_saps(r, report);
-    frun_err err = worst == FRUN_E_NOMEM ? worst : map_new(false, &r->by_root);
-    if (!err) {
-        err = map_new(false, &r->by_user);
-    }
-    if (!err) {
-        err = map_new(false, &r->by_client);
-    }
+    frun_err err = worst == FRUN_E_NOMEM ? worst : make_maps(r);
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
         r->endpoints[i].index = i;
         r->n_endpoints = i + 1;
         err = prepare_endpoint(r, c->endpoints[i], &r->endpoints[i]);
+        if (!err) {
+            err = enrol(r, &r->endpoints[i]);
+        }
         if (!err) {
             frun_err bad = prepare_tls(r, &r->endpoints[i], report);
             worst = bad ? bad : worst;
@@ -400,6 +425,9 @@ static void destroy(struct registry *r)
     map_free(r->by_root);
     map_free(r->by_user);
     map_free(r->by_client);
+    map_free(r->by_name);
+    map_free(r->by_serial);
+    map_free(r->by_pusher);
     free(r->fences);
     free(r->endpoints);
     free(r->pushers);
@@ -408,7 +436,8 @@ static void destroy(struct registry *r)
     free(r);
 }
 
-frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out)
+frun_err registry_next(struct conf_gw *conf, const struct registry *before, FILE *report,
+                       struct registry **out)
 {
     struct registry *r = calloc(1, sizeof(*r));
     if (!r) {
@@ -417,13 +446,23 @@ frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out)
     atomic_init(&r->refs, 1);
     r->conf = conf_gw_ref(conf);
     arena_init(&r->arena, REGISTRY_MAX_BYTES);
+    r->before = before;
+    r->next_serial = before ? before->next_serial : 0;
+    r->tokens.before = before ? &before->tokens : NULL;
     frun_err err = fill(r, report);
+    r->before = NULL;
+    r->tokens.before = NULL;
     if (err) {
         destroy(r);
         return err;
     }
     *out = r;
     return FRUN_OK;
+}
+
+frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out)
+{
+    return registry_next(conf, NULL, report, out);
 }
 
 struct registry *registry_ref(struct registry *r)
@@ -478,6 +517,21 @@ const struct endpoint *registry_find(const struct registry *r, struct span path,
         *rest = span_skip(tail, segment.n);
     }
     return e;
+}
+
+const struct endpoint *registry_endpoint_named(const struct registry *r, struct span name)
+{
+    return map_get(r->by_name, name);
+}
+
+const struct endpoint *registry_endpoint_of(const struct registry *r, unsigned serial)
+{
+    return map_get(r->by_serial, span_make(&serial, sizeof(serial)));
+}
+
+const struct pusher *registry_pusher_named(const struct registry *r, struct span name)
+{
+    return map_get(r->by_pusher, name);
 }
 
 bool registry_may(const struct pusher *p, const struct endpoint *e)

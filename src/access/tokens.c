@@ -70,6 +70,12 @@ static frun_err share(struct tokens *t, const struct token_source *s, struct tok
         t->all = grown;
         t->cap = cap;
     }
+    for (size_t i = 0; t->before && i < t->before->n; i++) {
+        if (token_is_of(t->before->all[i], s)) {
+            *out = t->all[t->n++] = token_ref(t->before->all[i]);
+            return FRUN_OK;
+        }
+    }
     frun_err err = token_new(s, &t->all[t->n]);
     if (!err) {
         *out = t->all[t->n++];

@@ -250,6 +250,138 @@ static void what_was_verified_is_remembered_per_endpoint(void **state)
     auth_forget(&w);
 }
 
+/* -- another registry */
+
+static void no_change(struct fixture *f)
+{
+    (void)f;
+}
+
+static void swap_endpoints(struct fixture *f)
+{
+    f->endpoints[0] = &f->globex;
+    f->endpoints[1] = &f->acme;
+}
+
+static void change_password(struct fixture *f)
+{
+    f->s4_acme.password.hash = f->hash_g;
+}
+
+static void turn_password(struct fixture *f)
+{
+    f->s4_acme.password = (struct conf_proof){
+        .hash = f->hash_g, .old_hash = f->hash_a, .until_s = (uint64_t)time(NULL) + 60};
+}
+
+static void end_old_password(struct fixture *f)
+{
+    turn_password(f);
+    f->s4_acme.password.until_s = (uint64_t)time(NULL) - 60;
+}
+
+static void disable(struct fixture *f)
+{
+    f->s4_acme.is_enabled = false;
+}
+
+static void take_endpoint_away(struct fixture *f)
+{
+    f->s4_acme.endpoints = f->globex_only;
+}
+
+static void give_endpoint(struct fixture *f)
+{
+    f->same_user.endpoints = f->acme_only;
+}
+
+static void remove_pusher(struct fixture *f)
+{
+    f->pushers[0] = &f->s4_globex;
+    f->pushers[1] = &f->same_user;
+    f->gw.n_pushers = 2;
+}
+
+static void rename_endpoint(struct fixture *f)
+{
+    f->acme.place.name = "ACME_TEST";
+}
+
+static void rename_pusher(struct fixture *f)
+{
+    f->s4_acme.place.name = "ibp-acme";
+}
+
+/* What is known of credentials goes over to the next registry where the same hash still proves
+ * them, with what that registry says; nobody is verified again for nothing. */
+static void memory_goes_over(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        void (*change)(struct fixture *f);
+        const char *credential;
+        enum auth_verdict before;
+        enum auth_verdict want; /* PENDING: not known any more */
+        const char *who;
+        bool is_old;
+    } rows[] = {
+        {"nothing", no_change, "s4push:right", AUTH_GRANTED, AUTH_GRANTED, "s4-acme", false},
+        {"foreign", no_change, "ibp:right", AUTH_FOREIGN, AUTH_FOREIGN, "ibp-globex", false},
+        {"order", swap_endpoints, "s4push:right", AUTH_GRANTED, AUTH_GRANTED, "s4-acme", false},
+        {"password", change_password, "s4push:right", AUTH_GRANTED, AUTH_PENDING, NULL, false},
+        {"now the old password", turn_password, "s4push:right", AUTH_GRANTED, AUTH_GRANTED,
+         "s4-acme", true},
+        {"ended", end_old_password, "s4push:right", AUTH_GRANTED, AUTH_PENDING, NULL, false},
+        {"disabled", disable, "s4push:right", AUTH_GRANTED, AUTH_PENDING, NULL, false},
+        {"endpoint taken away", take_endpoint_away, "s4push:right", AUTH_GRANTED, AUTH_FOREIGN,
+         "s4-acme", false},
+        {"endpoint given", give_endpoint, "ibp:right", AUTH_FOREIGN, AUTH_GRANTED, "ibp-globex",
+         false},
+        {"pusher removed", remove_pusher, "s4push:right", AUTH_GRANTED, AUTH_PENDING, NULL, false},
+        {"pusher renamed", rename_pusher, "s4push:right", AUTH_GRANTED, AUTH_GRANTED, "ibp-acme",
+         false},
+        {"endpoint renamed", rename_endpoint, "s4push:right", AUTH_GRANTED, AUTH_PENDING, NULL,
+         false},
+        {"refused", no_change, "s4push:wrong", AUTH_REFUSED, AUTH_PENDING, NULL, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *made = NULL;
+        assert_int_equal(set_up(&made), 0);
+        struct bench *b = made;
+        struct registry *next = NULL;
+        struct fixture f;
+        const struct pusher *who = NULL;
+        char value[128];
+        struct auth_waiter w = {.fn = told};
+        list_init(&w.node);
+        fixture_init(&f);
+        rows[i].change(&f);
+        auth_set_registry(b->auth, b->registry);
+        enum auth_verdict v = ask(b, 0, rows[i].credential, &who);
+        assert_int_equal(registry_next(&f.gw, b->registry, NULL, &next), FRUN_OK);
+        const struct endpoint *e = registry_endpoint_of(next, b->endpoints[0].serial);
+        e = e ? e : registry_endpoints(next, &(size_t){0});
+        auth_set_registry(b->auth, next);
+        struct span shown = basic(rows[i].credential, value);
+        enum auth_verdict now = auth_check(b->auth, next, e, shown, &w, &who);
+        if (v != rows[i].before || now != rows[i].want ||
+            (rows[i].who &&
+             (!span_eq(who->name, span_of(rows[i].who)) ||
+              who != registry_pusher_named(next, who->name) || w.is_old != rows[i].is_old))) {
+            fail_msg("%s: %d, then %d", rows[i].label, (int)v, (int)now);
+        }
+        auth_forget(&w);
+        /* Who still has the former registry hears nothing of this one. */
+        assert_int_equal(auth_check(b->auth, b->registry, &b->endpoints[0], shown, &w, &who),
+                         AUTH_PENDING);
+        auth_forget(&w);
+        (void)tear_down(&made);
+        registry_unref(&next);
+        fixture_done(&f);
+    }
+}
+
 static void malformed_values_are_missing(void **state)
 {
     struct bench *b = *state;
@@ -613,6 +745,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(verdicts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_verified_is_remembered_per_endpoint, set_up,
                                         tear_down),
+        cmocka_unit_test(memory_goes_over),
         cmocka_unit_test_setup_teardown(malformed_values_are_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_burst_is_verified_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_new_credentials_are_busy, set_up, tear_down),

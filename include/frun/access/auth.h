@@ -72,6 +72,13 @@ frun_err auth_new(struct loop *l, struct offload *o, struct auth **out) FRUN_MUS
  * authenticator or NULL. Thread: worker. */
 void auth_free(struct auth *a);
 
+/** Use this registry from now on: what is known of credentials that it takes as well goes over to
+ * it, so that nobody is verified again; all the rest is forgotten. Requests that pinned another
+ * registry are judged by that, without memory. Before the first call any registry is the present
+ * one. @param a authenticator @param r registry, borrowed until the next call; that of the call
+ * before still lives. Thread: worker. */
+void auth_set_registry(struct auth *a, const struct registry *r);
+
 /** Judge a request. @param a authenticator @param r registry the request pinned @param e endpoint
  * @param authorization value of the Authorization field, or absent @param w told later if the
  * result is AUTH_PENDING @param who out: pusher for GRANTED and FOREIGN @return the verdict.
@@ -89,7 +96,8 @@ enum auth_verdict auth_client(struct auth *a, struct registry *r, struct span cl
                               struct span secret, struct auth_waiter *w, const struct pusher **who);
 
 /** Use this key set from now on. What was remembered of tokens is forgotten, because the key of
- * one may have gone. @param a authenticator @param k set, one reference is taken. Thread: worker.
+ * one may have gone. @param a authenticator @param k set, one reference is taken; NULL: no tokens
+ * any more. Thread: worker.
  */
 void auth_set_keys(struct auth *a, struct keys *k);
 

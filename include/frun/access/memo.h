@@ -40,8 +40,9 @@ struct memo_entry {
     uint64_t limit_ms;        /**< until_ms is never set later than this */
     const struct pusher *who; /**< whose credential it is, or NULL */
     const char *why;          /**< constant text, or NULL */
+    unsigned endpoint;        /**< serial of the endpoint it was shown at */
     unsigned verdict;         /**< enum auth_verdict */
-    unsigned way;             /**< enum conf_auth */
+    uint16_t way;             /**< enum conf_auth */
     uint16_t next;            /**< private: in its chain, counted from 1; 0: the last */
     bool is_old;              /**< proved by the secret before the present one */
     bool is_used_again;       /**< private: found after it was put */
@@ -65,6 +66,12 @@ struct memo_entry *memo_find(struct memo *m, const struct memo_tag *tag, uint64_
 /** Remember. What was known of the same tag is replaced. @param m memory @param e copied; private
  * fields are ignored @param now_ms time of the loop. Thread: worker. */
 void memo_put(struct memo *m, const struct memo_entry *e, uint64_t now_ms);
+
+/** Look at everything that is known. @param m memory @param now_ms time of the loop @param keep
+ * false: forget the entry; may change its who, verdict, limit_ms and is_old @param ctx for it.
+ * Thread: worker. */
+void memo_review(struct memo *m, uint64_t now_ms, bool (*keep)(void *ctx, struct memo_entry *e),
+                 void *ctx);
 
 /** Forget what was verified in one way. @param m memory @param way enum conf_auth. Thread: worker.
  */

@@ -53,6 +53,7 @@ struct endpoint {
     struct sap_state *sap_state;      /**< sap-connectivity: what the workers know of the road */
     struct token *logon;              /**< auth = oauth2: its token, else NULL */
     size_t index;                     /**< 0.. in the registry */
+    unsigned serial;                  /**< the same in every registry that has it by this name */
 };
 
 /** A host name of an endpoint. */
@@ -70,6 +71,26 @@ struct registry;
  * @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO a backend_ca does not load; FRUN_E_SYNTAX a service key or
  * client certificate; FRUN_E_NOMEM. Thread: main. */
 frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out) FRUN_MUST_CHECK;
+
+/** As registry_new(), in the place of another: endpoints of the same name have the same serial,
+ * tokens that are still the same are kept, and so are the keys of TLS session tickets. @param conf
+ * as there @param before the registry that was used until now, or NULL @param report as there
+ * @param out as there @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO, FRUN_E_SYNTAX, FRUN_E_NOMEM, as there. Thread:
+ * main. */
+frun_err registry_next(struct conf_gw *conf, const struct registry *before, FILE *report,
+                       struct registry **out) FRUN_MUST_CHECK;
+
+/** Find an endpoint by its section's name. @param r registry @param name as written @return it, or
+ * NULL. Thread: any. */
+const struct endpoint *registry_endpoint_named(const struct registry *r, struct span name);
+
+/** Find an endpoint by its serial. @param r registry @param serial as in this or a former registry
+ * @return it, or NULL: this one has none of that name. Thread: any. */
+const struct endpoint *registry_endpoint_of(const struct registry *r, unsigned serial);
+
+/** Find a pusher by its section's name, enabled or not. @param r registry @param name as written
+ * @return it, or NULL. Thread: any. */
+const struct pusher *registry_pusher_named(const struct registry *r, struct span name);
 
 /** One more reference. @param r registry @return @p r. Thread: any. */
 struct registry *registry_ref(struct registry *r);

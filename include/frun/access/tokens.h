@@ -18,9 +18,10 @@
 
 /** All token objects, each once. */
 struct tokens {
-    struct token **all; /**< one reference each */
-    size_t n;           /**< count */
-    size_t cap;         /**< room at all */
+    struct token **all;          /**< one reference each */
+    size_t n;                    /**< count */
+    size_t cap;                  /**< room at all */
+    const struct tokens *before; /**< those that these take the place of, or NULL */
 };
 
 /** One [sap-connectivity] section, ready for use. */
