@@ -5,18 +5,11 @@
 #include "frun/gateway/route.h"
 
 #include "frun/base/list.h"
-#include "frun/net/addr.h"
 #include "frun/upstream/upstream.h"
 #include "route_int.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/** Connections of one direct endpoint in one worker, in use and idle. */
-#define DIRECT_MAX_CONNECTIONS 512
-
-/** Idle connections kept of one direct endpoint in one worker. */
-#define DIRECT_MAX_IDLE 64
 
 /* -- for all
  * ----------------------------------------------------------------------------------------------------
@@ -112,8 +105,7 @@ frun_err route_tunnel_new(struct hub *h, const struct endpoint *e, struct route 
 
 struct direct_route {
     struct route base;
-    struct upstream *pool;
-    char *host;
+    struct origin *origin;
 };
 
 static frun_err direct_open(struct route *r, const struct head *req, const struct call_events *ev,
@@ -121,7 +113,7 @@ static frun_err direct_open(struct route *r, const struct head *req, const struc
 {
     struct direct_route *t = (struct direct_route *)r;
     *via = NULL;
-    return upstream_call(t->pool, req, ev, owner, out);
+    return upstream_call(origin_pool(t->origin), req, ev, owner, out);
 }
 
 /* A direct route never says "not now", so nobody comes here. */
@@ -140,8 +132,7 @@ static bool direct_is_usable(const struct route *r)
 static void direct_free(struct route *r)
 {
     struct direct_route *t = (struct direct_route *)r;
-    upstream_free(t->pool);
-    free(t->host);
+    origin_unref(&t->origin);
     free(t);
 }
 
@@ -153,47 +144,16 @@ static const struct route_ops direct_ops = {
     .free = direct_free,
 };
 
-frun_err route_direct_new(struct loop *l, struct offload *o, const struct endpoint *e,
-                          const struct conf_gateway *g, struct route **out)
+frun_err route_direct_new(struct origins *o, const struct endpoint *e, const struct conf_gateway *g,
+                          struct route **out)
 {
-    struct span host = {0};
-    unsigned port = 0;
-    frun_err err = addr_split(span_of(e->conf->address), &host, &port);
-    if (err) {
-        return err;
-    }
     struct direct_route *t = calloc(1, sizeof(*t));
     if (!t) {
         return FRUN_E_NOMEM;
     }
     t->base.ops = &direct_ops;
-    t->host = strndup(host.p, host.n);
-    if (!t->host) {
-        free(t);
-        return FRUN_E_NOMEM;
-    }
-    const struct conf_endpoint *c = e->conf;
-    struct upstream_settings s = {
-        .target = {.host = t->host,
-                   .port = port,
-                   .tls = e->backend_tls,
-                   .server_name = c->server_name,
-                   .proxy = c->proxy,
-                   .proxy_user = c->proxy_user,
-                   .proxy_password = c->proxy_password,
-                   .timeout_ms = g->connect_timeout_ms},
-        .response_timeout_ms = g->response_timeout_ms,
-        .body_timeout_ms = g->body_timeout_ms,
-        .keepalive_ms = g->upstream_keepalive_ms,
-        .max_idle = DIRECT_MAX_IDLE,
-        .max_connections = DIRECT_MAX_CONNECTIONS,
-        .limits = {.max_head_bytes = g->max_head,
-                   .max_target_bytes = g->max_target,
-                   .max_fields = g->max_fields},
-    };
-    err = upstream_new(l, o, &s, &t->pool);
+    frun_err err = origins_get(o, e, g, &t->origin);
     if (err) {
-        free(t->host);
         free(t);
         return err;
     }

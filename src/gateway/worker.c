@@ -221,7 +221,7 @@ static frun_err make_route(struct worker *w, const struct endpoint *e, struct ro
         err = route_tunnel_new(w->hub, e, &r);
         break;
     case CONF_ROUTE_DIRECT:
-        err = route_direct_new(w->loop, w->shared->resolvers, e, w->conf->gateway, &r);
+        err = route_direct_new(w->origins, e, w->conf->gateway, &r);
         break;
     case CONF_ROUTE_SAP:
         err = route_sap_new(w, e, &r);
@@ -275,6 +275,9 @@ static frun_err make_parts(struct worker *w)
                               .ping_interval_ms = t ? t->ping_interval_ms : 15000,
                               .ping_timeout_ms = t ? t->ping_timeout_ms : 10000};
     err = hub_new(w->loop, &set, on_tunnel_gone, w, &w->hub);
+    if (!err) {
+        err = origins_new(w->loop, w->shared->resolvers, &w->origins);
+    }
     if (!err && w->shared->tokens) {
         err = token_desk_new(w->shared->tokens, w->loop, &w->desk);
     }
@@ -394,6 +397,7 @@ void worker_free(struct worker *w)
         }
     }
     free(w->routes);
+    origins_free(w->origins);
     token_desk_free(w->desk);
     hub_free(w->hub);
     auth_free(w->auth);

@@ -229,6 +229,44 @@ static void test_certificates(void **state)
     }
 }
 
+static void test_same_client(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        bool is_server;
+        const char *cert, *ca, *alpn;
+        bool is_mutual;
+        bool is_same; /* as a client that shows dc1-a, trusts ca and speaks HTTP/1.1 */
+    } rows[] = {
+        {"made anew", false, "dc1-a", "ca", "http/1.1", false, true},
+        {"other CA", false, "dc1-a", "other", "http/1.1", false, false},
+        {"one CA more", false, "dc1-a", "bundle", "http/1.1", false, false},
+        {"no CA", false, "dc1-a", NULL, "http/1.1", false, false},
+        {"shows another", false, "server", "ca", "http/1.1", false, false},
+        {"shows none", false, NULL, "ca", "http/1.1", false, false},
+        {"other protocols", false, "dc1-a", "ca", "h2,http/1.1", false, false},
+        {"no protocols", false, "dc1-a", "ca", NULL, false, false},
+        {"other versions", false, "dc1-a", "ca", "http/1.1", true, false},
+        {"a server", true, "dc1-a", "ca", "http/1.1", true, false},
+    };
+    struct tls_ctx *one = make(false, "dc1-a", "ca", "http/1.1", false);
+    assert_true(tls_is_same_client(one, one));
+    assert_true(tls_is_same_client(NULL, NULL));
+    assert_false(tls_is_same_client(one, NULL));
+    assert_false(tls_is_same_client(NULL, one));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *other =
+            make(rows[i].is_server, rows[i].cert, rows[i].ca, rows[i].alpn, rows[i].is_mutual);
+        if (tls_is_same_client(one, other) != rows[i].is_same ||
+            tls_is_same_client(other, one) != rows[i].is_same) {
+            fail_msg("%s", rows[i].label);
+        }
+        tls_unref(&other);
+    }
+    tls_unref(&one);
+}
+
 static void test_mutual(void **state)
 {
     (void)state;
@@ -743,6 +781,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 #define N(fn) cmocka_unit_test_setup_teardown(fn, setup_names, teardown_names)
     const struct CMUnitTest tests[] = {T(test_certificates),
+                                       T(test_same_client),
                                        T(test_mutual),
                                        T(test_versions),
                                        T(test_old_version_refused),

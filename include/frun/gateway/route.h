@@ -9,9 +9,9 @@
 #include "frun/access/registry.h"
 #include "frun/base/err.h"
 #include "frun/gateway/hub.h"
+#include "frun/gateway/origins.h"
 #include "frun/http/exchange.h"
 #include "frun/loop/loop.h"
-#include "frun/loop/offload.h"
 
 #include <stdbool.h>
 
@@ -51,14 +51,13 @@ struct route {
 frun_err route_tunnel_new(struct hub *h, const struct endpoint *e,
                           struct route **out) FRUN_MUST_CHECK;
 
-/** Direct route: a connection pool of its own, so that nothing of one endpoint travels on another's
- * connection. @param l loop @param o resolver threads @param e endpoint, must outlive it @param g
- * times @param out route @return FRUN_OK; FRUN_E_SYNTAX address cannot be parsed; FRUN_E_NOMEM.
- * Thread: worker. */
-frun_err route_direct_new(struct loop *l, struct offload *o, const struct endpoint *e,
-                          const struct conf_gateway *g, struct route **out) FRUN_MUST_CHECK;
+/** Direct route. @param o the worker's pools, must outlive it @param e endpoint @param g times
+ * @param out route @return FRUN_OK; FRUN_E_SYNTAX address cannot be parsed; FRUN_E_NOMEM. Thread:
+ * worker. */
+frun_err route_direct_new(struct origins *o, const struct endpoint *e, const struct conf_gateway *g,
+                          struct route **out) FRUN_MUST_CHECK;
 
-/** Through SAP's connectivity proxy: connections of its own too, so none is ever shared between
+/** Through SAP's connectivity proxy: connections of its own, so none is ever shared between
  * location IDs, virtual hosts, tenants or users. @param w worker with loop, desk and resolvers,
  * must outlive it @param e endpoint with its road @param out route @return FRUN_OK; FRUN_E_NOMEM.
  * Thread: worker. Source: SAP BTP Connectivity, "Consuming the Connectivity Service". */

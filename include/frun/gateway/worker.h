@@ -68,6 +68,7 @@ struct worker {
     struct auth *auth;                             /**< its own */
     struct hub *hub;                               /**< its own */
     struct token_desk *desk;                       /**< its own, or NULL: no token is needed */
+    struct origins *origins;                       /**< pools of direct routes */
     struct route **routes;                         /**< by endpoint index */
     struct listener *listeners[WORKER_MAX_LISTEN]; /**< front doors first */
     int listen_fds[WORKER_MAX_LISTEN]; /**< handed over before the start, -1 once taken */

@@ -107,6 +107,12 @@ frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until
  * while workers use @p t. */
 void tls_stapling_drop(struct tls_ctx *t);
 
+/** Do two client contexts trust the same CA certificates, show the same chain and speak the same
+ * protocols? Then a connection made with one is as good as one made with the other. @param a
+ * context or NULL @param b context or NULL @return true if so, or if both are the same one; false
+ * for servers. Thread: any. */
+bool tls_is_same_client(const struct tls_ctx *a, const struct tls_ctx *b);
+
 /** One more reference. @param t context @return @p t. Thread: any. */
 struct tls_ctx *tls_ref(struct tls_ctx *t);
 
