@@ -35,6 +35,8 @@ const char *ctl_row_type(const struct conf_row *row)
         return "secret";
     case CONF_LIST:
         return "list";
+    case CONF_LINES:
+        return "lines";
     case CONF_WORKERS:
         return "auto or number";
     }

@@ -2,6 +2,7 @@
 #include "frun/conf/check.h"
 
 #include "frun/base/cpus.h"
+#include "frun/conf/dn.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -330,6 +331,58 @@ static const char *check_subject(struct span s)
                  "-in FILE' prints it";
 }
 
+static const char *check_dn(struct span s)
+{
+    struct dn dn;
+    const char *why = NULL;
+    return dn_parse(s, &dn, &why) ? why : NULL;
+}
+
+/* Compared as it stands, but for the case of dns and of a mail address' domain. */
+static const char *check_san(struct span s)
+{
+    static const char *const kinds[] = {"dns:", "email:", "uri:"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct span kind = span_of(kinds[i]);
+        if (span_starts(s, kind) && s.n > kind.n && span_find(s, ' ') == s.n) {
+            return NULL;
+        }
+    }
+    return "must be dns:NAME, email:ADDRESS or uri:URI, as it stands in the certificate";
+}
+
+bool conf_check_sha256(struct span s, unsigned char out[CONF_SHA256_BYTES])
+{
+    unsigned char room[CONF_SHA256_BYTES] = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == ':' && n % 2 == 0 && n > 0 && s.p[i - 1] != ':' && i + 1 < s.n) {
+            continue;
+        }
+        int v = is_digit(c)            ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
+        if (v < 0 || n == 2 * sizeof(room)) {
+            return false;
+        }
+        room[n / 2] = (unsigned char)(room[n / 2] << 4 | v);
+        n++;
+    }
+    if (n == 2 * sizeof(room) && out) {
+        memcpy(out, room, sizeof(room));
+    }
+    return n == 2 * sizeof(room);
+}
+
+static const char *check_sha256(struct span s)
+{
+    return conf_check_sha256(s, NULL) ? NULL
+                                      : "must be a SHA-256 of 64 hexadecimal digits; 'openssl x509 "
+                                        "-noout -fingerprint -sha256 -in FILE' prints it";
+}
+
 static const char *check_target(struct span s)
 {
     bool is_file = span_starts(s, SPAN_LIT("file:")) && s.n > 5;
@@ -570,6 +623,7 @@ const char *conf_check(const char *check, struct span value)
                   {"cpus", check_cpus},
                   {"customer_network", check_customer_network},
                   {"digits", check_digits},
+                  {"dn", check_dn},
                   {"fence", check_fence},
                   {"hash", check_hash},
                   {"host", check_host},
@@ -581,6 +635,8 @@ const char *conf_check(const char *check, struct span value)
                   {"path", check_path},
                   {"proxy", check_proxy},
                   {"public_url", check_public_url},
+                  {"san", check_san},
+                  {"sha256", check_sha256},
                   {"sid", check_sid},
                   {"subject", check_subject},
                   {"target", check_target},

@@ -292,7 +292,7 @@ static void on_pair(struct conf_doc *d, const struct conf_ini_item *it)
         return;
     }
     const struct conf_row *row = &k->rows[i];
-    if (d->at->key_lines[i] && row->type != CONF_LIST) {
+    if (d->at->key_lines[i] && row->type != CONF_LIST && row->type != CONF_LINES) {
         conf_fault(d, true, d->at, row->key, it->line, "given twice, first in line %u; remove one",
                    d->at->key_lines[i]);
         return;

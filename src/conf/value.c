@@ -72,13 +72,14 @@ void conf_row_range(const struct conf_row *row, char out[CONF_RANGE_BYTES])
 {
     char min[32];
     char max[32];
-    bool is_text = row->type == CONF_TEXT || row->type == CONF_LIST || row->type == CONF_ADDRESS;
+    bool is_list = row->type == CONF_LIST || row->type == CONF_LINES;
+    bool is_text = row->type == CONF_TEXT || is_list || row->type == CONF_ADDRESS;
     number_text(row->type, row->min, min);
     number_text(row->type, row->max, max);
     out[0] = '\0';
     if (row->max) {
-        (void)snprintf(out, CONF_RANGE_BYTES, "%s%s to %s%s", row->type == CONF_LIST ? "each " : "",
-                       min, max, is_text ? " characters" : "");
+        (void)snprintf(out, CONF_RANGE_BYTES, "%s%s to %s%s", is_list ? "each " : "", min, max,
+                       is_text ? " characters" : "");
     }
 }
 
@@ -294,7 +295,10 @@ static void set_list(const struct setting *s)
     struct span rest = s->value.n ? s->value : SPAN_LIT("");
     struct span item;
     memcpy(&list, field(s), sizeof(list));
-    while (span_split(&rest, ',', &item)) {
+    if (s->row->type == CONF_LINES) {
+        list_add(s, &list, rest);
+    }
+    while (s->row->type == CONF_LIST && span_split(&rest, ',', &item)) {
         list_add(s, &list, span_trim(item));
     }
     memcpy(field(s), &list, sizeof(list));
@@ -359,6 +363,7 @@ void conf_value_set(struct conf_doc *d, struct conf_meta *m, const struct conf_r
         set_secret(&s);
         break;
     case CONF_LIST:
+    case CONF_LINES:
         set_list(&s);
         break;
     }

@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #define S43 "X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"
+#define S62 "0123456789ABCDEF0123456789abcdef0123456789ABCDEF0123456789abcd"
+#define S63 S62 "0"
+#define S64 S63 "0"
 #define S86 S43 S43
 #define S53 S43 "0123456789"
 
@@ -58,6 +61,34 @@ static const struct {
     {"client", "1", false},
     {"client", "1O0", false},
     {"auth", "basic", true},
+    {"auth", "cert", false},
+    {"dn", "CN=s4-acme, O=ACME", true},
+    {"dn", "s4-acme", false},
+    {"san", "dns:client.acme.example", true},
+    {"san", "uri:spiffe://acme/s4", true},
+    {"san", "email:s4@acme.example", true},
+    {"san", "DNS:client.acme.example", false},
+    {"san", "dns:", false},
+    {"san", "dns:a b", false},
+    {"san", "client.acme.example", false},
+    {"sha256", S64, true},
+    {"sha256", "0", false},
+    {"sha256", S64 "0", false},
+    {"sha256", "g" S63, false},
+    {"sha256",
+     "0"
+     ":" S63,
+     false},
+    {"sha256",
+     "a0"
+     ":" S62,
+     true},
+    {"sha256",
+     "a0"
+     "::" S62,
+     false},
+    {"sha256", S64 ":", false},
+    {"sha256", ":" S64, false},
     {"auth", "oauth2", true},
     {"auth", "Basic", false},
     {"client_id", "sb-0815!b7|calm*x", true},

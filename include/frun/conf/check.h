@@ -16,8 +16,8 @@
 
 /**
  * Apply a check by its name: address, auth, authority, carrier, client, client_id,
- * customer_network, digits, fence, host, hash, https_url, listen, map, method, name, path, proxy,
- * public_url, sid, subject, target, time, url, user.
+ * customer_network, digits, dn, fence, host, hash, https_url, listen, map, method, name, path,
+ * proxy, public_url, san, sha256, sid, subject, target, time, url, user.
  *
  * @param check    name of the check, one of the above
  * @param value    text
@@ -34,6 +34,13 @@ bool conf_check_authority(struct span s, struct span *host, unsigned *port);
 /** Is it a time like 2026-11-22T10:00:00Z? @param s text @param out seconds since 1970, may be NULL
  * @return true if so. Thread: any. Source: RFC 3339, UTC and whole seconds alone. */
 bool conf_check_time(struct span s, uint64_t *out);
+
+/** Octets of a SHA-256. */
+#define CONF_SHA256_BYTES 32
+
+/** Is it a SHA-256: 64 hexadecimal digits, perhaps with ':' between octets? @param s text @param
+ * out octets, may be NULL @return true if so. Thread: any. */
+bool conf_check_sha256(struct span s, unsigned char out[CONF_SHA256_BYTES]);
 
 /** Is it a token of RFC 9110? @param s text @return true if so. Thread: any. */
 bool conf_check_token(struct span s);

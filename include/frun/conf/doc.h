@@ -35,6 +35,7 @@ enum conf_type {
     CONF_ADDRESS, /**< const char *: host:port, IP:port or [IPv6]:port; port required */
     CONF_SECRET,  /**< struct secret *: fetched by secret_fetch(); a literal gives a warning */
     CONF_LIST,    /**< struct conf_list: comma separated texts; may be given several times */
+    CONF_LINES,   /**< struct conf_list: as CONF_LIST, but one text a line, commas belong to it */
     CONF_WORKERS  /**< uint64_t: "auto" (0) or 1..64 */
 };
 
