@@ -286,7 +286,8 @@ static frun_err tls_handshake(struct stream *s)
     /* The first request may have come together with the client's last flight. */
     s->may_have_more = SSL_has_pending(s->ssl) == 1;
     s->is_ticket_owed = !s->is_client && SSL_version(s->ssl) == TLS1_3_VERSION &&
-                        !(SSL_get_options(s->ssl) & SSL_OP_NO_TICKET);
+                        !(SSL_get_options(s->ssl) & SSL_OP_NO_TICKET) &&
+                        !SSL_get0_peer_certificate(s->ssl);
     return FRUN_OK;
 }
 

@@ -24,6 +24,13 @@
 #define CIPHERS_TLS12 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define CIPHERS_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
+/* A request for a certificate names no more CAs than that: there are clients with small buffers. No
+ * name means any. */
+#define MAX_CA_NAMES 64
+
+/* Longest chain that a client may show, octets. */
+#define MAX_CLIENT_CHAIN 65536
+
 /* Room for a text of strerror_r(). */
 #define SYS_TEXT_BYTES 128
 
@@ -99,6 +106,10 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 {
     /* The context that serves the name; OpenSSL would ask the one of the socket. */
     const struct tls_ctx *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    /* No session carries an identity, from whatever version, host or time. */
+    if (is_sealing && SSL_get0_peer_certificate(ssl)) {
+        return 0;
+    }
     return t->tickets ? tls_tickets_key(t->tickets, name, iv, cipher, mac, is_sealing) : 0;
 }
 
@@ -111,6 +122,15 @@ static const unsigned char *find_offer(const unsigned char *in, unsigned in_len,
         }
     }
     return NULL;
+}
+
+/* Possession of the key has been, or will be, proved by the handshake; whether anybody trusts the
+ * certificate is asked afterwards (cert_verify()). Nothing else shall take it for verified. */
+static int on_client_certificate(X509_STORE_CTX *x, void *arg)
+{
+    (void)arg;
+    X509_STORE_CTX_set_error(x, X509_V_ERR_APPLICATION_VERIFICATION);
+    return 1;
 }
 
 /* Our order decides, not the client's. */
@@ -220,7 +240,7 @@ static frun_err load_pair(struct tls_ctx *t, const struct tls_settings *s, struc
     return FRUN_OK;
 }
 
-static frun_err load_ca(struct tls_ctx *t, const char *file, struct diag *d)
+static frun_err load_ca(struct tls_ctx *t, const char *file, bool is_hidden, struct diag *d)
 {
     frun_err err = check_readable(file, d);
     if (err) {
@@ -229,10 +249,14 @@ static frun_err load_ca(struct tls_ctx *t, const char *file, struct diag *d)
     if (SSL_CTX_load_verify_file(t->ssl, file) != 1) {
         return refuse(d, file, "no usable CA certificate: PEM is needed");
     }
-    if (t->is_server) {
+    if (t->is_server && !is_hidden) {
         STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
         if (!names) {
             return refuse(d, file, "no usable CA certificate: PEM is needed");
+        }
+        if (t->is_asking && sk_X509_NAME_num(names) > MAX_CA_NAMES) {
+            sk_X509_NAME_pop_free(names, X509_NAME_free);
+            names = NULL;
         }
         SSL_CTX_set_client_CA_list(t->ssl, names);
     }
@@ -287,13 +311,9 @@ static frun_err take_tickets(const struct tls_settings *s, struct tls_tickets **
 
 static bool set_tickets(struct tls_ctx *t, const struct tls_settings *s)
 {
-    /* Sessions belong to the context that made them, whatever name the client asks for next. */
-    unsigned char id[TLS_TICKETS_CONTEXT_BYTES];
-    mono_entropy(id, sizeof(id));
     if (!s->has_tickets || t->is_mutual) {
         SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
     } else if (take_tickets(s, &t->tickets) == FRUN_OK) {
-        tls_tickets_context(t->tickets, id);
         SSL_CTX_set_timeout(t->ssl, TLS_TICKETS_LIFE_S);
     } else {
         return false;
@@ -301,8 +321,42 @@ static bool set_tickets(struct tls_ctx *t, const struct tls_settings *s)
     /* TLS 1.3: a stream gives one ticket together with its first octets, not in a packet of its
      * own. */
     return SSL_CTX_set_tlsext_ticket_key_evp_cb(t->ssl, on_ticket) &&
-           SSL_CTX_set_num_tickets(t->ssl, 0) &&
-           SSL_CTX_set_session_id_context(t->ssl, id, sizeof(id));
+           SSL_CTX_set_num_tickets(t->ssl, 0);
+}
+
+static bool put_digest(EVP_MD_CTX *md, const X509 *x)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    return X509_digest(x, EVP_sha256(), digest, &n) == 1 && EVP_DigestUpdate(md, digest, n) == 1;
+}
+
+/* Sessions belong to what they were made under: keys, whose context it was, CAs and whether clients
+ * are asked for their certificates, whatever name a client asks for next (CVE-2025-23419). Gateways
+ * behind one name that share their keys agree in all of it. */
+static bool set_session_context(struct tls_ctx *t)
+{
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned char mode[] = {t->is_mutual, t->is_asking};
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    if (t->tickets) {
+        tls_tickets_context(t->tickets, id);
+    } else {
+        mono_entropy(id, TLS_TICKETS_CONTEXT_BYTES);
+    }
+    bool is_made = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+                   EVP_DigestUpdate(md, id, TLS_TICKETS_CONTEXT_BYTES) == 1 &&
+                   EVP_DigestUpdate(md, mode, sizeof(mode)) == 1 &&
+                   EVP_DigestUpdate(md, t->label, strlen(t->label)) == 1;
+    STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(t->ssl));
+    for (int i = 0; is_made && i < sk_X509_OBJECT_num(all); i++) {
+        const X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+        is_made = !x || put_digest(md, x);
+    }
+    is_made = is_made && EVP_DigestFinal_ex(md, id, NULL) == 1 &&
+              SSL_CTX_set_session_id_context(t->ssl, id, TLS_TICKETS_CONTEXT_BYTES) == 1;
+    EVP_MD_CTX_free(md);
+    return is_made;
 }
 
 static bool set_server(struct tls_ctx *t, const struct tls_settings *s)
@@ -314,6 +368,10 @@ static bool set_server(struct tls_ctx *t, const struct tls_settings *s)
     }
     if (t->is_mutual) {
         SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    } else if (t->is_asking) {
+        SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_cert_verify_callback(t->ssl, on_client_certificate, NULL);
+        SSL_CTX_set_max_cert_list(t->ssl, MAX_CLIENT_CHAIN);
     }
     return set_tickets(t, s);
 }
@@ -350,6 +408,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     atomic_init(&t->refs, 1);
     t->is_server = is_server;
     t->is_mutual = s->is_mutual;
+    t->is_asking = s->is_asking;
     t->ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     t->bio = stream_bio_method();
     t->label = strdup(s->label ? s->label : "");
@@ -360,11 +419,14 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     if (!err && s->certificate) {
         err = load_pair(t, s, d);
     }
-    if (!err && s->ca_file && (!is_server || s->is_mutual)) {
-        err = load_ca(t, s->ca_file, d);
+    if (!err && s->ca_file && (!is_server || s->is_mutual || s->is_asking)) {
+        err = load_ca(t, s->ca_file, s->hides_ca, d);
     }
     if (!err && s->certificate) {
         complete_chain(t);
+    }
+    if (!err && is_server && !set_session_context(t)) {
+        err = refuse(d, "TLS", "session context refused by OpenSSL");
     }
     if (err) {
         tls_unref(&t);
@@ -377,6 +439,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
 frun_err tls_server_new(const struct tls_settings *s, struct tls_ctx **out, struct diag *d)
 {
     assert(s->certificate && s->private_key && (!s->is_mutual || s->ca_file));
+    assert(!s->is_mutual || !s->is_asking);
     return ctx_new(s, true, out, d);
 }
 

@@ -27,6 +27,7 @@ struct tls_ctx {
     char *label;                 /**< whose it is */
     bool is_server;              /**< role */
     bool is_mutual;              /**< TLS 1.3 with certificates on both sides */
+    bool is_asking;              /**< server: clients may show a certificate */
     unsigned char alpn[256];     /**< protocols in wire form: length, name, ... */
     unsigned alpn_len;           /**< octets of alpn, 0: none */
     struct map *by_name;         /**< without case, to struct tls_name; or NULL */

@@ -5,8 +5,11 @@
  * Server: TLS 1.2 and 1.3, ALPN by our order, X25519 before P-256,
  * SSL_MODE_RELEASE_BUFFERS, read-ahead. A context for the tunnel (is_mutual) speaks TLS 1.3 only,
  * asks for a client certificate and demands it, and neither issues nor takes session tickets, so
- * that no session crosses from one name to another (CVE-2025-23419). Client: TLS 1.2 and 1.3 (1.3
- * only when is_mutual), trusts its ca_file and nothing else.
+ * that no session crosses from one name to another (CVE-2025-23419). A context that asks
+ * (is_asking) lets every client through that proves to hold the key of what it shows; cert.h judges
+ * it later. Who has shown a certificate gets no ticket, so no session ever carries an identity; and
+ * sessions belong to the label, CAs and mode they were made under. Client: TLS 1.2 and 1.3
+ * (1.3 only when is_mutual), trusts its ca_file and nothing else.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_NET_TLS_H
@@ -26,12 +29,15 @@ struct tls_ctx;
 struct tls_settings {
     const char *certificate; /**< PEM chain; may be NULL for a client */
     const char *private_key; /**< PEM key that fits it */
-    const char *ca_file; /**< PEM file of the peers' CA; server: only with is_mutual; client: NULL
-                            trusts nothing */
+    const char *ca_file; /**< PEM file of the peers' CA; server: only with is_mutual or is_asking
+                            (NULL there: none is trusted); client: NULL trusts nothing */
     const char *alpn;    /**< protocol names, the preferred one first, parted by commas:
                             "h2,http/1.1"; NULL: none */
     bool is_mutual;      /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
-    bool has_tickets;    /**< server, not is_mutual: session tickets are given and taken */
+    bool is_asking;      /**< server, not is_mutual: clients are asked for a certificate, and may do
+                            without */
+    bool hides_ca;    /**< is_asking: do not tell which CAs are trusted, because others will do */
+    bool has_tickets; /**< server, not is_mutual: session tickets are given and taken */
     const struct secret *ticket_secret; /**< with has_tickets: what their keys follow from; NULL:
                                            random ones; borrowed */
     const char *label;                  /**< whose it is, for tls_label(); copied; NULL: "" */
