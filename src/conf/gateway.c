@@ -639,13 +639,14 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
     const struct conf_kind *kinds = conf_gw_kinds(&n_kinds);
     struct work w = {0};
     const struct conf_log *log = NULL;
+    const struct conf_admin *admin = NULL;
     frun_err err = conf_load(path, kinds, n_kinds, &w.d);
     if (err == FRUN_E_NOMEM) {
         return err;
     }
     cross_check(&w);
     struct conf_gw *c = calloc(1, sizeof(*c));
-    err = c ? conf_conclude(w.d, w.is_starved, report, &log) : FRUN_E_NOMEM;
+    err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin) : FRUN_E_NOMEM;
     if (err) {
         free(c);
         conf_free(w.d);
@@ -656,6 +657,7 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
         .gateway = w.gateway,
         .tunnel = w.tunnel,
         .log = log,
+        .admin = admin,
         .oauth = w.oauth,
         .connectors = (const struct conf_gw_connector *const *)w.connectors,
         .n_connectors = w.n_connectors,

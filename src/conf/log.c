@@ -44,15 +44,17 @@ void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n)
 }
 
 frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
-                       const struct conf_log **log)
+                       const struct conf_log **log, const struct conf_admin **admin)
 {
     const struct conf_log *resolved = conf_log_resolve(d);
-    if (is_starved || conf_is_starved(d) || !resolved) {
+    const struct conf_admin *ways_in = conf_admin_resolve(d);
+    if (is_starved || conf_is_starved(d) || !resolved || !ways_in) {
         return FRUN_E_NOMEM;
     }
     if (conf_issues_print(d, report)) {
         return FRUN_E_SYNTAX;
     }
     *log = resolved;
+    *admin = ways_in;
     return FRUN_OK;
 }

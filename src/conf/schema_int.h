@@ -5,6 +5,7 @@
 #ifndef FRUN_CONF_SCHEMA_INT_H
 #define FRUN_CONF_SCHEMA_INT_H
 
+#include "frun/conf/admin.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/log.h"
 #include "frun/conf/sap.h"
@@ -22,6 +23,25 @@ extern const struct conf_row conf_log_rows[CONF_LOG_ROWS];
             "What is logged, and where to."                                                        \
     }
 
+/** Keys of [admin]. */
+#define CONF_ADMIN_ROWS 2
+
+/** The rows of [admin] in frunproxy.ini. */
+extern const struct conf_row conf_admin_gateway_rows[CONF_ADMIN_ROWS];
+
+/** The same in frunconnector.ini. */
+extern const struct conf_row conf_admin_connector_rows[CONF_ADMIN_ROWS];
+
+/** The schema of [admin], an element of a table of kinds. @param rows one of the two above */
+#define CONF_ADMIN_KIND(rows)                                                                      \
+    {                                                                                              \
+        "admin", NULL, false, false, sizeof(struct conf_admin), (rows), CONF_ADMIN_ROWS,           \
+            "How administrators and monitoring look into the running daemon."                      \
+    }
+
+/** Fill conf_admin.socket_path. @param d document @return section, or NULL: starved. */
+const struct conf_admin *conf_admin_resolve(struct conf_doc *d);
+
 /** Fill conf_log.settings. @param d document @return section, or NULL: starved. */
 const struct conf_log *conf_log_resolve(struct conf_doc *d);
 
@@ -29,12 +49,14 @@ const struct conf_log *conf_log_resolve(struct conf_doc *d);
  * n out: count @return array of pointers to the kind's structure. */
 void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n);
 
-/** The end of a load, when all cross-checks have been made: resolve [log], print what was found.
+/** The end of a load, when all cross-checks have been made: resolve [log] and [admin], print what
+ * was found.
  * @param d document @param is_starved a cross-check was refused memory @param report issues are
- * printed here; NULL: nowhere @param log out: [log] @return FRUN_OK; FRUN_E_SYNTAX there were
- * errors; FRUN_E_NOMEM. */
+ * printed here; NULL: nowhere @param log out: [log] @param admin out: [admin] @return FRUN_OK;
+ * FRUN_E_SYNTAX there were errors; FRUN_E_NOMEM. */
 frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
-                       const struct conf_log **log) FRUN_MUST_CHECK;
+                       const struct conf_log **log,
+                       const struct conf_admin **admin) FRUN_MUST_CHECK;
 
 struct conf_endpoint;
 

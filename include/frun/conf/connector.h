@@ -7,6 +7,7 @@
 
 #include "frun/base/err.h"
 #include "frun/base/secret.h"
+#include "frun/conf/admin.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/log.h"
 
@@ -87,6 +88,7 @@ struct conf_cn {
     struct conf_doc *doc;                             /**< owner of all texts */
     const struct conf_connector *connector;           /**< [connector] */
     const struct conf_log *log;                       /**< [log], defaults if not given */
+    const struct conf_admin *admin;                   /**< [admin], defaults if not given */
     const struct conf_subaccount *const *subaccounts; /**< [subaccount ...] */
     size_t n_subaccounts;                             /**< count */
     const struct conf_mapping *const *mappings;       /**< [system ...] */

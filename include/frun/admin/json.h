@@ -1,0 +1,21 @@
+/**
+ * Answers in JSON.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_ADMIN_JSON_H
+#define FRUN_ADMIN_JSON_H
+
+#include "frun/admin/server.h"
+
+struct json_t;
+
+/** Answer 200 with a JSON value; the request is gone afterwards. @param r request @param value
+ * taken; NULL: memory was refused while it was made, the answer is 500 then. Thread: owner. */
+void admin_json_answer(struct admin_request *r, struct json_t *value);
+
+/** Read the request's body as a JSON object; an empty body is an empty object. @param r request;
+ * answered with 400, and gone, on failure @return object, json_decref() it; NULL on failure.
+ * Thread: owner. */
+struct json_t *admin_json_body(struct admin_request *r);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/admin/json.h"
+
+#include <jansson.h>
+
+static int put(const char *text, size_t n, void *arg)
+{
+    struct buf *out = arg;
+    return buf_put(out, span_make(text, n)) ? -1 : 0;
+}
+
+void admin_json_answer(struct admin_request *r, struct json_t *value)
+{
+    struct buf body;
+    buf_init(&body, ADMIN_MAX_ANSWER_BYTES);
+    bool is_good = value && json_dump_callback(value, put, &body, JSON_COMPACT) == 0 &&
+                   buf_put(&body, SPAN_LIT("\n")) == FRUN_OK;
+    json_decref(value);
+    if (is_good) {
+        admin_request_answer(r, 200, "application/json", &body);
+    } else {
+        admin_request_fail(r, 500, "out of memory");
+    }
+    buf_done(&body);
+}
+
+struct json_t *admin_json_body(struct admin_request *r)
+{
+    struct span text = admin_request_body(r);
+    json_error_t e;
+    if (text.n == 0) {
+        json_t *none = json_object();
+        if (!none) {
+            admin_request_fail(r, 500, "out of memory");
+        }
+        return none;
+    }
+    json_t *value = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
+    if (!json_is_object(value)) {
+        json_decref(value);
+        admin_request_fail(r, 400, "the body is no JSON object");
+        return NULL;
+    }
+    return value;
+}

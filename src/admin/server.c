@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/admin/server.h"
+
+#include "server_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+frun_err admin_server_new(struct loop *l, const struct admin_limits *lim, struct admin_server **out)
+{
+    struct admin_server *s = calloc(1, sizeof(*s));
+    if (!s) {
+        return FRUN_E_NOMEM;
+    }
+    s->loop = l;
+    s->limits = *lim;
+    list_init(&s->conns);
+    *out = s;
+    return FRUN_OK;
+}
+
+void admin_server_free(struct admin_server *s)
+{
+    if (!s) {
+        return;
+    }
+    for (struct list *it; (it = list_first(&s->conns)) != NULL;) {
+        admin_conn_kill(it);
+    }
+    free(s);
+}
+
+frun_err admin_server_add(struct admin_server *s, const struct admin_route *routes, size_t n,
+                          void *ctx)
+{
+    if (s->n_tables >= ADMIN_MAX_TABLES) {
+        return FRUN_E_NOMEM;
+    }
+    s->tables[s->n_tables].routes = routes;
+    s->tables[s->n_tables].n = n;
+    s->tables[s->n_tables].ctx = ctx;
+    s->n_tables++;
+    return FRUN_OK;
+}
+
+frun_err admin_server_take(struct admin_server *s, int *fd, const struct addr *from,
+                           const struct admin_peer *peer)
+{
+    if (s->n_conns >= ADMIN_MAX_CONNECTIONS) {
+        return FRUN_E_LIMIT;
+    }
+    return admin_conn_new(s, fd, from, peer);
+}
+
+size_t admin_server_connections(const struct admin_server *s)
+{
+    return s->n_conns;
+}
+
+/* -- routes
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+/* Does a path fit a pattern? What stands in braces is told. */
+static bool fits(struct span pattern, struct span path, struct span *raw, size_t *n_raw)
+{
+    struct span want;
+    struct span have;
+    *n_raw = 0;
+    while (span_split(&pattern, '/', &want)) {
+        if (!span_split(&path, '/', &have)) {
+            return false;
+        }
+        if (want.n > 0 && want.p[0] == '{') {
+            if (have.n == 0 || *n_raw == ADMIN_MAX_PARAMS) {
+                return false;
+            }
+            raw[(*n_raw)++] = have;
+        } else if (!span_eq(want, have)) {
+            return false;
+        }
+    }
+    return path.p == NULL;
+}
+
+static bool is_method(const struct admin_route *t, struct span method)
+{
+    struct span want = span_of(t->method);
+    return span_eq(want, method) ||
+           (span_eq(want, SPAN_LIT("GET")) && span_eq(method, SPAN_LIT("HEAD")));
+}
+
+static unsigned take_route(struct admin_request *r, const struct admin_route *t, void *ctx,
+                           const struct span *raw, size_t n_raw)
+{
+    if (t->is_write && !r->peer.may_write) {
+        return 403;
+    }
+    for (size_t i = 0; i < n_raw; i++) {
+        r->params[i] = admin_server_decode(r, raw[i], false);
+        if (!r->params[i].p) {
+            return 400;
+        }
+    }
+    r->fn = t->fn;
+    r->ctx = ctx;
+    return 0;
+}
+
+unsigned admin_server_match(const struct admin_server *s, struct admin_request *r,
+                            struct span *allow)
+{
+    struct span raw[ADMIN_MAX_PARAMS];
+    size_t n_raw = 0;
+    if (!r->peer.may_read) {
+        return 403;
+    }
+    for (size_t i = 0; i < s->n_tables; i++) {
+        for (size_t k = 0; k < s->tables[i].n; k++) {
+            const struct admin_route *t = &s->tables[i].routes[k];
+            if (!fits(span_of(t->pattern), r->uri.path, raw, &n_raw)) {
+                continue;
+            }
+            if (is_method(t, r->head.method)) {
+                return take_route(r, t, s->tables[i].ctx, raw, n_raw);
+            }
+            if (arena_printf(&r->arena, allow, "%.*s%s%s", SPAN_FMT(*allow), allow->n ? ", " : "",
+                             t->method) != FRUN_OK) {
+                return 500;
+            }
+        }
+    }
+    return allow->n ? 405 : 404;
+}
+
+/* -- what a request is asked
+ * ------------------------------------------------------------------------------------ */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+struct span admin_server_decode(struct admin_request *r, struct span raw, bool is_query)
+{
+    struct span bad = {0};
+    char *out = arena_alloc(&r->arena, raw.n + 1);
+    size_t n = 0;
+    if (!out) {
+        return bad;
+    }
+    for (size_t i = 0; i < raw.n; i++) {
+        char c = raw.p[i];
+        if (c == '%') {
+            int high = i + 2 < raw.n ? hex_digit(raw.p[i + 1]) : -1;
+            int low = i + 2 < raw.n ? hex_digit(raw.p[i + 2]) : -1;
+            if (i + 2 >= raw.n || high < 0 || low < 0 || (high == 0 && low == 0)) {
+                return bad;
+            }
+            c = (char)(high * 16 + low);
+            i += 2;
+        } else if (c == '+' && is_query) {
+            c = ' ';
+        }
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return span_make(out, n);
+}
+
+struct span admin_request_param(const struct admin_request *r, size_t i)
+{
+    return i < ADMIN_MAX_PARAMS ? r->params[i] : (struct span){0};
+}
+
+struct span admin_request_query(struct admin_request *r, const char *name)
+{
+    struct span rest = r->uri.query;
+    struct span part;
+    while (span_split(&rest, '&', &part)) {
+        size_t equals = span_find(part, '=');
+        if (span_eq(span_head(part, equals), span_of(name))) {
+            return admin_server_decode(
+                r, equals < part.n ? span_skip(part, equals + 1) : SPAN_LIT(""), true);
+        }
+    }
+    return (struct span){0};
+}
+
+const struct head *admin_request_head(const struct admin_request *r)
+{
+    return &r->head;
+}
+
+struct span admin_request_body(const struct admin_request *r)
+{
+    return buf_span(&r->body);
+}
+
+const struct admin_peer *admin_request_peer(const struct admin_request *r)
+{
+    return &r->peer;
+}
+
+bool admin_request_is_gone(const struct admin_request *r)
+{
+    return !r->conn;
+}
+
+void admin_server_drop(struct admin_request *r)
+{
+    arena_done(&r->arena);
+    buf_done(&r->body);
+    free(r);
+}

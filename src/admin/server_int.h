@@ -1,0 +1,69 @@
+/**
+ * What the files of the server share.
+ *
+ *     server.c          routes, the list of connections, what a request is asked
+ *     server_conn.c     a connection: octets to requests, answers to octets
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_ADMIN_SERVER_INT_H
+#define FRUN_ADMIN_SERVER_INT_H
+
+#include "frun/admin/server.h"
+#include "frun/base/arena.h"
+#include "frun/base/list.h"
+#include "frun/http/body.h"
+#include "frun/http/uri.h"
+#include "frun/net/stream.h"
+
+/** Tables of routes a server takes. */
+#define ADMIN_MAX_TABLES 16
+
+/** Octets of a request's head. */
+#define ADMIN_MAX_HEAD_BYTES 16384
+
+struct admin_server {
+    struct loop *loop;
+    struct admin_limits limits;
+    struct list conns;
+    size_t n_conns;
+    struct {
+        const struct admin_route *routes;
+        size_t n;
+        void *ctx;
+    } tables[ADMIN_MAX_TABLES];
+    size_t n_tables;
+};
+
+struct admin_conn;
+
+struct admin_request {
+    struct admin_conn *conn; /* NULL: gone */
+    struct admin_peer peer;
+    struct arena arena;
+    struct head head;
+    struct uri uri;
+    struct buf body;
+    struct span params[ADMIN_MAX_PARAMS];
+    admin_fn fn;
+    void *ctx;
+};
+
+/* Find the route of a request with head and uri: fn, ctx and params are filled. 0, or the status
+ * that refuses it; allow then gets the methods there are (405). */
+unsigned admin_server_match(const struct admin_server *s, struct admin_request *r,
+                            struct span *allow);
+
+/* Percent-decode into the request's memory; absent: badly encoded, or no memory. */
+struct span admin_server_decode(struct admin_request *r, struct span raw, bool is_query);
+
+/* Free a request that nobody will ask for any more. */
+void admin_server_drop(struct admin_request *r);
+
+/* Serve a connection; as admin_server_take(). */
+frun_err admin_conn_new(struct admin_server *s, int *fd, const struct addr *from,
+                        const struct admin_peer *peer) FRUN_MUST_CHECK;
+
+/* Close at once. */
+void admin_conn_kill(struct list *node);
+
+#endif
