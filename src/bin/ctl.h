@@ -30,6 +30,8 @@ int ctl_push(int argc, char **argv);
 int ctl_pusher_list(int argc, char **argv);
 int ctl_pusher_rotate(int argc, char **argv);
 int ctl_pusher_service_key(int argc, char **argv);
+int ctl_status(int argc, char **argv);
+int ctl_drain(int argc, char **argv);
 
 /* Print "frunctl: ..." and return EX_USAGE: the arguments make no sense. */
 int ctl_misuse(const char *fmt, ...) FRUN_PRINTF(1, 2);

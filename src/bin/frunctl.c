@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"config", "sample", "gateway|connector", "print a complete sample file", ctl_config_sample},
     {"config", "manual", "", "print the manual of all keys", ctl_config_manual},
     {"config", "keys", "", "print file, section and key of all keys", ctl_config_keys},
+    {NULL, "drain", "[--json]", "let the daemon finish what is under way and end", ctl_drain},
     {"endpoint", "list", "--config FILE", "list endpoints with their root URLs", ctl_endpoint_list},
     {"endpoint", "root-url", "NAME --config FILE", "print the root URL of an endpoint",
      ctl_endpoint_root_url},
@@ -60,6 +61,7 @@ static const struct command commands[] = {
      "send a sample or given payload through the front door; without --password-file the\n"
      "      password comes from FRUN_PASSWORD, the terminal or stdin",
      ctl_push},
+    {NULL, "status", "[--json]", "what the running daemon says of itself", ctl_status},
 };
 
 /* All commands, or those that begin with these words. */
@@ -77,9 +79,13 @@ static void usage(FILE *to, const char *group, const char *name)
         (void)fprintf(to, "  %s%s%s%s%s\n      %s\n", c->group ? c->group : "", c->group ? " " : "",
                       c->name, c->args[0] ? " " : "", c->args, c->help);
     }
-    (void)fputs("\n  --help, --version\n\n"
-                "exit status: 0 done, 1 failed, 64 wrong arguments, 78 bad configuration\n",
-                to);
+    (void)fputs(
+        "\n  --help, --version\n\n"
+        "commands that speak to a running daemon take --socket PATH, or --config FILE to find\n"
+        "its control socket; else the usual ones are tried, the gateway's first\n\n"
+        "exit status: 0 done, 1 failed, 64 wrong arguments, 69 no daemon answers,\n"
+        "77 not permitted, 78 bad configuration\n",
+        to);
 }
 
 static int report(int status, const char *fmt, va_list ap) FRUN_PRINTF(2, 0);

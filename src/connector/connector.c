@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/connector/connector.h"
 
+#include "connector_int.h"
 #include "frun/base/log.h"
-#include "frun/base/mono.h"
 #include "frun/base/text.h"
-#include "frun/connector/backends.h"
-#include "frun/connector/forward.h"
-#include "frun/connector/subaccount.h"
-#include "frun/loop/heap.h"
-#include "frun/loop/loop.h"
-#include "frun/loop/offload.h"
 #include "frun/loop/service.h"
-#include "frun/tunnel/ptth.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -19,23 +12,6 @@
 
 /** Helper threads for name resolution, and how many names may wait. */
 enum { RESOLVER_THREADS = 2, RESOLVER_QUEUE = 1024 };
-
-/** The whole. */
-struct connector {
-    const struct conf_cn *conf;         /**< configuration */
-    struct loop *loop;                  /**< the only loop */
-    struct offload *offload;            /**< resolver */
-    struct backends *backends;          /**< towards Focused Run */
-    struct forward_env env;             /**< for all requests */
-    struct subaccount **subaccounts;    /**< towards gateways */
-    size_t n_subaccounts;               /**< count */
-    struct deadline drain;              /**< ceiling of the drain */
-    struct heap_watch heap;             /**< gives memory back behind a burst */
-    char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
-    bool is_draining;                   /**< a signal came */
-    bool is_cut_short;                  /**< the drain did not end by itself */
-    struct subaccount_count shown;      /**< what the status line says */
-};
 
 static void show_status(struct connector *c)
 {
@@ -78,9 +54,8 @@ static void on_drain_over(struct deadline *d)
     loop_stop(c->loop);
 }
 
-static void on_stop_signal(void *arg)
+void connector_stop(struct connector *c)
 {
-    struct connector *c = arg;
     if (c->is_draining) {
         c->is_cut_short = true;
         log_warning(NULL, "second signal, stopping now with %zu requests in flight",
@@ -98,6 +73,11 @@ static void on_stop_signal(void *arg)
         subaccount_drain(c->subaccounts[i]);
     }
     on_change(c);
+}
+
+static void on_stop_signal(void *arg)
+{
+    connector_stop(arg);
 }
 
 static void on_hangup(void *arg)
@@ -134,7 +114,7 @@ static frun_err open_subaccounts(struct connector *c, const struct trust *t)
     return FRUN_OK;
 }
 
-static frun_err start(struct connector *c, const struct trust *t)
+static frun_err start(struct connector *c, const struct trust *t, struct diag *d)
 {
     unsigned char entropy[(PTTH_INSTANCE_BYTES - 1) / 2];
     mono_entropy(entropy, sizeof(entropy));
@@ -149,6 +129,9 @@ static frun_err start(struct connector *c, const struct trust *t)
     }
     if (!err) {
         c->env = (struct forward_env){.loop = c->loop, .conf = c->conf, .backends = c->backends};
+        err = connector_admin_open(c, d);
+    }
+    if (!err) {
         err = open_subaccounts(c, t);
     }
     if (!err) {
@@ -174,6 +157,7 @@ static void stop(struct connector *c)
 {
     c->env.is_closing = true;
     service_watchdog_stop();
+    connector_admin_close(c);
     heap_watch_stop(&c->heap);
     deadline_clear(&c->drain);
     for (size_t i = 0; i < c->n_subaccounts; i++) {
@@ -202,9 +186,10 @@ static void warn_of_trust(const struct conf_cn *conf)
 frun_err connector_run(const struct conf_cn *conf, const struct trust *t, struct diag *d)
 {
     struct connector c = {.conf = conf};
-    frun_err err = start(&c, t);
+    struct diag why = {.text = ""};
+    frun_err err = start(&c, t, &why);
     if (err) {
-        diag_set(d, "the connector cannot start: %s", err_text(err));
+        diag_set(d, "the connector cannot start: %s", why.text[0] ? why.text : err_text(err));
     } else {
         log_info(NULL, "frunconnector %s \"%s\" runs, instance %s", FRUN_VERSION,
                  conf->connector->name, c.instance);

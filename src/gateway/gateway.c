@@ -10,12 +10,9 @@
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
 #include "frun/conf/check.h"
-#include "frun/gateway/keyring.h"
-#include "frun/gateway/stapling.h"
-#include "frun/gateway/worker.h"
-#include "frun/loop/heap.h"
 #include "frun/net/addr.h"
 #include "frun/net/tls_files.h"
+#include "gateway_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,18 +36,6 @@
 
 /** Jobs that may wait for either. */
 #define GATEWAY_MAX_QUEUED 1024
-
-struct gateway {
-    struct conf_gw *conf;
-    struct gateway_shared shared;
-    struct keyring *keyring; /* NULL: no tokens */
-    struct stapling *stapling;
-    struct loop *loop;
-    struct heap_watch heap;
-    struct deadline minute; /* changes the keys of session tickets */
-    size_t n_running;       /* workers that have not stopped */
-    int n_signals;
-};
 
 /* -- preparing
  * -------------------------------------------------------------------------------------------------
@@ -415,6 +400,7 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct g
         } else {
             err = open_sockets(g, d);
         }
+        err = err ? err : gateway_admin_open(g, d);
     }
     if (err) {
         gateway_free(g);
@@ -436,9 +422,8 @@ static void on_worker_stopped(void *arg)
     }
 }
 
-static void on_signal(void *arg)
+void gateway_stop(struct gateway *g)
 {
-    struct gateway *g = arg;
     if (g->n_signals++ == 0) {
         log_info(NULL,
                  "stopping: no new connections, requests under way are finished (at most %llu s)",
@@ -455,6 +440,11 @@ static void on_signal(void *arg)
         worker_stop(g->shared.workers[i]);
     }
     loop_stop(g->loop);
+}
+
+static void on_signal(void *arg)
+{
+    gateway_stop(arg);
 }
 
 static void on_hangup(void *arg)
@@ -541,6 +531,7 @@ void gateway_free(struct gateway *g)
         return;
     }
     struct gateway_shared *sh = &g->shared;
+    gateway_admin_close(g);
     /* Helper threads first: what they finish is posted to loops that still exist. */
     offload_free(sh->hashers);
     offload_free(sh->resolvers);

@@ -1,0 +1,190 @@
+/**
+ * frunctl's way to a running daemon: find its control socket, ask, print.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/admin/client.h"
+#include "frun/conf/connector.h"
+#include "frun/conf/gateway.h"
+
+#include "ctl.h"
+#include "ctl_control.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* How long a daemon may take to answer, milliseconds. */
+#define TIMEOUT_MS 60000
+
+/* Octets of an answer at most. */
+#define MAX_ANSWER_BYTES ((size_t)64 << 20)
+
+int ctl_control_parse(int argc, char **argv, size_t max_words, struct ctl_control *c)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"socket", required_argument, NULL, 's'},
+                                            {NULL, 0, NULL, 0}};
+    *c = (struct ctl_control){0};
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    for (int o; (o = getopt_long(argc, argv, "c:js:", options, NULL)) != -1;) {
+        switch (o) {
+        case 'c':
+            c->config = optarg;
+            break;
+        case 'j':
+            c->is_json = true;
+            break;
+        case 's':
+            c->socket = optarg;
+            break;
+        default:
+            return EX_USAGE;
+        }
+    }
+    for (; optind < argc; optind++) {
+        if (c->n_words >= max_words || c->n_words >= CTL_MAX_WORDS) {
+            return ctl_misuse("'%s' is one argument too many", argv[optind]);
+        }
+        c->words[c->n_words++] = argv[optind];
+    }
+    return EXIT_SUCCESS;
+}
+
+/* The socket that a configuration names, whichever daemon's it is; "" for none. */
+static bool find_in_config(struct ctl_control *c)
+{
+    struct conf_gw *gw = NULL;
+    struct conf_cn *cn = NULL;
+    const struct conf_admin *admin = NULL;
+    if (conf_gw_load(c->config, NULL, &gw) == FRUN_OK) {
+        admin = gw->admin;
+    } else if (conf_cn_load(c->config, NULL, &cn) == FRUN_OK) {
+        admin = cn->admin;
+    }
+    if (admin) {
+        (void)snprintf(c->found, sizeof(c->found), "%s",
+                       admin->socket_path ? admin->socket_path : "");
+        c->socket = c->found;
+    }
+    conf_gw_unref(&gw);
+    conf_cn_unref(&cn);
+    return admin != NULL;
+}
+
+static int find_socket(struct ctl_control *c)
+{
+    if (c->socket) {
+        return EXIT_SUCCESS;
+    }
+    if (!c->config) {
+        bool is_connector = access(CONF_ADMIN_GATEWAY_SOCKET, F_OK) != 0 &&
+                            access(CONF_ADMIN_CONNECTOR_SOCKET, F_OK) == 0;
+        c->socket = is_connector ? CONF_ADMIN_CONNECTOR_SOCKET : CONF_ADMIN_GATEWAY_SOCKET;
+        return EXIT_SUCCESS;
+    }
+    if (!find_in_config(c)) {
+        (void)ctl_fail("%s cannot be read or is not good; 'frunctl config check %s' tells why, and "
+                       "--socket does without it",
+                       c->config, c->config);
+        return EX_CONFIG;
+    }
+    if (!c->socket[0]) {
+        (void)ctl_fail("%s has no control socket ([admin] control_socket)", c->config);
+        return EX_UNAVAILABLE;
+    }
+    return EXIT_SUCCESS;
+}
+
+bool ctl_control_has(struct ctl_control *c)
+{
+    return find_socket(c) == EXIT_SUCCESS && access(c->socket, F_OK) == 0;
+}
+
+/* What a daemon that refuses says. */
+static int refused(unsigned status, const json_t *value)
+{
+    const char *detail = json_string_value(json_object_get(value, "detail"));
+    (void)ctl_fail("%s", detail ? detail : "the daemon refuses");
+    return status == 403 || status == 401 ? EX_NOPERM : EXIT_FAILURE;
+}
+
+static int exit_of(frun_err err)
+{
+    switch (err) {
+    case FRUN_E_DENIED:
+        return EX_NOPERM;
+    case FRUN_E_CONNECT:
+    case FRUN_E_TIMEOUT:
+    case FRUN_E_CLOSED:
+    case FRUN_E_LIMIT:
+        return EX_UNAVAILABLE;
+    default:
+        return EXIT_FAILURE;
+    }
+}
+
+int ctl_control_ask(struct ctl_control *c, const char *method, const char *target, const char *body,
+                    struct json_t **value)
+{
+    struct diag d = {.text = ""};
+    struct buf text;
+    unsigned http = 0;
+    int status = find_socket(c);
+    if (status) {
+        return status;
+    }
+    struct admin_call call = {.socket = c->socket,
+                              .method = method,
+                              .target = target,
+                              .body = span_of(body),
+                              .timeout_ms = TIMEOUT_MS};
+    buf_init(&text, MAX_ANSWER_BYTES);
+    frun_err err = admin_client_call(&call, &http, &text, &d);
+    if (err) {
+        (void)ctl_fail("%s", d.text);
+        buf_done(&text);
+        return exit_of(err);
+    }
+    struct span raw = buf_span(&text);
+    json_t *v = raw.n ? json_loadb(raw.p, raw.n, 0, NULL) : json_object();
+    if (http >= 300) {
+        status = refused(http, v);
+    } else if (!v) {
+        status = ctl_fail("%s: the answer is no JSON", c->socket);
+    }
+    buf_done(&text);
+    if (status) {
+        json_decref(v);
+        return status;
+    }
+    *value = v;
+    return EXIT_SUCCESS;
+}
+
+bool ctl_control_encode(const char *name, char *out, size_t room)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (; *name; name++) {
+        unsigned char c = (unsigned char)*name;
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || (c && strchr("-_.~", c));
+        if (n + 4 > room) {
+            return false;
+        }
+        if (is_plain) {
+            out[n++] = (char)c;
+        } else {
+            out[n++] = '%';
+            out[n++] = hex[c >> 4];
+            out[n++] = hex[c & 15];
+        }
+    }
+    out[n] = '\0';
+    return true;
+}

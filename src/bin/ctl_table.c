@@ -1,0 +1,77 @@
+/**
+ * How frunctl prints what a daemon says: as JSON, or as tables for people.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl_control.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Octets of a number as text. */
+#define NUMBER_BYTES 40
+
+/* Columns of a table at most. */
+#define MAX_COLUMNS 12
+
+void ctl_control_print(const struct json_t *value)
+{
+    (void)json_dumpf(value, stdout, JSON_INDENT(2));
+    (void)puts("");
+}
+
+const char *ctl_control_text(const struct json_t *object, const char *key, char *room, size_t size)
+{
+    const json_t *v = json_object_get(object, key);
+    if (json_is_string(v)) {
+        return json_string_value(v);
+    }
+    if (json_is_integer(v)) {
+        (void)snprintf(room, size, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        return room;
+    }
+    if (json_is_real(v)) {
+        (void)snprintf(room, size, "%.3f", json_real_value(v));
+        return room;
+    }
+    if (json_is_boolean(v)) {
+        return json_is_true(v) ? "yes" : "no";
+    }
+    return "-";
+}
+
+static void print_row(const json_t *row, const struct ctl_column *columns, const size_t *widths,
+                      size_t n)
+{
+    char room[NUMBER_BYTES];
+    for (size_t i = 0; i < n; i++) {
+        const char *text =
+            row ? ctl_control_text(row, columns[i].key, room, sizeof(room)) : columns[i].head;
+        if (columns[i].is_right) {
+            (void)printf("%*s%s", (int)widths[i], text, i + 1 < n ? "  " : "\n");
+        } else if (i + 1 < n) {
+            (void)printf("%-*s  ", (int)widths[i], text);
+        } else {
+            (void)puts(text);
+        }
+    }
+}
+
+void ctl_control_table(const struct json_t *array, const struct ctl_column *columns, size_t n)
+{
+    size_t widths[MAX_COLUMNS] = {0};
+    char room[NUMBER_BYTES];
+    n = n < MAX_COLUMNS ? n : MAX_COLUMNS;
+    for (size_t i = 0; i < n; i++) {
+        widths[i] = strlen(columns[i].head);
+        for (size_t k = 0; k < json_array_size(array); k++) {
+            const json_t *row = json_array_get(array, k);
+            size_t len = strlen(ctl_control_text(row, columns[i].key, room, sizeof(room)));
+            widths[i] = len > widths[i] ? len : widths[i];
+        }
+    }
+    print_row(NULL, columns, widths, n);
+    for (size_t k = 0; k < json_array_size(array); k++) {
+        print_row(json_array_get(array, k), columns, widths, n);
+    }
+}

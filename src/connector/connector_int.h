@@ -1,0 +1,59 @@
+/**
+ * What the files of the connector share.
+ *
+ *     connector.c         preparing, signals, drain, the end
+ *     connector_admin.c   what administrators see and say through the control socket
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRUN_CONNECTOR_CONNECTOR_INT_H
+#define FRUN_CONNECTOR_CONNECTOR_INT_H
+
+#include "frun/admin/control.h"
+#include "frun/admin/server.h"
+#include "frun/base/mono.h"
+#include "frun/connector/backends.h"
+#include "frun/connector/connector.h"
+#include "frun/connector/forward.h"
+#include "frun/connector/subaccount.h"
+#include "frun/loop/heap.h"
+#include "frun/loop/loop.h"
+#include "frun/loop/offload.h"
+#include "frun/tunnel/ptth.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** The whole. */
+struct connector {
+    const struct conf_cn *conf;         /**< configuration */
+    struct loop *loop;                  /**< the only loop */
+    struct offload *offload;            /**< resolver */
+    struct backends *backends;          /**< towards Focused Run */
+    struct forward_env env;             /**< for all requests */
+    struct subaccount **subaccounts;    /**< towards gateways */
+    size_t n_subaccounts;               /**< count */
+    struct deadline drain;              /**< ceiling of the drain */
+    struct heap_watch heap;             /**< gives memory back behind a burst */
+    char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
+    struct deadline drain_asked;        /**< begins the drain that was asked for */
+    struct admin_server *admin;         /**< what administrators ask */
+    struct admin_control *control;      /**< NULL: no control socket */
+    char started[MONO_WALL_TEXT_BYTES]; /**< wall clock */
+    uint64_t started_ms;                /**< the same on the other clock */
+    bool is_draining;                   /**< a signal came */
+    bool is_cut_short;                  /**< the drain did not end by itself */
+    struct subaccount_count shown;      /**< what the status line says */
+};
+
+/** Open the control socket and serve what it offers. @param c connector with its loop @param d
+ * filled on failure @return FRUN_OK, also when the socket that nobody asked for cannot be made;
+ * else as admin_control_open(). */
+frun_err connector_admin_open(struct connector *c, struct diag *d) FRUN_MUST_CHECK;
+
+/** Undo connector_admin_open(). @param c connector. */
+void connector_admin_close(struct connector *c);
+
+/** Finish what is in flight and end; again: end at once. @param c connector. */
+void connector_stop(struct connector *c);
+
+#endif
