@@ -60,6 +60,10 @@ struct dial {
     struct buf out;
     struct buf in;
     size_t scanned;
+    struct buf logon; /* SOCKS5: the message with the token, for each attempt */
+    bool is_socks;    /* the proxy speaks SOCKS5 */
+    enum dial_socks_state socks;
+    enum dial_refusal refusal;
     struct stream *stream;
     enum dial_state state;
     char proxy_host[MAX_HOST_BYTES];
@@ -101,6 +105,10 @@ static void retire(struct dial *d)
 {
     d->state = DIAL_ENDED;
     close_attempt(d);
+    if (d->logon.data) {
+        secret_wipe(d->logon.data, d->logon.cap); /* the access token */
+    }
+    buf_done(&d->logon);
     deadline_clear(&d->timer);
     later_cancel(&d->begin);
     if (d->question) {
@@ -118,6 +126,11 @@ static void end(struct dial *d, frun_err err)
     }
     retire(d);
     d->fn(d->ctx, err, err ? NULL : s, d->why);
+}
+
+enum dial_refusal dial_refusal(const struct dial *d)
+{
+    return d->refusal;
 }
 
 void dial_cancel(struct dial *d)
@@ -208,6 +221,45 @@ static const char *sys_cause(int number, char text[SYS_TEXT_BYTES])
 
 /* ---- proxy ---- */
 
+static frun_err say_refusal(struct dial *d)
+{
+    (void)snprintf(d->why, sizeof(d->why), "proxy %.200s refused the connection to %.200s:%u; %s",
+                   d->t.proxy, d->t.host, d->t.port, dial_socks_words(d->refusal));
+    return FRUN_E_PROXY;
+}
+
+/* What is to be said next: the target, when the token has been taken, is no secret. */
+static frun_err socks_ask(struct dial *d)
+{
+    frun_err err = d->socks == DIAL_SOCKS_LOGON ? buf_put(&d->out, buf_span(&d->logon))
+                                                : dial_socks_ask(d->socks, &d->t, NULL, &d->out);
+    return err ? err : io_want(&d->io, IO_READ | IO_WRITE);
+}
+
+/* One answer for each of our messages: the proxy has no reason to speak out of turn. */
+static frun_err socks_answer(struct dial *d)
+{
+    size_t used = 0;
+    struct span in = buf_span(&d->in);
+    frun_err err = dial_socks_answer(d->socks, in, &used, &d->refusal);
+    if (err) {
+        return err == FRUN_E_AGAIN ? err : say_refusal(d);
+    }
+    if (in.n > used) {
+        (void)snprintf(d->why, sizeof(d->why),
+                       "proxy %.200s sent data of its own into the connection; check the proxy",
+                       d->t.proxy);
+        return FRUN_E_PROXY;
+    }
+    buf_consume(&d->in, used);
+    d->socks++;
+    if (d->socks == DIAL_SOCKS_OPEN) {
+        return FRUN_OK;
+    }
+    err = socks_ask(d);
+    return err ? err : FRUN_E_AGAIN;
+}
+
 static void on_proxy_readable(struct dial *d)
 {
     char text[SYS_TEXT_BYTES];
@@ -222,14 +274,17 @@ static void on_proxy_readable(struct dial *d)
         return;
     }
     if (got <= 0) {
-        describe(d, got ? sys_cause(errno, text)
-                        : "closed without an answer to CONNECT; check that it is "
-                          "an HTTP proxy");
+        describe(d, got           ? sys_cause(errno, text)
+                    : d->is_socks ? "closed without an answer; check that it is a SOCKS5 proxy of "
+                                    "SAP BTP"
+                                  : "closed without an answer to CONNECT; check that it is "
+                                    "an HTTP proxy");
         try_next(d, FRUN_E_PROXY);
         return;
     }
     buf_commit(&d->in, (size_t)got);
-    frun_err err = dial_proxy_answer(&d->t, buf_span(&d->in), &d->scanned, d->why);
+    frun_err err = d->is_socks ? socks_answer(d)
+                               : dial_proxy_answer(&d->t, buf_span(&d->in), &d->scanned, d->why);
     if (err == FRUN_OK) {
         shake(d);
     } else if (err != FRUN_E_AGAIN) {
@@ -257,7 +312,8 @@ static void begin_proxy(struct dial *d)
 {
     d->state = DIAL_PROXYING;
     d->scanned = 0;
-    frun_err err = dial_proxy_request(&d->t, &d->out);
+    d->socks = DIAL_SOCKS_METHOD;
+    frun_err err = d->is_socks ? socks_ask(d) : dial_proxy_request(&d->t, &d->out);
     if (err == FRUN_E_LIMIT) {
         (void)snprintf(d->why, sizeof(d->why), "proxy_user or proxy_password is too long");
         end(d, FRUN_E_PROXY);
@@ -360,7 +416,9 @@ static void on_timer(struct deadline *timer)
                        "the name %.200s could not be resolved in time; check DNS", next_host(d));
     } else {
         describe(d, d->state == DIAL_CONNECTING ? "no answer in time; check host and firewall"
-                    : d->state == DIAL_PROXYING ? "the proxy did not answer CONNECT in time"
+                    : d->state == DIAL_PROXYING ? d->is_socks
+                                                      ? "the SOCKS5 proxy did not answer in time"
+                                                      : "the proxy did not answer CONNECT in time"
                                                 : "no answer to the TLS handshake in time");
     }
     try_next(d, FRUN_E_TIMEOUT);
@@ -465,6 +523,19 @@ static frun_err ask(struct dial *d)
     return FRUN_OK;
 }
 
+/* The token is the caller's, and may be replaced while we dial. */
+static frun_err prepare_logon(struct dial *d)
+{
+    buf_init(&d->logon, DIAL_SOCKS_MESSAGE_BYTES);
+    frun_err err = dial_socks_ask(DIAL_SOCKS_LOGON, &d->t, d->t.socks, &d->logon);
+    d->t.socks = NULL;
+    if (err == FRUN_E_LIMIT) {
+        (void)snprintf(d->why, sizeof(d->why), "access token or location ID is too long");
+        return FRUN_E_PROXY;
+    }
+    return err;
+}
+
 /* What no resolver need be asked about. */
 static frun_err check_target(struct dial *d)
 {
@@ -491,7 +562,7 @@ static frun_err check_target(struct dial *d)
     }
     memcpy(d->proxy_host, host.p, host.n);
     d->proxy_host[host.n] = '\0';
-    return FRUN_OK;
+    return d->is_socks ? prepare_logon(d) : FRUN_OK;
 }
 
 frun_err dial_start(struct loop *l, struct offload *o, const struct dial_target *t, dial_fn fn,
@@ -511,7 +582,8 @@ frun_err dial_start(struct loop *l, struct offload *o, const struct dial_target 
     d->end_ms = loop_now_ms(l) + t->timeout_ms;
     later_init(&d->begin, on_begin);
     deadline_init(&d->timer, on_timer);
-    buf_init(&d->out, DIAL_PROXY_REQUEST_BYTES);
+    d->is_socks = t->socks && t->proxy;
+    buf_init(&d->out, d->is_socks ? DIAL_SOCKS_MESSAGE_BYTES : DIAL_PROXY_REQUEST_BYTES);
     buf_init(&d->in, DIAL_PROXY_ANSWER_BYTES + 2048);
     d->refused = check_target(d);
     if (d->refused) {
@@ -521,6 +593,7 @@ frun_err dial_start(struct loop *l, struct offload *o, const struct dial_target 
     }
     frun_err err = ask(d);
     if (err) {
+        buf_done(&d->logon);
         free(d);
         return err;
     }

@@ -258,9 +258,10 @@ static void on_dialled(void *ctx, frun_err err, struct stream *s, const char *wh
 {
     struct conn *c = ctx;
 
+    const struct dial *d = c->dial;
     c->dial = NULL;
     if (err) {
-        struct call_failure f = {.err = err};
+        struct call_failure f = {.err = err, .refusal = dial_refusal(d)};
         (void)snprintf(f.text, sizeof(f.text), "%s", why);
         fail(c, &f);
         return;

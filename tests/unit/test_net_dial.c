@@ -67,6 +67,13 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
 
 /* ---- the world: a server and a proxy on loopback ---- */
 
+/* What a SOCKS5 proxy waits for, and then says. */
+struct socks_step {
+    size_t wait_bytes; /* asked so far; 0: the end, it is the door from now on */
+    const char *says;
+    size_t n; /* octets of it; 0: it hangs up */
+};
+
 static struct tls_fixture fix;
 static struct world w;
 static struct offload *pool;
@@ -79,9 +86,13 @@ static bool is_plain;      /* the door speaks no TLS */
 static const char *answer; /* proxy: what it answers; NULL: the door is no proxy */
 static struct io proxy_io;
 static char asked[2048]; /* what the proxy was asked */
+static size_t asked_len;
+static const struct socks_step *socks; /* proxy: it speaks SOCKS5, this is what it says */
 
 static bool is_done;
 static frun_err result;
+static struct dial *under_way;
+static enum dial_refusal refusal;
 static char why[1024];
 static struct end mine;
 
@@ -91,10 +102,28 @@ static void serve(int *fd)
     *fd = -1;
 }
 
+static void on_socks(struct io *io)
+{
+    int fd = io->fd;
+    while (socks->wait_bytes && socks->wait_bytes <= asked_len) {
+        if (!socks->n) {
+            io_close(io);
+            close(fd);
+            return;
+        }
+        (void)!send(fd, socks->says, socks->n, MSG_NOSIGNAL);
+        socks++;
+    }
+    if (!socks->wait_bytes) {
+        io_close(io);
+        serve(&fd);
+    }
+}
+
 static void on_proxy(struct io *io, int what)
 {
     (void)what;
-    size_t n = strlen(asked);
+    size_t n = asked_len;
     ssize_t got = recv(io->fd, asked + n, sizeof(asked) - 1 - n, 0);
     if (got <= 0) {
         int gone = io->fd;
@@ -102,7 +131,12 @@ static void on_proxy(struct io *io, int what)
         close(gone);
         return;
     }
-    asked[n + (size_t)got] = '\0';
+    asked_len += (size_t)got;
+    asked[asked_len] = '\0';
+    if (socks) {
+        on_socks(io);
+        return;
+    }
     if (!strstr(asked, "\r\n\r\n")) {
         return;
     }
@@ -121,7 +155,7 @@ static void on_came(void *ctx, int *fd, const struct addr *peer)
 {
     (void)ctx;
     (void)peer;
-    if (!answer) {
+    if (!answer && !socks) {
         serve(fd);
         return;
     }
@@ -134,6 +168,7 @@ static void on_dialled(void *ctx, frun_err err, struct stream *s, const char *te
 {
     assert_ptr_equal(ctx, &mine);
     assert_false(is_done);
+    refusal = dial_refusal(under_way);
     is_done = true;
     result = err;
     (void)snprintf(why, sizeof(why), "%s", text);
@@ -178,6 +213,8 @@ static int setup(void **state)
     proxy_io = (struct io){0};
     is_plain = is_done = false;
     answer = NULL;
+    socks = NULL;
+    asked_len = 0;
     asked[0] = why[0] = '\0';
     if (loop_new(&w.l) || offload_new(2, 8, &pool) || addr_parse("127.0.0.1:0", &any) ||
         listener_socket(&any, &at, &fd, &d)) {
@@ -230,6 +267,7 @@ static struct dial *start(const struct dial_target *t)
     assert_int_equal(dial_start(w.l, pool, t, on_dialled, &mine, &d), FRUN_OK);
     assert_non_null(d);
     assert_false(is_done); /* never from within */
+    under_way = d;
     return d;
 }
 
@@ -546,6 +584,127 @@ static void test_proxy_unreachable(void **state)
     expect_text("name", "the proxy's name missing.example.com");
 }
 
+/* ---- through SAP's SOCKS5 proxy ---- */
+
+#define SAYS(t) (t), sizeof(t) - 1
+
+/* What is said, octet for octet. Source: SAP BTP Connectivity, "Using the TCP Protocol for Cloud
+ * Applications". */
+static void test_socks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *host;
+        const char *location;
+        struct socks_step steps[4];
+        const char *asked;
+        size_t asked_len;
+    } rows[] = {
+        {"name and location",
+         "frun-virtual",
+         "DC1",
+         {{3, SAYS("\x05\x80")},
+          {3 + 18, SAYS("\x01\x00")},
+          {3 + 18 + 19, SAYS("\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")}},
+         SAYS("\x05\x01\x80"
+              "\x01\x00\x00\x00\x08h.e.y-_1\x04REMx"
+              "\x05\x01\x00\x03\x0c"
+              "frun-virtual\x20\xfc")},
+        {"address, no location",
+         "10.1.2.3",
+         "",
+         {{3, SAYS("\x05\x80")},
+          {3 + 14, SAYS("\x01\x00")},
+          {3 + 14 + 10, SAYS("\x05\x00\x00\x03\x04name\x20\xfc")}},
+         SAYS("\x05\x01\x80"
+              "\x01\x00\x00\x00\x08h.e.y-_1\x00"
+              "\x05\x01\x00\x01\x0a\x01\x02\x03\x20\xfc")},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int is_tls = 0; is_tls < 2; is_tls++) {
+            char proxy[64];
+            char token[] = "h.e.y-_1";
+            struct dial_socks with = {span_of(token), span_of(rows[i].location)};
+            struct dial_target t = target(rows[i].host, is_tls);
+            (void)snprintf(proxy, sizeof(proxy), "one.example.com:%u", port);
+            is_plain = !is_tls;
+            socks = rows[i].steps;
+            t.port = 8444;
+            t.proxy = proxy;
+            t.socks = &with;
+            (void)start(&t);
+            memset(token, 'x', sizeof(token)); /* it was the caller's, and is copied */
+            with = (struct dial_socks){0};
+            assert_true(world_until(&w, has_ended, NULL));
+            if (result) {
+                fail_msg("%s: %s", rows[i].label, why);
+            }
+            assert_int_equal(asked_len, rows[i].asked_len);
+            assert_memory_equal(asked, rows[i].asked, asked_len);
+            assert_int_equal(refusal, DIAL_REFUSAL_NONE);
+            talk();
+            next_case();
+        }
+    }
+}
+
+static void test_socks_refuses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        struct socks_step steps[4];
+        frun_err want;
+        enum dial_refusal refusal;
+        const char *text;
+    } rows[] = {
+        {"HTTP", {{3, SAYS("HTTP/1.1 400 X\r\n\r\n")}}, FRUN_E_PROXY, DIAL_REFUSAL_FORM, "20004"},
+        {"token",
+         {{3, SAYS("\x05\x80")}, {17, SAYS("\x01\x01")}},
+         FRUN_E_PROXY,
+         DIAL_REFUSAL_LOGON,
+         "access token"},
+        {"unreachable",
+         {{3, SAYS("\x05\x80")}, {17, SAYS("\x01\x00")}, {18, SAYS("\x05\x04\x00")}},
+         FRUN_E_PROXY,
+         DIAL_REFUSAL_BACKEND,
+         "cannot connect"},
+        {"data at once",
+         {{3, SAYS("\x05\x80\x01\x00")}},
+         FRUN_E_PROXY,
+         DIAL_REFUSAL_NONE,
+         "data of its own"},
+        {"hangs up",
+         {{3, SAYS("\x05\x80")}, {17, NULL, 0}},
+         FRUN_E_PROXY,
+         DIAL_REFUSAL_NONE,
+         "closed without an answer"},
+        {"half",
+         {{3, SAYS("\x05\x80")}, {17, SAYS("\x01")}, {9999, NULL, 0}},
+         FRUN_E_TIMEOUT,
+         DIAL_REFUSAL_NONE,
+         "SOCKS5 proxy did not answer in time"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char proxy[64];
+        const struct dial_socks with = {SPAN_LIT("h.e.y-_1"), {0}};
+        struct dial_target t = target("frun-virtual", true);
+        (void)snprintf(proxy, sizeof(proxy), "127.0.0.1:%u", port);
+        socks = rows[i].steps;
+        t.proxy = proxy;
+        t.socks = &with;
+        t.timeout_ms = rows[i].want == FRUN_E_TIMEOUT ? 300 : 5000;
+        frun_err err = dial(&t);
+        if (err != rows[i].want || refusal != rows[i].refusal) {
+            fail_msg("%s: %d, %d, %s", rows[i].label, err, (int)refusal, why);
+        }
+        expect_text(rows[i].label, rows[i].text);
+        assert_null(strstr(why, "h.e.y"));
+        next_case();
+    }
+}
+
 /* Every split in two, and one octet at a time. */
 static void test_answer_splits(void **state)
 {
@@ -591,6 +750,8 @@ int main(void)
         T(test_proxy_refuses),
         T(test_proxy_endless),
         T(test_proxy_unreachable),
+        T(test_socks),
+        T(test_socks_refuses),
         cmocka_unit_test(test_answer_splits),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);

@@ -53,7 +53,8 @@ struct call_failure {
     bool is_unprocessed; /**< provably nothing of it was processed: any request may be sent again */
     bool is_stale; /**< a kept connection ended before any octet of the answer: may be sent again if
                       idempotent */
-    char text[256];              /**< for a person: which address, what happened */
+    unsigned refusal; /**< enum dial_refusal: what a SOCKS5 proxy on the way said; 0: nothing */
+    char text[256];   /**< for a person: which address, what happened */
     struct call_verdict verdict; /**< zero unless the carrier knows more */
 };
 

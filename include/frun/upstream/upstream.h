@@ -29,7 +29,8 @@ struct upstream;
 
 /** What a pool is told. */
 struct upstream_settings {
-    struct dial_target target;    /**< where; its texts must outlive the pool */
+    struct dial_target target;    /**< where; its texts must outlive the pool, and so must
+                                     target.socks, which is read at each dial */
     uint64_t response_timeout_ms; /**< request completely sent to head of the answer, 1.. */
     uint64_t body_timeout_ms; /**< between two reads or writes of a body, 1..; does not run while
                                  the owner holds it back */
