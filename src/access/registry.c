@@ -109,21 +109,23 @@ static struct span after_scheme(const char *url, struct span *scheme)
     return span_skip(s, scheme->n + 3);
 }
 
-static bool is_direct_https(const struct conf_endpoint *c)
+/* Do we speak TLS with Focused Run itself? */
+static bool is_own_https(const struct conf_endpoint *c)
 {
-    return c->route == CONF_ROUTE_DIRECT && c->protocol == 0;
+    bool is_socks = c->route == CONF_ROUTE_SAP && c->sap && c->sap->via == CONF_SAP_SOCKS5;
+    return (c->route == CONF_ROUTE_DIRECT || is_socks) && c->protocol == 0;
 }
 
 /* One context for all endpoints with the same backend_ca. */
 static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report)
 {
     const struct conf_endpoint *c = e->conf;
-    if (!is_direct_https(c)) {
+    if (!is_own_https(c)) {
         return FRUN_OK;
     }
     for (size_t i = 0; i < e->index; i++) {
         const struct endpoint *other = &r->endpoints[i];
-        if (is_direct_https(other->conf) &&
+        if (is_own_https(other->conf) &&
             strcmp(other->conf->backend_ca ? other->conf->backend_ca : "",
                    c->backend_ca ? c->backend_ca : "") == 0) {
             /* None if that one failed: it has been told, once is enough. */

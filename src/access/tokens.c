@@ -239,14 +239,19 @@ static frun_err take_proxy(const struct place *p, const struct conf_sap *c,
                            const struct service_key *k, struct sap_proxy *out)
 {
     const char *host = c->proxy_host ? c->proxy_host : k->proxy_host;
+    bool is_socks = c->via == CONF_SAP_SOCKS5;
+    unsigned port = is_socks ? k->socks5_port : k->http_port;
     out->conf = c;
-    out->port = c->proxy_port ? (unsigned)c->proxy_port : k->http_port;
+    out->port = c->proxy_port ? (unsigned)c->proxy_port : port;
     if (!host) {
         return fault(p, "service_key", "has no \"onpremise_proxy_host\"; give proxy_host here");
     }
     if (!out->port) {
-        return fault(p, "service_key",
-                     "has no \"onpremise_proxy_http_port\"; give proxy_port here, 20003 as a rule");
+        return fault(
+            p, "service_key",
+            is_socks
+                ? "has no \"onpremise_socks5_proxy_port\"; give proxy_port here, 20004 as a rule"
+                : "has no \"onpremise_proxy_http_port\"; give proxy_port here, 20003 as a rule");
     }
     out->host = strdup(host);
     return out->host ? FRUN_OK : FRUN_E_NOMEM;

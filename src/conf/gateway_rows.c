@@ -150,12 +150,13 @@ static const struct conf_row system_rows[] = {
     {"address", CONF_ADDRESS, AT(address), 1, 300, NULL, false, NULL, LIVE,
      "Route direct: host:port of Focused Run or its Web Dispatcher."},
     {"protocol", CONF_CHOICE, AT(protocol), 0, 0, "HTTPS", false, "HTTPS|HTTP", LIVE,
-     "Route direct: HTTPS, or HTTP in a protected network."},
+     "Route direct, and sap-connectivity with via = socks5: HTTPS, or HTTP in a protected network "
+     "(socks5: to a mapping TCP TLS, where the Cloud Connector does the TLS)."},
     {"backend_ca", CONF_PATH, AT(backend_ca), 0, 0, NULL, false, NULL, LIVE,
-     "Route direct with HTTPS: PEM file of the CA that signs Focused Run's certificate."},
+     "HTTPS where protocol counts: PEM file of the CA that signs Focused Run's certificate."},
     {"server_name", CONF_TEXT, AT(server_name), 1, 253, NULL, false, "host", LIVE,
-     "Route direct with HTTPS: name in Focused Run's certificate; the host of address unless "
-     "given."},
+     "HTTPS where protocol counts: name in Focused Run's certificate; the host of address, or with "
+     "via = socks5 of virtual_host, unless given."},
     {"proxy", CONF_TEXT, AT(proxy), 1, 300, NULL, false, "proxy", LIVE,
      "Route direct: an HTTP CONNECT proxy, http://host:port."},
     {"proxy_user", CONF_TEXT, AT(proxy_user), 1, 255, NULL, false, "user", LIVE,

@@ -51,9 +51,10 @@ const struct conf_row conf_sap_rows[CONF_SAP_ROWS] = {
      "Connectivity proxy instead of the key's onpremise_proxy_host; keys of the plan "
      "connectivity_proxy (Kubernetes) have none."},
     {"proxy_port", CONF_UINT, AT(proxy_port), 1, 65535, NULL, false, NULL, LIVE,
-     "Its port instead of the key's; 20003 as a rule."},
-    {"via", CONF_CHOICE, AT(via), 0, 0, "http", false, "http", LIVE,
-     "How the connectivity proxy is spoken to: http is its HTTP proxy."},
+     "Its port instead of the key's; as a rule 20003, with via = socks5 20004."},
+    {"via", CONF_CHOICE, AT(via), 0, 0, "http", false, "http|socks5", LIVE,
+     "How the connectivity proxy is spoken to: http is its HTTP proxy; socks5 its SOCKS5 proxy, to "
+     "a TCP mapping of the Cloud Connector. TLS is then the gateway's own if protocol is HTTPS."},
     {"connect_timeout", CONF_TIME, AT(connect_timeout_ms), 100, 120000, "5 s", false, NULL, LIVE,
      "Connecting to the connectivity proxy."},
     {"keepalive", CONF_TIME, AT(keepalive_ms), 0, 30000, "5 s", false, NULL, LIVE,
@@ -95,6 +96,15 @@ void conf_sap_route_check(struct conf_doc *d, const struct conf_endpoint *e, con
         conf_issue_add(d, true, e,
                        conf_key_given(d, e, "sap_connectivity") ? "sap_connectivity" : key,
                        "there is no [sap-connectivity %s]", e->sap_name);
+    }
+    if (e->sap && e->sap->via == CONF_SAP_SOCKS5) {
+        if (e->protocol == 0 && !e->backend_ca) {
+            conf_issue_add(d, true, e, key,
+                           "via = socks5 with protocol HTTPS needs backend_ca: without it no "
+                           "certificate is trusted; or set protocol = HTTP if the Cloud "
+                           "Connector's mapping is TCP TLS");
+        }
+        return;
     }
     if (e->virtual_host && strchr(e->virtual_host, '_')) {
         conf_issue_add(d, false, e, conf_key_given(d, e, "virtual_host") ? "virtual_host" : key,

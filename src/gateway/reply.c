@@ -105,7 +105,7 @@ const char *reply_cause(frun_err err)
     case FRUN_E_LIMIT:
         return "the head of Focused Run's answer is too large, or too many connections are open";
     case FRUN_E_PROXY:
-        return "the HTTP proxy towards Focused Run refused";
+        return "the proxy towards Focused Run refused";
     default:
         return "the gateway could not forward the request";
     }

@@ -8,12 +8,17 @@
  * While the circuit is open requests wait as they do for a tunnel; trying, one of them goes first.
  * An answer that may be SAP's own is held until its text has been looked at (SAP_ERROR_MAX_BYTES at
  * most), then either told as a failure or passed on as it came. One endpoint's in one worker.
+ *
+ * By SOCKS5 (via = socks5) token and location ID travel once for each connection; what the proxy
+ * refuses it says before the connection stands. The request is then an ordinary one, and every
+ * answer is Focused Run's own.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/route.h"
 
 #include "frun/base/arena.h"
 #include "frun/base/log.h"
+#include "frun/conf/check.h"
 #include "frun/gateway/sap_error.h"
 #include "frun/gateway/worker.h"
 #include "frun/tunnel/backoff.h"
@@ -54,6 +59,10 @@ struct sap_route {
     struct loop *loop;
     const struct endpoint *e;
     struct upstream *pool;
+    bool is_socks;           /* via = socks5 */
+    struct dial_socks socks; /* token of the call that is being opened; read by the pool's dials */
+    char *proxy;             /* socks5: host:port of the proxy */
+    char *host;              /* socks5: virtual host */
     struct token_desk *desk;
     struct token_waiter token_waiter;
     struct list waiting; /* requests, for a token or for the circuit */
@@ -250,7 +259,7 @@ static void refuse(struct sap_call *c, enum sap_error_kind kind)
     if (kind == SAP_ERROR_NO_TUNNEL) {
         circuit_open(r, c);
     } else if (kind != SAP_ERROR_PROXY_AUTH && kind != SAP_ERROR_HTTPS_NOT_ALLOWED &&
-               kind != SAP_ERROR_AFFINITY) {
+               kind != SAP_ERROR_AFFINITY && kind != SAP_ERROR_NO_SOCKS) {
         circuit_close(r);
     }
     if ((kind == SAP_ERROR_PROXY_AUTH && token_drop(r->e->sap->token, r->desk, c->value)) ||
@@ -345,7 +354,8 @@ static frun_err keep_head(struct sap_call *c, const struct head *h)
 static void inner_on_head(void *owner, const struct head *h)
 {
     struct sap_call *c = owner;
-    if (sap_error_is_suspect(h->status) && keep_head(c, h) == FRUN_OK) {
+    bool is_suspect = !c->r->is_socks && sap_error_is_suspect(h->status);
+    if (is_suspect && keep_head(c, h) == FRUN_OK) {
         c->state = SAP_CALL_LOOKING;
         return;
     }
@@ -397,9 +407,12 @@ static void inner_on_fail(void *owner, const struct call_failure *f)
 {
     struct sap_call *c = owner;
     c->inner = NULL;
-    enum sap_error_kind kind = SAP_ERROR_NONE;
+    enum sap_error_kind kind = sap_error_of_refusal(f->refusal);
     if (c->state == SAP_CALL_LOOKING) {
         kind = sap_error_find(c->head->status, buf_span(&c->body));
+    }
+    if (f->refusal && buf_put(&c->body, span_of(f->text))) { /* what refuse() is to tell */
+        kind = SAP_ERROR_NONE;
     }
     if (kind != SAP_ERROR_NONE) {
         refuse(c, kind);
@@ -518,8 +531,8 @@ static const struct call_verdict *find_long_line(const struct head *h)
     return NULL;
 }
 
-static frun_err begin(struct sap_route *r, const struct call_events *ev, void *owner,
-                      struct token_value **v, struct call **out)
+static frun_err begin(struct sap_route *r, const struct head *req, const struct call_events *ev,
+                      void *owner, struct token_value **v, struct call **out)
 {
     struct sap_call *c = calloc(1, sizeof(*c));
     if (!c) {
@@ -531,7 +544,7 @@ static frun_err begin(struct sap_route *r, const struct call_events *ev, void *o
     later_init(&c->later, on_later);
     arena_init(&c->arena, SAP_HEAD_BYTES);
     buf_init(&c->body, SAP_ERROR_MAX_BYTES);
-    frun_err err = upstream_call(r->pool, &r->head, &inner_events, c, &c->inner);
+    frun_err err = upstream_call(r->pool, req, &inner_events, c, &c->inner);
     if (err) {
         free(c);
         return err;
@@ -563,14 +576,18 @@ static frun_err sap_open(struct route *base, const struct head *req, const struc
     if (err) {
         return err;
     }
-    err = make_head(r, req, token_value_text(v));
-    if (!err) {
-        r->refusal = find_long_line(&r->head);
+    if (r->is_socks) {
+        /* Should the request need another connection: what that one is opened with. */
+        r->socks.token = span_skip(token_value_text(v), sizeof("Bearer ") - 1);
+    } else {
+        err = make_head(r, req, token_value_text(v));
+        r->refusal = err ? r->refusal : find_long_line(&r->head);
     }
     if (r->refusal) {
         err = FRUN_E_DENIED;
     }
-    err = err ? err : begin(r, ev, owner, &v, out);
+    err = err ? err : begin(r, r->is_socks ? req : &r->head, ev, owner, &v, out);
+    r->socks.token = (struct span){0};
     token_value_unref(&v);
     return err;
 }
@@ -624,6 +641,14 @@ static void sap_why(struct route *base, struct call_failure *f)
                    location ? location : "");
 }
 
+static void destroy(struct sap_route *r)
+{
+    buf_done(&r->target);
+    free(r->proxy);
+    free(r->host);
+    free(r);
+}
+
 static void sap_free(struct route *base)
 {
     struct sap_route *r = (struct sap_route *)base;
@@ -631,8 +656,7 @@ static void sap_free(struct route *base)
     token_forget(&r->token_waiter);
     deadline_clear(&r->pause);
     later_cancel(&r->wake);
-    buf_done(&r->target);
-    free(r);
+    destroy(r);
 }
 
 static const struct route_ops sap_ops = {
@@ -643,6 +667,35 @@ static const struct route_ops sap_ops = {
     .free = sap_free,
     .why = sap_why,
 };
+
+/* By HTTP the proxy is the origin; by SOCKS5 Focused Run is, and the proxy stands before it. */
+static frun_err make_target(struct sap_route *r, struct dial_target *t)
+{
+    const struct sap_proxy *sap = r->e->sap;
+    t->timeout_ms = sap->conf->connect_timeout_ms;
+    if (!r->is_socks) {
+        t->host = sap->host;
+        t->port = sap->port;
+        return FRUN_OK;
+    }
+    struct span host = {0};
+    bool is_ipv6 = strchr(sap->host, ':');
+    size_t room = strlen(sap->host) + sizeof("[]:65535");
+    (void)conf_check_authority(r->e->sap_authority, &host, &t->port);
+    r->host = strndup(host.p ? host.p : "", host.n);
+    r->proxy = malloc(room);
+    if (!r->host || !r->proxy) {
+        return FRUN_E_NOMEM;
+    }
+    (void)snprintf(r->proxy, room, is_ipv6 ? "[%s]:%u" : "%s:%u", sap->host, sap->port);
+    r->socks.location_id = span_of(r->e->conf->location_id);
+    t->host = r->host;
+    t->tls = r->e->backend_tls;
+    t->server_name = r->e->conf->server_name;
+    t->proxy = r->proxy;
+    t->socks = &r->socks;
+    return FRUN_OK;
+}
 
 frun_err route_sap_new(struct worker *w, const struct endpoint *e, struct route **out)
 {
@@ -656,6 +709,7 @@ frun_err route_sap_new(struct worker *w, const struct endpoint *e, struct route 
     r->loop = w->loop;
     r->e = e;
     r->desk = w->desk;
+    r->is_socks = s->via == CONF_SAP_SOCKS5;
     list_init(&r->waiting);
     list_init(&r->token_waiter.node);
     r->token_waiter.fn = on_token;
@@ -663,8 +717,7 @@ frun_err route_sap_new(struct worker *w, const struct endpoint *e, struct route 
     deadline_init(&r->pause, on_pause);
     later_init(&r->wake, on_wake);
     buf_init(&r->target, SAP_TARGET_BYTES);
-    const struct upstream_settings set = {
-        .target = {.host = e->sap->host, .port = e->sap->port, .timeout_ms = s->connect_timeout_ms},
+    struct upstream_settings set = {
         .response_timeout_ms = g->response_timeout_ms,
         .body_timeout_ms = g->body_timeout_ms,
         .keepalive_ms = s->keepalive_ms ? s->keepalive_ms : 1,
@@ -674,9 +727,10 @@ frun_err route_sap_new(struct worker *w, const struct endpoint *e, struct route 
                    .max_target_bytes = g->max_target,
                    .max_fields = g->max_fields},
     };
-    frun_err err = upstream_new(w->loop, w->shared->resolvers, &set, &r->pool);
+    frun_err err = make_target(r, &set.target);
+    err = err ? err : upstream_new(w->loop, w->shared->resolvers, &set, &r->pool);
     if (err) {
-        free(r);
+        destroy(r);
         return err;
     }
     route_fetch_early(e->sap->token, w->desk);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/sap_error.h"
 
+#include "frun/net/dial.h"
+
 #define BY "sap-connectivity"
 
 /* Texts stand in plain bodies and in pages, quotes and case vary: a part of them is looked for. */
@@ -54,6 +56,10 @@ static const struct call_verdict verdicts[] = {
                                      "SAP's connectivity proxy refused the form of the request; "
                                      "check proxy_host and proxy_port",
                                      0, false},
+    [SAP_ERROR_NO_SOCKS] = {502, BY, "proxy_configuration_error", "no_socks5",
+                            "SAP's connectivity proxy does not speak SOCKS5 as expected; check "
+                            "proxy_host and proxy_port, 20004 as a rule",
+                            0, false},
 };
 
 static char fold(char c)
@@ -92,6 +98,25 @@ enum sap_error_kind sap_error_find(unsigned status, struct span body)
         if (p->status == status && (!p->text || contains(body, p->text))) {
             return p->kind;
         }
+    }
+    return SAP_ERROR_NONE;
+}
+
+enum sap_error_kind sap_error_of_refusal(unsigned refusal)
+{
+    switch ((enum dial_refusal)refusal) {
+    case DIAL_REFUSAL_FORM:
+        return SAP_ERROR_NO_SOCKS;
+    case DIAL_REFUSAL_LOGON:
+        return SAP_ERROR_PROXY_AUTH;
+    case DIAL_REFUSAL_SYSTEM:
+        return SAP_ERROR_ACCESS_DENIED_SYSTEM;
+    case DIAL_REFUSAL_TUNNEL:
+        return SAP_ERROR_NO_TUNNEL;
+    case DIAL_REFUSAL_BACKEND:
+        return SAP_ERROR_BACKEND_UNREACHABLE;
+    case DIAL_REFUSAL_NONE:
+        break;
     }
     return SAP_ERROR_NONE;
 }

@@ -56,8 +56,11 @@ class Server:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.context:
                 s = self.context.wrap_socket(s, server_side=True)
+            connection = {"number": number}
+            s = self.greet(s, connection)
+            if not s:
+                return
             with contextlib.closing(s):
-                connection = {"number": number}
                 rest = b""
                 while rest is not None:
                     while b"\r\n\r\n" not in rest:
@@ -73,6 +76,10 @@ class Server:
                     rest = self.body(s, request, rest)
                     if rest is None or not self.handle(s, request):
                         return
+
+    def greet(self, s, connection):
+        """What comes before HTTP; the socket to go on with, or None."""
+        return s
 
     @staticmethod
     def get(request, name):
@@ -221,19 +228,89 @@ class ConnectivityProxy(Server):
         return self.backend(request)
 
 
+class SocksProxy(Server):
+    """Port 20004: SOCKS5 with method 0x80, then TCP to Focused Run, which stands inside."""
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+        self.locations = {"DC1"}
+        self.systems = {("frun-virtual", 443)}
+        self.backend_tls = None                  # context of Focused Run
+        self.backend = lambda request: (200, "got it", ())
+        self.logon_fault = None                  # instead of the answer to the token
+        self.reply = None                        # code instead of the answer to CONNECT
+        self.dials = []                          # (token is good, location, host, port)
+        self.delivered = []
+        super().__init__()
+
+    @staticmethod
+    def exactly(s, n):
+        data = b""
+        while len(data) < n:
+            more = s.recv(n - len(data))
+            if not more:
+                raise OSError("gone")
+            data += more
+        return data
+
+    def greet(self, s, connection):
+        hello = self.exactly(s, 2)
+        methods = self.exactly(s, hello[1])
+        if hello[0] != 5 or 0x80 not in methods:
+            s.sendall(b"\x05\xff")
+            return None
+        s.sendall(b"\x05\x80")
+        assert self.exactly(s, 1) == b"\x01"
+        token = self.exactly(s, int.from_bytes(self.exactly(s, 4), "big")).decode()
+        location = base64.b64decode(self.exactly(s, self.exactly(s, 1)[0]), validate=True).decode()
+        if self.logon_fault is not None:
+            s.sendall(self.logon_fault)
+            return None
+        is_good = self.tokens.accepts(token)
+        s.sendall(b"\x01\x00" if is_good else b"\x01\x01")
+        if not is_good:
+            with self.lock:
+                self.dials.append((False, location, None, None))
+            return None
+        head = self.exactly(s, 4)
+        assert head[:3] == b"\x05\x01\x00", head
+        assert head[3] in (1, 3), "only IPv4 and names"
+        host = socket.inet_ntoa(self.exactly(s, 4)) if head[3] == 1 else \
+            self.exactly(s, self.exactly(s, 1)[0]).decode()
+        port = int.from_bytes(self.exactly(s, 2), "big")
+        with self.lock:
+            self.dials.append((True, location, host, port))
+        code = self.reply if self.reply is not None else \
+            3 if location not in self.locations else \
+            2 if (host, port) not in self.systems else 0
+        s.sendall(bytes([5, code, 0, 1, 0, 0, 0, 0, 0, 0]))
+        if code:
+            return None
+        connection.update(location=location, system=f"{host}:{port}")
+        return self.backend_tls.wrap_socket(s, server_side=True) if self.backend_tls else s
+
+    def handle(self, s, request):
+        with self.lock:
+            self.delivered.append(request)
+        request["path"] = urllib.parse.urlsplit(request["line"].split(" ")[1]).path
+        return self.answer(s, *self.backend(request))
+
+
 class Sap:
-    """Both, and what the configuration says about them."""
+    """All of them, and what the configuration says about them."""
 
     def __init__(self, pki, **tokens):
         self.pki = pki
         self.tokens = TokenService(pki, **tokens)
         self.proxy = ConnectivityProxy(self.tokens)
+        self.socks = SocksProxy(self.tokens)
 
     def key(self, **over):
         value = {"clientid": CLIENT, "clientsecret": SECRET,
                  "token_service_url": self.tokens.url,
                  "onpremise_proxy_host": "127.0.0.1",
                  "onpremise_proxy_http_port": str(self.proxy.port),
+                 "onpremise_socks5_proxy_port": str(self.socks.port),
                  "credential-type": "binding-secret"}
         value.update(over)
         return {k: v for k, v in value.items() if v is not None}
@@ -241,6 +318,7 @@ class Sap:
     def stop(self):
         self.tokens.stop()
         self.proxy.stop()
+        self.socks.stop()
 
 
 def sap_chain(make_chain, sap, gateway=None, section=None, key=None, start=True, workers=2):

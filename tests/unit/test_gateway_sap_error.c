@@ -64,7 +64,7 @@ static void test_texts(void **state)
 static void test_verdicts(void **state)
 {
     (void)state;
-    for (int k = SAP_ERROR_NO_TUNNEL; k <= SAP_ERROR_HTTPS_NOT_ALLOWED; k++) {
+    for (int k = SAP_ERROR_NO_TUNNEL; k <= SAP_ERROR_NO_SOCKS; k++) {
         const struct call_verdict *v = sap_error_verdict((enum sap_error_kind)k);
         assert_true(v->status >= 400 && v->error && v->kind && v->detail);
         assert_string_equal(v->by, "sap-connectivity");

@@ -47,7 +47,7 @@ struct endpoint {
     struct span allow;                /**< "GET, HEAD, POST, PUT" */
     unsigned ways;                    /**< enum conf_auth of all pushers that may use it */
     struct tls_ctx *front_tls;        /**< shown by its own host names, NULL: the gateway's */
-    struct tls_ctx *backend_tls;      /**< direct over HTTPS: the context, else NULL */
+    struct tls_ctx *backend_tls;      /**< TLS of our own with Focused Run, or NULL */
     const struct sap_proxy *sap;      /**< sap-connectivity: its section, else NULL */
     struct span sap_authority;        /**< sap-connectivity: virtual host and port, always both */
     struct sap_state *sap_state;      /**< sap-connectivity: what the workers know of the road */
@@ -75,8 +75,8 @@ frun_err registry_new(struct conf_gw *conf, FILE *report, struct registry **out)
 /** As registry_new(), in the place of another: endpoints of the same name have the same serial,
  * tokens that are still the same are kept, and so are the keys of TLS session tickets. @param conf
  * as there @param before the registry that was used until now, or NULL @param report as there
- * @param out as there @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO, FRUN_E_SYNTAX, FRUN_E_NOMEM, as there. Thread:
- * main. */
+ * @param out as there @return FRUN_OK; FRUN_E_TLS, FRUN_E_IO, FRUN_E_SYNTAX, FRUN_E_NOMEM, as
+ * there. Thread: main. */
 frun_err registry_next(struct conf_gw *conf, const struct registry *before, FILE *report,
                        struct registry **out) FRUN_MUST_CHECK;
 

@@ -16,7 +16,8 @@
 
 /** How the connectivity proxy is spoken to. */
 enum conf_sap_via {
-    CONF_SAP_HTTP, /**< as an HTTP proxy, port 20003 */
+    CONF_SAP_HTTP,  /**< as an HTTP proxy, port 20003 */
+    CONF_SAP_SOCKS5 /**< as a SOCKS5 proxy, port 20004: TCP to Focused Run */
 };
 
 /** [sap-connectivity NAME] */

@@ -26,7 +26,8 @@ enum sap_error_kind {
     SAP_ERROR_PROXY_AUTH,             /**< our token was not accepted, or there is none */
     SAP_ERROR_BACKEND_UNREACHABLE,    /**< the Cloud Connector cannot connect to Focused Run */
     SAP_ERROR_AFFINITY,               /**< the connection belongs to another tunnel: our fault */
-    SAP_ERROR_HTTPS_NOT_ALLOWED       /**< CONNECT or https:// : our fault */
+    SAP_ERROR_HTTPS_NOT_ALLOWED,      /**< CONNECT or https:// : our fault */
+    SAP_ERROR_NO_SOCKS                /**< no SOCKS5 proxy of SAP's where we took one to be */
 };
 
 /** Must the body of an answer with this status be looked at? @param status status @return true if
@@ -37,6 +38,10 @@ bool sap_error_is_suspect(unsigned status);
  * @return kind. Thread: any. Source: SAP BTP Connectivity troubleshooting; SAP KBA 2667924,
  * 3566727. */
 enum sap_error_kind sap_error_find(unsigned status, struct span body);
+
+/** Tell a refusal of the SOCKS5 proxy. @param refusal enum dial_refusal of a call's failure @return
+ * kind; SAP_ERROR_NONE if it refused nothing. Thread: any. */
+enum sap_error_kind sap_error_of_refusal(unsigned refusal);
 
 /** What a kind means for the pusher. @param kind not SAP_ERROR_NONE @return verdict, constant.
  * Thread: any. */
