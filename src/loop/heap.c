@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -37,6 +38,13 @@ static bool resident_bytes(size_t *out)
     return true;
 }
 
+static uint64_t cpu_ms(void)
+{
+    struct timespec t = {0, 0};
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 bool heap_read(struct heap_state *out)
 {
     struct mallinfo2 m = mallinfo2();
@@ -46,7 +54,7 @@ bool heap_read(struct heap_state *out)
     if (used == 0 || !resident_bytes(&resident)) {
         return false;
     }
-    *out = (struct heap_state){.resident = resident, .used = used};
+    *out = (struct heap_state){.resident = resident, .used = used, .cpu_ms = cpu_ms()};
     return true;
 }
 
@@ -77,6 +85,7 @@ static size_t idle_of(struct heap_state now)
 void heap_watch_begin(struct heap_watch *w, struct heap_state now)
 {
     w->least_resident = now.resident;
+    w->cpu_ms = now.cpu_ms;
     heap_watch_gave(w, now);
 }
 
@@ -84,10 +93,12 @@ bool heap_watch_judge(struct heap_watch *w, struct heap_state now)
 {
     size_t idle = idle_of(now);
     bool was_over = w->is_over;
+    bool is_quiet = now.cpu_ms - w->cpu_ms <= HEAP_QUIET_CPU_MS;
+    size_t spare = is_quiet ? HEAP_QUIET_SPARE_BYTES : HEAP_SPARE_BYTES;
     w->least_resident = now.resident < w->least_resident ? now.resident : w->least_resident;
     w->calm_idle = idle < w->calm_idle ? idle : w->calm_idle;
-    w->is_over = now.resident > w->least_resident + HEAP_SPARE_BYTES &&
-                 idle > w->calm_idle + HEAP_SPARE_BYTES;
+    w->is_over = now.resident > w->least_resident + spare && idle > w->calm_idle + spare;
+    w->cpu_ms = now.cpu_ms;
     return was_over && w->is_over;
 }
 

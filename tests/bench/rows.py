@@ -5,12 +5,16 @@ import os
 import shutil
 import socket
 import ssl
+import time
 
 import load
 import meters
 import peers
 from subjects import ENDPOINTS, PUSHERS, STREAMS
 from tools import wait_until
+
+# Longer than a subject takes to see that its burst is over, and to let go of connections to the origin.
+CALM_S = 30
 
 H1_PEERS = ["nginx", "haproxy", "direct", "tunnel", "ssh", "ssh+stunnel"]
 PROGRAMS = {"nginx": ["nginx", "wrk", "h2load", "taskset"], "haproxy": ["haproxy"], "ssh": ["sshd"], "ssh+stunnel": ["sshd", "stunnel4"]}
@@ -134,6 +138,7 @@ class Memory(Row):
 
     def start(self, site, tiny):
         self.now = self.tiny_counts if tiny else self.counts
+        self.calm_s = 0 if tiny else CALM_S
         for label in self.labels:
             site.subject(label)
 
@@ -150,6 +155,7 @@ class Memory(Row):
         try:
             for n in self.now:
                 herd.to(n)
+                time.sleep(self.calm_s)
                 got["each_kib"][str(n)] = (meters.settled_pss_kib(front) - before) / n
         finally:
             herd.close()

@@ -13,6 +13,10 @@
 
 #define MIB ((size_t)1 << 20)
 
+/* CPU between two looks. */
+#define BUSY  (HEAP_QUIET_CPU_MS + 1)
+#define QUIET HEAP_QUIET_CPU_MS
+
 /* Looks of one life, in order; at a true the process gave back all but what the next look says. */
 static void too_much_is_seen_twice(void **state)
 {
@@ -21,6 +25,7 @@ static void too_much_is_seen_twice(void **state)
         const char *label;
         size_t resident_mib, used_mib;
         bool want;
+        unsigned cpu_ms; /* 0: busy */
     } rows[] = {
         {"at rest", 5, 2, false},
         {"many connections", 90, 80, false},
@@ -41,12 +46,26 @@ static void too_much_is_seen_twice(void **state)
         {"all pages but pinned ones", 25, 2, false},
         {"a little more resident than ever at rest", 12, 2, false},
         {"is left alone", 12, 2, false},
+        {"also when it becomes quiet", 12, 2, false, QUIET},
+        {"a burst", 30, 20, false, BUSY},
+        {"its buffers are free", 30, 17, false, QUIET},
+        {"and it stays quiet: even a little goes", 30, 17, true, QUIET},
+        {"a page here and there stays", 19, 17, false, QUIET},
+        {"the next burst", 30, 24, false, BUSY},
+        {"is over", 30, 21, false, QUIET},
+        {"but another one follows", 30, 21, false, BUSY},
+        {"quiet for one look", 30, 21, false, QUIET},
+        {"and for two", 30, 21, true, QUIET},
     };
     struct heap_watch w = {0};
-    heap_watch_begin(&w, (struct heap_state){rows[0].resident_mib * MIB, rows[0].used_mib * MIB});
+    struct heap_state now = {.resident = rows[0].resident_mib * MIB,
+                             .used = rows[0].used_mib * MIB};
     bool gave = false;
+    heap_watch_begin(&w, now);
     for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct heap_state now = {rows[i].resident_mib * MIB, rows[i].used_mib * MIB};
+        now.resident = rows[i].resident_mib * MIB;
+        now.used = rows[i].used_mib * MIB;
+        now.cpu_ms += rows[i].cpu_ms ? rows[i].cpu_ms : BUSY;
         if (gave) {
             heap_watch_gave(&w, now);
         }
