@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /** A certificate that ends within this time is worth a warning, seconds. */
@@ -82,6 +83,20 @@ static void warn_of_end(const struct tls_place *at, const struct conf_doc *doc, 
     tell(report, doc, at, false, why);
 }
 
+/* Whoever can read it can be us. */
+static void warn_of_readers(const struct tls_source *s, const struct conf_doc *doc, FILE *report)
+{
+    struct stat st;
+    char why[512];
+    if (!s->tls.private_key || stat(s->tls.private_key, &st) ||
+        !(st.st_mode & (S_IROTH | S_IWOTH))) {
+        return;
+    }
+    (void)snprintf(why, sizeof(why), "%.400s can be read or written by everybody; chmod o-rw it",
+                   s->tls.private_key);
+    tell(report, doc, &s->private_key, false, why);
+}
+
 frun_err tls_files_load(const struct tls_source *s, const struct conf_doc *doc, bool is_server,
                         FILE *report, struct tls_ctx **out)
 {
@@ -91,6 +106,7 @@ frun_err tls_files_load(const struct tls_source *s, const struct conf_doc *doc, 
         return err;
     }
     if (!err) {
+        warn_of_readers(s, doc, report);
         warn_of_end(&s->certificate, doc, report, s->tls.certificate, tls_own_validity(*out));
         warn_of_end(&s->ca, doc, report, s->tls.ca_file, tls_ca_validity(*out));
         return FRUN_OK;

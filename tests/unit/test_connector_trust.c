@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -68,6 +69,7 @@ static int setup(void **state)
     (void)state;
     (void)snprintf(folder, sizeof(folder), "/tmp/frun-trust-XXXXXX");
     assert_non_null(mkdtemp(folder));
+    (void)umask(S_IRWXG | S_IRWXO); /* keys that others can read are told */
     make_certificate("a.pem", "a.key");
     make_certificate("b.pem", "b.key");
     write_text("broken.pem", "no PEM at all\n");

@@ -2,7 +2,8 @@
  * TLS contexts from the files that a configuration names: what is wrong with one is told with file,
  * line, section and key, and everything that is wrong is told at once.
  *
- * Also tells what works today and will not tomorrow: a certificate that has expired or soon will.
+ * Also tells what works today and will not tomorrow, or should not: a certificate that has expired
+ * or soon will, a private key that everybody can read.
  * Both programs load their certificates by this.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
