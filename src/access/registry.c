@@ -116,7 +116,18 @@ static bool is_own_https(const struct conf_endpoint *c)
     return (c->route == CONF_ROUTE_DIRECT || is_socks) && c->protocol == 0;
 }
 
-/* One context for all endpoints with the same backend_ca. */
+static bool is_same_file(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* What the gateway shows to Focused Run, or NULL. */
+static const char *own_certificate(const struct conf_endpoint *c)
+{
+    return c->auth == CONF_LOGON_CERTIFICATE ? c->client_certificate : NULL;
+}
+
+/* One context for all endpoints with the same files. */
 static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report)
 {
     const struct conf_endpoint *c = e->conf;
@@ -125,9 +136,9 @@ static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report
     }
     for (size_t i = 0; i < e->index; i++) {
         const struct endpoint *other = &r->endpoints[i];
-        if (is_own_https(other->conf) &&
-            strcmp(other->conf->backend_ca ? other->conf->backend_ca : "",
-                   c->backend_ca ? c->backend_ca : "") == 0) {
+        if (is_own_https(other->conf) && is_same_file(other->conf->backend_ca, c->backend_ca) &&
+            is_same_file(own_certificate(other->conf), own_certificate(c)) &&
+            (!own_certificate(c) || is_same_file(other->conf->client_key, c->client_key))) {
             /* None if that one failed: it has been told, once is enough. */
             e->backend_tls = other->backend_tls ? tls_ref(other->backend_tls) : NULL;
             return FRUN_OK;
@@ -136,7 +147,12 @@ static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report
     const struct conf_doc *doc = r->conf->doc;
     bool is_own = conf_key_given(doc, c, "backend_ca");
     struct tls_source s = {
-        .tls = {.ca_file = c->backend_ca, .alpn = "http/1.1"},
+        .tls = {.certificate = own_certificate(c),
+                .private_key = own_certificate(c) ? c->client_key : NULL,
+                .ca_file = c->backend_ca,
+                .alpn = "http/1.1"},
+        .certificate = {c, "client_certificate"},
+        .private_key = {c, "client_key"},
         .ca = {is_own ? (const void *)c : c->system, "backend_ca"},
     };
     return tls_files_load(&s, doc, false, report, &e->backend_tls);

@@ -81,6 +81,10 @@ static void check_mapping(const struct work *w, struct conf_mapping *m)
         conf_issue_add(w->d, true, m, "system_certificate_for_logon",
                        "needs system_certificate and system_private_key");
     }
+    if (m->basic_credentials == 1 && !m->system_certificate_for_logon) {
+        conf_issue_add(w->d, false, m, "basic_credentials",
+                       "drop without system_certificate_for_logon: nothing logs on to this system");
+    }
     if (m->system_certificate_for_logon && m->protocol != 0) {
         conf_issue_add(w->d, true, m, "system_certificate_for_logon",
                        "needs protocol = HTTPS: plain HTTP shows no certificate");

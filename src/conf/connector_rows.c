@@ -90,6 +90,10 @@ static const struct conf_row mapping_rows[] = {
      "Log on to the back-end system by system_certificate; otherwise an empty SSL_CLIENT_CERT "
      "field "
      "is sent, so that nobody can forge one."},
+    {"basic_credentials", CONF_CHOICE, AT(basic_credentials), 0, 0, "keep", false, "keep|drop",
+     LIVE,
+     "Credentials that the gateway sends (Authorization): kept, or dropped because the certificate "
+     "logs on; Focused Run might prefer the one or the other."},
     {"host_in_request_header", CONF_CHOICE, AT(host_in_request_header), 0, 0, "virtual", false,
      "virtual|internal", LIVE,
      "Host that the back-end system sees; with internal the virtual one travels in "

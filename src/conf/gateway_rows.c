@@ -238,9 +238,11 @@ static const struct conf_row endpoint_rows[] = {
      "Its password."},
     {"sap_connectivity", CONF_TEXT, AT(sap_name), 1, 64, NULL, false, "name", LIVE,
      "Instead of the system's."},
-    {"auth", CONF_CHOICE, AT(auth), 0, 0, "basic", false, "basic|oauth2", LIVE,
-     "How requests log on to Focused Run: basic with user and password, or oauth2 with a token "
-     "that is fetched by client credentials."},
+    {"auth", CONF_CHOICE, AT(auth), 0, 0, "basic", false, "basic|oauth2|certificate", LIVE,
+     "How requests log on to Focused Run: basic with user and password; oauth2 with a token that "
+     "is "
+     "fetched by client credentials; certificate with client_certificate in the gateway's own TLS "
+     "(route direct, or sap-connectivity with via = socks5)."},
     {"token_url", CONF_TEXT, AT(token_url), 1, 1000, NULL, false, "https_url", LIVE,
      "auth = oauth2: the token end-point, complete, like https://host/sap/bc/sec/oauth2/token."},
     {"client_id", CONF_TEXT, AT(client_id), 1, 300, NULL, false, NULL, LIVE,
@@ -248,10 +250,10 @@ static const struct conf_row endpoint_rows[] = {
     {"client_secret", CONF_SECRET, AT(client_secret), 0, 0, NULL, false, NULL, LIVE,
      "auth = oauth2: its secret; or a certificate."},
     {"client_certificate", CONF_PATH, AT(client_certificate), 0, 0, NULL, false, NULL, LIVE,
-     "auth = oauth2: PEM file with the certificate shown to the token end-point instead of a "
-     "secret."},
-    {"client_key", CONF_PATH, AT(client_key), 0, 0, NULL, false, NULL, LIVE,
-     "auth = oauth2: PEM file with its key."},
+     "PEM file: auth = oauth2: certificate shown to the token end-point instead of a secret; auth "
+     "= "
+     "certificate: certificate shown to Focused Run, then its intermediate certificates."},
+    {"client_key", CONF_PATH, AT(client_key), 0, 0, NULL, false, NULL, LIVE, "PEM file: its key."},
     {"token_scope", CONF_TEXT, AT(token_scope), 1, 1000, NULL, false, NULL, LIVE,
      "auth = oauth2: scope to ask for; none unless given."},
     {"token_ca", CONF_PATH, AT(token_ca), 0, 0, NULL, false, NULL, LIVE,

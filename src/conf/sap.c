@@ -125,19 +125,41 @@ static void check_stray(struct conf_doc *d, const struct conf_endpoint *e, const
     }
 }
 
+static void check_certificate_logon(struct conf_doc *d, const struct conf_endpoint *e)
+{
+    bool is_socks = e->sap && e->sap->via == CONF_SAP_SOCKS5;
+    if (!e->client_certificate) {
+        conf_issue_add(d, true, e, "auth", "certificate needs client_certificate and client_key");
+    }
+    if (e->system && (e->protocol != 0 || (e->route != CONF_ROUTE_DIRECT && !is_socks))) {
+        conf_issue_add(d, true, e, "auth",
+                       "certificate needs the gateway's own TLS with Focused Run: protocol = HTTPS "
+                       "with route direct, or with sap-connectivity and via = socks5; behind a "
+                       "tunnel set system_certificate_for_logon in frunconnector.ini");
+    }
+}
+
 void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e)
 {
-    static const char *const oauth2[] = {"token_url",          "client_id",  "client_secret",
-                                         "client_certificate", "client_key", "token_scope",
-                                         "token_ca",           "token_proxy"};
+    static const char *const token[] = {"token_url",   "client_id", "client_secret",
+                                        "token_scope", "token_ca",  "token_proxy"};
+    static const char *const pair[] = {"client_certificate", "client_key"};
     static const char *const basic[] = {"user", "password"};
     conf_pair_check(d, e, "user", "password");
+    conf_pair_check(d, e, "client_certificate", "client_key");
+    if (e->auth != CONF_LOGON_OAUTH2) {
+        check_stray(d, e, token, sizeof(token) / sizeof(token[0]), "needs auth = oauth2 too");
+    }
     if (e->auth == CONF_LOGON_BASIC) {
-        check_stray(d, e, oauth2, sizeof(oauth2) / sizeof(oauth2[0]), "needs auth = oauth2 too");
+        check_stray(d, e, pair, 2, "needs auth = oauth2 or certificate too");
         return;
     }
     check_stray(d, e, basic, sizeof(basic) / sizeof(basic[0]),
-                "is for auth = basic; remove it, or auth = oauth2");
+                "is for auth = basic; remove it, or the other auth");
+    if (e->auth == CONF_LOGON_CERTIFICATE) {
+        check_certificate_logon(d, e);
+        return;
+    }
     if (!e->token_url || !e->client_id) {
         conf_issue_add(d, true, e, "auth", "oauth2 needs token_url and client_id");
     }
@@ -145,5 +167,4 @@ void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e)
         conf_issue_add(d, true, e, "auth",
                        "oauth2 needs either client_secret, or client_certificate with client_key");
     }
-    conf_pair_check(d, e, "client_certificate", "client_key");
 }

@@ -194,6 +194,19 @@ static bool mentions(const char *text, const char *word)
     return strstr(text, word) != NULL;
 }
 
+/* Who distrusts whom makes the difference to whoever has to mend it. */
+static struct fault fault_of_tls(const char *text)
+{
+    if (mentions(text, "refused our certificate") || mentions(text, "demands a certificate")) {
+        return (struct fault){502, "tls_alert_received",
+                              "it does not accept this connector's system certificate, or there is "
+                              "none"};
+    }
+    return mentions(text, "certificate")
+               ? (struct fault){502, "tls_certificate_error", "its certificate is not trusted"}
+               : (struct fault){502, "tls_protocol_error", "TLS failed"};
+}
+
 static struct fault fault_of(const struct call_failure *x)
 {
     switch (x->err) {
@@ -204,9 +217,7 @@ static struct fault fault_of(const struct call_failure *x)
                    ? (struct fault){502, "connection_refused", "the connection was refused"}
                    : (struct fault){502, "destination_unavailable", "no address answered"};
     case FRUN_E_TLS:
-        return mentions(x->text, "certificate")
-                   ? (struct fault){502, "tls_certificate_error", "its certificate is not trusted"}
-                   : (struct fault){502, "tls_protocol_error", "TLS failed"};
+        return fault_of_tls(x->text);
     case FRUN_E_TIMEOUT:
         return x->is_unprocessed
                    ? (struct fault){504, "connection_timeout", "connecting took too long"}

@@ -137,17 +137,25 @@ static struct span copied(char **at, struct span s)
     return span_make(p, s.n);
 }
 
-/* All texts in one piece: a request has a dozen fields and is copied each time. */
-static frun_err copy_fields(const struct head *in, bool is_internal, struct arena *a,
-                            struct head *out)
+/* A field of the request that this mapping does not want to reach its system. */
+static bool is_unwanted(const struct conf_mapping *m, struct span name)
 {
     static const struct dropped_name forwarded_host = DROPPED("x-forwarded-host");
+    static const struct dropped_name logon = DROPPED("authorization");
+    return (m->host_in_request_header == 1 && name_matches(name, &forwarded_host)) ||
+           (m->basic_credentials == 1 && name_matches(name, &logon));
+}
+
+/* All texts in one piece: a request has a dozen fields and is copied each time. */
+static frun_err copy_fields(const struct conf_mapping *m, const struct head *in, struct arena *a,
+                            struct head *out)
+{
     const struct head *naming = naming_head(in);
     size_t bytes = 0;
     for (size_t i = 0; i < in->n_fields; i++) {
         const struct field *f = &in->fields[i];
         if (is_dropped(f->name) || policy_is_hop_field(naming, f->name) ||
-            (is_internal && name_matches(f->name, &forwarded_host))) {
+            is_unwanted(m, f->name)) {
             continue;
         }
         frun_err err = head_add(out, f->name, f->value);
@@ -191,7 +199,7 @@ frun_err rewrite_request(const struct conf_mapping *m, const struct head *in, co
                                  &out->authority)) {
         return FRUN_E_NOMEM;
     }
-    frun_err err = copy_fields(in, is_internal, a, out);
+    frun_err err = copy_fields(m, in, a, out);
     if (!err && is_internal) {
         err = head_add(out, SPAN_LIT("X-Forwarded-Host"), virtual_host);
     }

@@ -56,7 +56,8 @@ class Server:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.context:
                 s = self.context.wrap_socket(s, server_side=True)
-            connection = {"number": number}
+            connection = {"number": number,
+                          "certificate": s.getpeercert() if self.context else None}
             s = self.greet(s, connection)
             if not s:
                 return

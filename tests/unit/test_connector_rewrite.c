@@ -28,6 +28,13 @@ static const struct conf_mapping usual = {.place = {.name = "fr3"},
                                           .internal_host = "frun3.corp",
                                           .internal_port = 443,
                                           .host_in_request_header = 1};
+static const struct conf_mapping logon = {.place = {.name = "fr4"},
+                                          .virtual_host = "fr4",
+                                          .virtual_port = 443,
+                                          .internal_host = "frun4.corp",
+                                          .internal_port = 443,
+                                          .system_certificate_for_logon = true,
+                                          .basic_credentials = 1};
 static const struct conf_mapping *const mappings[] = {&virt, &internal, &usual};
 static const struct conf_cn conf = {.mappings = mappings, .n_mappings = 3};
 
@@ -109,6 +116,9 @@ static const struct request_row request_rows[] = {
      "Authorization: Basic x|Cookie: a=b|Cookie: c=d|X-CSRF-Token: Fetch|X-Unknown: 1", "fr1_frun",
      "Authorization: Basic x|Cookie: a=b|Cookie: c=d|X-CSRF-Token: Fetch|X-Unknown: "
      "1|SSL_CLIENT_CERT: "},
+    {"credentials are dropped where they are not wanted", &logon, "fr4",
+     "authorization: Basic x|Authorization_: y|AUTHORIZATION: z|e: 5", "fr4",
+     "Authorization_: y|e: 5"},
 };
 
 static void requests(void **state)

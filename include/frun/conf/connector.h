@@ -72,6 +72,7 @@ struct conf_mapping {
     uint64_t internal_port;    /**< 1..65535 */
     int principal_type;        /**< "None" or "X.509 Certificate" (kept for later work) */
     bool system_certificate_for_logon; /**< show our certificate as logon: no */
+    int basic_credentials;             /**< 0 keep, 1 drop: what becomes of Authorization */
     int host_in_request_header;        /**< 0 virtual, 1 internal */
     const char *backend_ca;            /**< HTTPS: PEM file of the CA; NULL: nothing is trusted */
     const char *server_name;           /**< HTTPS: name in its certificate; NULL: internal_host */

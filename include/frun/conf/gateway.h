@@ -31,8 +31,9 @@ enum conf_route {
 
 /** How an endpoint logs on to Focused Run. */
 enum conf_logon {
-    CONF_LOGON_BASIC, /**< user and password, or nothing */
-    CONF_LOGON_OAUTH2 /**< a token by client credentials */
+    CONF_LOGON_BASIC,      /**< user and password, or nothing */
+    CONF_LOGON_OAUTH2,     /**< a token by client credentials */
+    CONF_LOGON_CERTIFICATE /**< client_certificate in our own TLS with Focused Run */
 };
 
 /** Which certificates of the front door are shown with an OCSP response. */
@@ -181,8 +182,8 @@ struct conf_endpoint {
     const char *token_url;          /**< oauth2: complete token end-point */
     const char *client_id;          /**< oauth2 */
     struct secret *client_secret;   /**< oauth2, or NULL: by certificate */
-    const char *client_certificate; /**< oauth2: PEM file, or NULL */
-    const char *client_key;         /**< oauth2: PEM file, or NULL */
+    const char *client_certificate; /**< oauth2, certificate: PEM file, or NULL */
+    const char *client_key;         /**< oauth2, certificate: PEM file, or NULL */
     const char *token_scope;        /**< oauth2: scope asked for, or NULL */
     const char *token_ca;           /**< oauth2: PEM file; NULL: the system's */
     const char *token_proxy;        /**< oauth2: http://host:port, or NULL */
