@@ -9,6 +9,7 @@
 
 #include "frun/base/arena.h"
 #include "frun/base/map.h"
+#include "frun/base/mono.h"
 #include "frun/base/secret.h"
 #include "frun/base/text.h"
 #include "frun/conf/check.h"
@@ -30,6 +31,9 @@ struct registry {
     size_t n_endpoints;
     struct pusher *pushers;
     size_t n_pushers;
+    const struct pusher **certified; /* known by certificates */
+    size_t n_certified;
+    uint64_t serial;
     struct span *fences; /* carrier names of all endpoints */
     size_t n_fences;
     struct tokens tokens;
@@ -304,25 +308,30 @@ static frun_err file_client(struct registry *r, struct pusher *p)
     return err ? err : map_put(r->by_client, span_of(p->conf->client_id), p);
 }
 
-/* What its own host names show, if it has a certificate for them. */
+/* A context for its own host names, if they show another certificate or ask for others. */
 static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *report)
 {
     const struct conf_endpoint *c = e->conf;
     const struct conf_gateway *g = r->conf->gateway;
-    if (!c->certificate) {
+    if (!c->certificate && !c->client_ca) {
         return FRUN_OK;
     }
+    const void *own = c->certificate ? (const void *)c : g;
     const struct endpoint *old = r->before ? registry_endpoint_named(r->before, e->name) : NULL;
     struct tls_source s = {
-        .tls = {.certificate = c->certificate,
-                .private_key = c->private_key,
+        .tls = {.certificate = c->certificate ? c->certificate : g->certificate,
+                .private_key = c->certificate ? c->private_key : g->private_key,
+                .ca_file = c->client_ca ? c->client_ca : g->client_ca,
+                .is_asking = c->asking.is_asking,
+                .hides_ca = c->asking.hides_ca,
                 .alpn = g->http2 ? "h2,http/1.1" : "http/1.1",
                 .has_tickets = g->session_tickets,
                 .ticket_secret = g->session_ticket_key,
                 .label = c->place.name,
                 .before = old ? old->front_tls : NULL},
-        .certificate = {c, "certificate"},
-        .private_key = {c, "private_key"},
+        .certificate = {own, "certificate"},
+        .private_key = {own, "private_key"},
+        .ca = {c->client_ca ? (const void *)c : g, "client_ca"},
     };
     return tls_files_load(&s, r->conf->doc, true, report, &e->front_tls);
 }
@@ -366,7 +375,73 @@ static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, 
     if (!err && c->ways & CONF_AUTH_OAUTH2) {
         err = file_client(r, p);
     }
+    if (!err && p->rules.n && c->ways & (CONF_AUTH_OAUTH2 | CONF_AUTH_CERTIFICATE)) {
+        r->certified[r->n_certified++] = p;
+    }
     return err;
+}
+
+static const struct endpoint *common_endpoint(const struct registry *r, const struct pusher *a,
+                                              const struct pusher *b)
+{
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        if (registry_may(a, &r->endpoints[i]) && registry_may(b, &r->endpoints[i])) {
+            return &r->endpoints[i];
+        }
+    }
+    return NULL;
+}
+
+/* A certificate at an endpoint belongs to one pusher, as far as rules tell. */
+static frun_err check_certified(const struct registry *r, FILE *report)
+{
+    frun_err err = FRUN_OK;
+    for (size_t i = 0; i < r->n_certified; i++) {
+        for (size_t k = 0; k < i; k++) {
+            const struct pusher *a = r->certified[i];
+            const struct pusher *b = r->certified[k];
+            const struct rule *rule = rules_common(&a->rules, &b->rules);
+            const struct endpoint *e = rule && a->conf->ways & b->conf->ways & CONF_AUTH_CERTIFICATE
+                                           ? common_endpoint(r, a, b)
+                                           : NULL;
+            char why[256];
+            if (!e) {
+                continue;
+            }
+            (void)snprintf(why, sizeof(why),
+                           "a certificate of [pusher %.*s] at endpoint %.*s too; certificates are "
+                           "unique at an endpoint",
+                           SPAN_FMT(b->name), SPAN_FMT(e->name));
+            if (report) {
+                conf_place_print(r->conf->doc, report, true, a->conf, rule->key, why);
+            }
+            err = FRUN_E_SYNTAX;
+        }
+    }
+    return err;
+}
+
+/* All pushers; what is wrong with certificates of any is told. */
+static frun_err prepare_pushers(struct registry *r, FILE *report)
+{
+    const struct conf_gw *c = r->conf;
+    frun_err err = FRUN_OK;
+    frun_err worst = FRUN_OK;
+    for (size_t i = 0; !err && i < c->n_pushers; i++) {
+        struct pusher *p = &r->pushers[i];
+        p->index = i;
+        r->n_pushers = i + 1;
+        err = rules_load(c->pushers[i], c->doc, report, &p->rules);
+        if (err == FRUN_E_SYNTAX) {
+            worst = err;
+            err = FRUN_OK;
+        }
+        err = err ? err : prepare_pusher(r, c->pushers[i], p);
+    }
+    if (!err && !worst) {
+        worst = check_certified(r, report);
+    }
+    return err ? err : worst;
 }
 
 static frun_err make_maps(struct registry *r)
@@ -385,7 +460,8 @@ static frun_err fill(struct registry *r, FILE *report)
     const struct conf_gw *c = r->conf;
     r->endpoints = calloc(c->n_endpoints + 1, sizeof(*r->endpoints));
     r->pushers = calloc(c->n_pushers + 1, sizeof(*r->pushers));
-    if (!r->endpoints || !r->pushers) {
+    r->certified = calloc(c->n_pushers + 1, sizeof(*r->certified));
+    if (!r->endpoints || !r->pushers || !r->certified) {
         return FRUN_E_NOMEM;
     }
     frun_err worst = prepare_saps(r, report);
@@ -412,10 +488,9 @@ static frun_err fill(struct registry *r, FILE *report)
     if (!err) {
         err = gather_hosts(r);
     }
-    for (size_t i = 0; !err && i < c->n_pushers; i++) {
-        r->pushers[i].index = i;
-        r->n_pushers = i + 1;
-        err = prepare_pusher(r, c->pushers[i], &r->pushers[i]);
+    if (!err) {
+        frun_err bad = prepare_pushers(r, report);
+        worst = bad ? bad : worst;
     }
     return err ? err : worst;
 }
@@ -448,6 +523,10 @@ static void destroy(struct registry *r)
     map_free(r->by_pusher);
     free(r->fences);
     free(r->endpoints);
+    for (size_t i = 0; i < r->n_pushers; i++) {
+        rules_done(&r->pushers[i].rules);
+    }
+    free(r->certified);
     free(r->pushers);
     arena_done(&r->arena);
     conf_gw_unref(&r->conf);
@@ -466,6 +545,9 @@ frun_err registry_next(struct conf_gw *conf, const struct registry *before, FILE
     arena_init(&r->arena, REGISTRY_MAX_BYTES);
     r->before = before;
     r->next_serial = before ? before->next_serial : 0;
+    while (!r->serial) {
+        mono_entropy(&r->serial, sizeof(r->serial));
+    }
     r->tokens.before = before ? &before->tokens : NULL;
     frun_err err = fill(r, report);
     r->before = NULL;
@@ -501,6 +583,17 @@ void registry_unref(struct registry **r)
 const struct conf_gw *registry_conf(const struct registry *r)
 {
     return r->conf;
+}
+
+uint64_t registry_serial(const struct registry *r)
+{
+    return r->serial;
+}
+
+const struct pusher *const *registry_certified(const struct registry *r, size_t *n)
+{
+    *n = r->n_certified;
+    return r->certified;
 }
 
 bool registry_needs_tokens(const struct registry *r)

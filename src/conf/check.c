@@ -202,9 +202,10 @@ static const char *check_user(struct span s)
 
 static const char *check_auth(struct span s)
 {
-    return span_eq(s, SPAN_LIT("basic")) || span_eq(s, SPAN_LIT("oauth2"))
+    return span_eq(s, SPAN_LIT("basic")) || span_eq(s, SPAN_LIT("oauth2")) ||
+                   span_eq(s, SPAN_LIT("certificate"))
                ? NULL
-               : "the ways are basic and oauth2";
+               : "the ways are basic, oauth2 and certificate";
 }
 
 static const char *check_client_id(struct span s)

@@ -498,7 +498,7 @@ static void check_oauth2(struct work *w, struct map *clients, struct conf_pusher
     } else if (!p->token_lifetime_ms) {
         p->token_lifetime_ms = w->oauth->token_lifetime_ms;
     }
-    if (!p->secret.hash) {
+    if (!p->secret.hash && !conf_certs_given(p)) {
         conf_issue_add(w->d, false, p, "client_secret_hash",
                        "is missing, so it gets no token; 'frunctl pusher service-key %s' makes one",
                        p->place.name);
@@ -519,8 +519,10 @@ static void check_oauth2(struct work *w, struct map *clients, struct conf_pusher
 static void check_ways(struct work *w, struct map *clients, struct conf_pusher *p)
 {
     for (size_t i = 0; i < p->auth.n; i++) {
-        bool is_basic = strcmp(p->auth.items[i], "basic") == 0;
-        p->ways |= is_basic ? CONF_AUTH_BASIC : CONF_AUTH_OAUTH2;
+        const char *way = p->auth.items[i];
+        p->ways |= strcmp(way, "basic") == 0    ? CONF_AUTH_BASIC
+                   : strcmp(way, "oauth2") == 0 ? CONF_AUTH_OAUTH2
+                                                : CONF_AUTH_CERTIFICATE;
     }
     check_basic(w, p);
     check_oauth2(w, clients, p);
@@ -547,9 +549,11 @@ static void resolve_pusher(struct work *w, struct map *names, struct map *users,
         return;
     }
     for (size_t i = 0; i < p->endpoint.n; i++) {
-        p->endpoints[i] = map_get(names, span_of(p->endpoint.items[i]));
-        if (p->endpoints[i]) {
-            check_user(w, users, p, p->endpoints[i]);
+        struct conf_endpoint *e = map_get(names, span_of(p->endpoint.items[i]));
+        p->endpoints[i] = e;
+        if (e) {
+            check_user(w, users, p, e);
+            conf_certs_ask(w->gateway, e, p);
         } else {
             conf_issue_add(w->d, true, p, "endpoint", "there is no [endpoint %s]",
                            p->endpoint.items[i]);
@@ -591,9 +595,13 @@ static void check_pushers(struct work *w)
         check_ways(w, clients, w->pushers[i]);
         resolve_pusher(w, names, users, w->pushers[i]);
         check_limits(w, w->pushers[i]);
+        if (!w->is_starved) {
+            conf_certs_check(w->d, w->gateway, w->pushers[i]);
+        }
     }
     if (!w->is_starved) {
         check_unused(w);
+        conf_certs_conclude(w->d, w->gateway, w->endpoints, w->n_endpoints);
     }
 out:
     map_free(names);

@@ -22,6 +22,11 @@ static const struct conf_row gateway_rows[] = {
      "PEM file: certificate of the front door, then its intermediate certificates."},
     {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, true, NULL, LIVE,
      "PEM file: key of the certificate."},
+    {"client_ca", CONF_PATH, AT(client_ca), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: CAs whose client certificates prove pushers (auth = certificate). Clients are "
+     "asked "
+     "for one, and may do without; nobody is asked unless a pusher that is enabled needs it. A "
+     "certificate known by certificate_sha256 needs no CA."},
     {"session_tickets", CONF_BOOL, AT(session_tickets), 0, 0, "yes", false, NULL, RESTART,
      "Clients that come again resume their TLS session by a ticket, which saves them most of the "
      "handshake. Its keys change every hour, a ticket is good for two."},
@@ -204,6 +209,9 @@ static const struct conf_row endpoint_rows[] = {
      "PEM file: certificate shown to those who ask for host_name; the gateway's unless given."},
     {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, false, NULL, LIVE,
      "PEM file: key of the certificate."},
+    {"client_ca", CONF_PATH, AT(client_ca), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: CAs of its pushers' client certificates, asked for at host_name and nowhere else; "
+     "the gateway's unless given."},
     {"paths", CONF_CHOICE, AT(paths), 0, 0, "frun", false, "frun|cloud-alm", LIVE,
      "Paths that are open: frun: Focused Run's own; cloud-alm: also the known ones of SAP Cloud "
      "ALM's inbound API (registration, calm-metrics, calm-logs), mapped below /sap/frun/ngdci."},
@@ -274,7 +282,7 @@ static const struct conf_row pusher_rows[] = {
     {"auth", CONF_LIST, AT(auth), 1, 20, "basic", false, "auth", LIVE,
      "How it proves itself, one way or several: basic (user and password), oauth2 (a token got "
      "with "
-     "a service key; needs [oauth])."},
+     "a service key; needs [oauth]), certificate (a TLS client certificate)."},
     {"user", CONF_TEXT, AT(user), 1, 255, NULL, false, "user", LIVE,
      "User name it sends with auth = basic; unique among the pushers of an endpoint."},
     {"password_hash", CONF_TEXT, AT(password.hash), 1, 300, NULL, false, "hash", LIVE,
@@ -306,6 +314,25 @@ static const struct conf_row pusher_rows[] = {
      "End of the old client secret in UTC, like 2026-11-22T10:00:00Z."},
     {"token_lifetime", CONF_TIME, AT(token_lifetime_ms), 1000, 604800000, NULL, false, NULL, LIVE,
      "Life of its tokens, instead of that in [oauth]."},
+    {"certificate_subject", CONF_LINES, AT(certificate_subject), 3, 1000, NULL, false, "dn", LIVE,
+     "Whole subject of its client certificate as RFC 4514 text, like CN=s4-acme,O=ACME,C=DE; "
+     "letters count without case. May be repeated, once a line, so that old and new are good at "
+     "once. Needs client_ca."},
+    {"certificate_san", CONF_LINES, AT(certificate_san), 5, 1000, NULL, false, "san", LIVE,
+     "A subjectAltName of its client certificate: dns:NAME, email:ADDRESS or uri:URI. May be "
+     "repeated. Needs client_ca."},
+    {"certificate_issuer", CONF_TEXT, AT(certificate_issuer), 3, 1000, NULL, false, "dn", LIVE,
+     "certificate_subject and certificate_san count only with this issuer: for a client_ca with "
+     "several CAs."},
+    {"certificate_sha256", CONF_LIST, AT(certificate_sha256), 64, 95, NULL, false, "sha256", LIVE,
+     "SHA-256 of its client certificate, 64 hexadecimal digits with or without ':'. Good whoever "
+     "has signed it. May be repeated."},
+    {"old_certificate_sha256", CONF_LIST, AT(old_certificate_sha256), 64, 95, NULL, false, "sha256",
+     LIVE,
+     "Certificates that are accepted until old_certificate_until. 'frunctl pusher rotate' sets "
+     "it."},
+    {"old_certificate_until", CONF_TEXT, AT(old_certificate_until), 1, 20, NULL, false, "time",
+     LIVE, "End of the old certificates in UTC, like 2026-11-22T10:00:00Z."},
 };
 
 #undef AT

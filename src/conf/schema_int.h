@@ -7,6 +7,7 @@
 
 #include "frun/conf/admin.h"
 #include "frun/conf/doc.h"
+#include "frun/conf/gateway.h"
 #include "frun/conf/log.h"
 #include "frun/conf/sap.h"
 
@@ -59,6 +60,25 @@ frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
                        const struct conf_admin **admin) FRUN_MUST_CHECK;
 
 struct conf_endpoint;
+
+struct conf_gateway;
+struct conf_pusher;
+
+/** Is a pusher known by certificates? @param p pusher @return true if so. */
+bool conf_certs_given(const struct conf_pusher *p);
+
+/** Remember who is to be asked for a certificate because of a pusher. @param g [gateway], or NULL
+ * @param e endpoint it may use @param p pusher. */
+void conf_certs_ask(struct conf_gateway *g, struct conf_endpoint *e, const struct conf_pusher *p);
+
+/** Keys about certificates of a pusher, once its endpoints are known. @param d document @param g
+ * [gateway], or NULL @param p pusher. */
+void conf_certs_check(struct conf_doc *d, const struct conf_gateway *g, struct conf_pusher *p);
+
+/** What is left over when all pushers have been checked. @param d document @param g [gateway], or
+ * NULL @param endpoints all @param n their number. */
+void conf_certs_conclude(struct conf_doc *d, const struct conf_gateway *g,
+                         struct conf_endpoint *const *endpoints, size_t n);
 
 /** Fill in what an endpoint maps. @param d document @param e endpoint @return false: starved. */
 bool conf_map_resolve(struct conf_doc *d, struct conf_endpoint *e);

@@ -69,6 +69,7 @@ static void recycle(void *obj)
     struct worker *w = x->w;
     arena_reset(&x->arena);
     registry_unref(&x->registry);
+    identity_unref(&x->identity);
     if (w->n_spare >= EXCHANGE_MAX_SPARE) {
         arena_done(&x->arena);
         free(x);
@@ -172,6 +173,13 @@ void exchange_count_for(struct exchange *x, struct exchange_tally *t)
     t->n++;
 }
 
+static const char *way_name(unsigned way)
+{
+    return way == CONF_AUTH_OAUTH2        ? "oauth2"
+           : way == CONF_AUTH_CERTIFICATE ? "certificate"
+                                          : "basic";
+}
+
 /* The served side is gone, the call side too: write the line, go back to stock. */
 static void finish(struct exchange *x)
 {
@@ -195,7 +203,7 @@ static void finish(struct exchange *x)
     x->log.request_id = x->facts.request_id;
     x->log.endpoint = x->e ? x->e->name : (struct span){0};
     x->log.pusher = x->who ? x->who->name : (struct span){0};
-    x->log.auth = !x->who ? NULL : x->auth_waiter.way == CONF_AUTH_OAUTH2 ? "oauth2" : "basic";
+    x->log.auth = x->who ? way_name(x->auth_waiter.way) : NULL;
     x->log.route = x->route ? x->route->ops->name : NULL;
     x->log.connector = x->via;
     x->log.repeats = x->repeats;
@@ -731,9 +739,10 @@ static void take_on(struct exchange *x, struct served *s, struct span peer)
 }
 
 void exchange_start(struct exchange *x, struct served *s, struct span peer,
-                    const struct tls_ctx *shown)
+                    const struct tls_ctx *shown, struct identity *identity)
 {
     x->shown = shown;
+    x->identity = identity_ref(identity);
     take_on(x, s, peer);
     x->facts.host = x->in.authority;
     x->facts.request_id = policy_request_id(&x->in, x->id_made);

@@ -113,6 +113,10 @@ static void challenge(struct exchange *x, enum auth_verdict verdict)
     bool has_bearer = x->e->ways & CONF_AUTH_OAUTH2 && auth_keys(x->w->auth);
     bool has_basic = x->e->ways & CONF_AUTH_BASIC || !has_bearer;
     struct reply r = {.status = 401, .error = "http_request_denied"};
+    struct span why = {0};
+    if (exchange_refuse_certificate(x, x->e->ways & CONF_AUTH_BASIC || has_bearer, &why)) {
+        return;
+    }
     if (verdict == AUTH_BAD_TOKEN) {
         r.detail = x->auth_waiter.why;
         if (arena_printf(&x->arena, &bearer,
@@ -124,7 +128,8 @@ static void challenge(struct exchange *x, enum auth_verdict verdict)
         r.challenge = bearer;
         r.other_challenge = has_basic ? basic : r.other_challenge;
     } else {
-        r.detail = verdict == AUTH_REFUSED   ? "user or password is wrong"
+        r.detail = why.p                     ? why.p
+                   : verdict == AUTH_REFUSED ? "user or password is wrong"
                    : has_bearer && has_basic ? "HTTP Basic credentials or a Bearer token are needed"
                    : has_bearer              ? "a Bearer token is needed; /oauth/token issues it"
                                              : "HTTP Basic credentials are needed";
@@ -188,9 +193,12 @@ static void authenticate(struct exchange *x)
         }
         f = &x->in.fields[i];
     }
+    /* Credentials that are shown count, right or wrong; a certificate often is just there. */
     enum auth_verdict v = AUTH_MISSING;
-    if (f) {
+    if (f && x->e->ways != CONF_AUTH_CERTIFICATE) {
         v = auth_check(x->w->auth, x->registry, x->e, f->value, &x->auth_waiter, &x->who);
+    } else {
+        v = exchange_check_certificate(x);
     }
     if (v == AUTH_PENDING) {
         x->state = EXCHANGE_STATE_VERIFYING;
@@ -214,6 +222,8 @@ static bool is_own(struct exchange *x)
     struct own_ask *a = &x->own;
     a->w = x->w;
     a->registry = x->registry;
+    a->identity = x->identity;
+    a->trust = &x->trust;
     a->in = &x->in;
     a->query = x->uri.query;
     a->arena = &x->arena;
@@ -268,6 +278,7 @@ void exchange_admit(struct exchange *x)
                                                     "name than that of the request"});
         return;
     }
+    exchange_set_trust(x, host);
     bool is_ping = host && span_eq(x->uri.path, SPAN_LIT("/sap/bc/ping"));
     if (!is_ping && is_own(x)) {
         return;

@@ -3,12 +3,14 @@
  *
  *     exchange.c        its life: stock, access line, own answers, time-outs, both sides' events
  *     exchange_admit.c  the questions before: URI, endpoint, pusher, resource, limits, head
+ *     exchange_certificate.c  one of them: whose certificate is it
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_EXCHANGE_INT_H
 #define FRUN_GATEWAY_EXCHANGE_INT_H
 
 #include "frun/access/auth.h"
+#include "frun/access/identity.h"
 #include "frun/access/turn.h"
 #include "frun/base/arena.h"
 #include "frun/base/list.h"
@@ -57,6 +59,8 @@ struct exchange {
     const struct endpoint *e;
     const struct policy *policy; /* the endpoint's, for the name it was called by */
     const struct tls_ctx *shown; /* whose certificate the sender saw; NULL: plain */
+    struct identity *identity;   /* the sender's certificate, or NULL */
+    struct identity_trust trust; /* by what that is judged */
     const struct pusher *who;
     struct route *route;
     const char *via;
@@ -100,6 +104,20 @@ void exchange_admit(struct exchange *x);
 /** What the permit asks about. @param x exchange with endpoint and pusher @param p out: filled but
  * for the room for its text. Thread: worker. */
 void exchange_permit(const struct exchange *x, struct permit *p);
+
+/** Decide by which CAs the sender's certificate is judged. @param x exchange @param host the name
+ * it was sent to, or NULL: the gateway's. Thread: worker. */
+void exchange_set_trust(struct exchange *x, const struct endpoint_host *host);
+
+/** Does the sender's certificate prove a pusher? @param x exchange with endpoint @return verdict;
+ * AUTH_MISSING: there is none, or none counts here. Thread: worker. */
+enum auth_verdict exchange_check_certificate(struct exchange *x);
+
+/** No pusher is known: say so here if certificates are the only way. @param x exchange @param
+ * has_others there are challenges that could help @param why out, if certificates count here and
+ * one was shown, or nothing else would do: what to say, with a NUL behind it @return true: the
+ * exchange has been answered. Thread: worker. */
+bool exchange_refuse_certificate(struct exchange *x, bool has_others, struct span *why);
 
 /** The turn has come, or will not. @param t the exchange's @param result outcome. Thread: worker.
  */

@@ -6,6 +6,7 @@
 #include "frun/gateway/front.h"
 
 #include "front_int.h"
+#include "frun/access/identity.h"
 #include "frun/base/log.h"
 #include "frun/gateway/door.h"
 
@@ -31,8 +32,15 @@ void front_enter(struct front *f, struct worker *w, const struct front_ops *ops,
     atomic_fetch_add_explicit(&w->shared->n_connections, 1, memory_order_relaxed);
 }
 
+frun_err front_identify(struct front *f, const struct stream *s)
+{
+    frun_err err = identity_new(s, &f->identity);
+    return err == FRUN_E_NOT_FOUND ? FRUN_OK : err;
+}
+
 void front_leave(struct front *f)
 {
+    identity_unref(&f->identity);
     list_remove(&f->node);
     f->w->n_fronts--;
     atomic_fetch_sub_explicit(&f->w->shared->n_connections, 1, memory_order_relaxed);

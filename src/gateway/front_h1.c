@@ -512,7 +512,7 @@ static bool take_head(struct front_h1 *f)
     }
     buf_consume(&f->in, len);
     begin_request(f, exchange_head(x));
-    exchange_start(x, &f->served, span_of(f->base.peer), stream_tls(f->stream));
+    exchange_start(x, &f->served, span_of(f->base.peer), stream_tls(f->stream), f->base.identity);
     return true;
 }
 
@@ -722,7 +722,8 @@ static const struct front_ops front_ops = {.drain = op_drain, .kill = op_kill};
 frun_err front_h1_new(struct worker *w, struct stream **s)
 {
     struct front_h1 *f = calloc(1, sizeof(*f));
-    if (!f) {
+    if (!f || front_identify(&f->base, *s)) {
+        free(f);
         return FRUN_E_NOMEM;
     }
     size_t max_head = w->conf->gateway->max_head;

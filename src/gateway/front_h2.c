@@ -9,6 +9,7 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "front_int.h"
+#include "frun/access/identity.h"
 #include "frun/base/log.h"
 #include "frun/gateway/exchange.h"
 #include "frun/gateway/front.h"
@@ -53,7 +54,7 @@ static void on_request(void *ctx, struct served *s, const struct head *h)
         return;
     }
     exchange_count_for(x, f->tally);
-    exchange_start(x, s, span_of(f->base.peer), f->shown);
+    exchange_start(x, s, span_of(f->base.peer), f->shown, f->base.identity);
 }
 
 static void on_refused(void *ctx, struct served *s, const struct head_fault *fault)
@@ -132,9 +133,12 @@ frun_err front_h2_new(struct worker *w, struct stream **s)
     struct exchange_tally *tally = calloc(1, sizeof(*tally));
     const struct addr peer = *stream_peer(*s);
     const struct tls_ctx *shown = stream_tls(*s);
-    frun_err err =
-        f && tally ? h2_new(s, (struct span){0}, &set, &h2_events, f, &f->h2) : FRUN_E_NOMEM;
+    frun_err err = f && tally ? front_identify(&f->base, *s) : FRUN_E_NOMEM;
+    err = err ? err : h2_new(s, (struct span){0}, &set, &h2_events, f, &f->h2);
     if (err) {
+        if (f) {
+            identity_unref(&f->base.identity);
+        }
         free(f);
         free(tally);
         return err;

@@ -17,6 +17,7 @@
 #include "frun/net/stream.h"
 
 struct front;
+struct identity;
 
 /** How a connection is told to end. */
 struct front_ops {
@@ -29,6 +30,7 @@ struct front {
     struct list node; /**< in worker.fronts; first, because the worker knows no more of us */
     struct worker *w; /**< its worker */
     const struct front_ops *ops; /**< what it speaks */
+    struct identity *identity;   /**< its certificate, or NULL */
     char peer[ADDR_TEXT_BYTES];  /**< address of the client, as text */
 };
 
@@ -36,6 +38,10 @@ struct front {
  * @param peer address of the client. Thread: worker. */
 void front_enter(struct front *f, struct worker *w, const struct front_ops *ops,
                  const struct addr *peer);
+
+/** Take the certificate that the client has shown. @param f connection @param s its stream after
+ * the handshake @return FRUN_OK, also without one; FRUN_E_NOMEM. Thread: worker. */
+frun_err front_identify(struct front *f, const struct stream *s) FRUN_MUST_CHECK;
 
 /** Leave it; draining may end by this. @param f connection. Thread: worker. */
 void front_leave(struct front *f);

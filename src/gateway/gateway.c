@@ -47,11 +47,15 @@ static frun_err make_front_tls(struct gateway *g, FILE *report)
     struct tls_source s = {
         .tls = {.certificate = c->certificate,
                 .private_key = c->private_key,
+                .ca_file = c->client_ca,
+                .is_asking = c->asking.is_asking,
+                .hides_ca = c->asking.hides_ca,
                 .alpn = c->http2 ? "h2,http/1.1" : "http/1.1",
                 .has_tickets = c->session_tickets,
                 .ticket_secret = c->session_ticket_key},
         .certificate = {c, "certificate"},
         .private_key = {c, "private_key"},
+        .ca = {c, "client_ca"},
     };
     return tls_files_load(&s, g->conf->doc, true, report, &g->shared.front_tls);
 }

@@ -61,6 +61,7 @@ static const struct {
     {"client", "1", false},
     {"client", "1O0", false},
     {"auth", "basic", true},
+    {"auth", "certificate", true},
     {"auth", "cert", false},
     {"dn", "CN=s4-acme, O=ACME", true},
     {"dn", "s4-acme", false},

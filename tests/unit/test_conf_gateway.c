@@ -240,13 +240,95 @@ static void test_maps(void **state)
     check_changes(wrong, sizeof(wrong) / sizeof(wrong[0]));
 }
 
+#define PIN  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HEAD "[pusher s4-acme]\n"
+
+static void test_certificate_checks(void **state)
+{
+    (void)state;
+    static const struct change rows[] = {
+        {HEAD, HEAD "auth = certificate, basic\n", "auth: certificate needs certificate_sha256",
+         true},
+        {HEAD, HEAD "auth = certificate, basic\ncertificate_subject = CN=a\n",
+         "pusher s4-acme.certificate_subject: needs client_ca", true},
+        {HEAD, HEAD "auth = certificate, basic\ncertificate_san = dns:a\n",
+         "pusher s4-acme.certificate_san: needs client_ca", true},
+        {HEAD, HEAD "certificate_sha256 = " PIN "\n", "is not used: auth names neither", false},
+        {HEAD, HEAD "auth = certificate, basic\ncertificate_sha256 = " PIN ", " PIN "\n",
+         "is listed twice", true},
+        {HEAD, HEAD "auth = certificate, basic\ncertificate_sha256 = 00" PIN "\n",
+         "must be a SHA-256", true},
+        {HEAD,
+         HEAD "auth = certificate, basic\ncertificate_issuer = CN=ca\ncertificate_sha256 = " PIN
+              "\n",
+         "certificate_issuer: needs certificate_subject or certificate_san too", true},
+        {HEAD,
+         HEAD "auth = certificate, basic\ncertificate_sha256 = " PIN
+              "\nold_certificate_sha256 = " PIN "\n",
+         "needs old_certificate_until too", true},
+        {HEAD,
+         HEAD "auth = certificate, basic\ncertificate_sha256 = " PIN
+              "\nold_certificate_sha256 = " PIN "\nold_certificate_until = 2020-01-01T00:00:00Z\n",
+         "has passed; old_certificate_sha256 can be removed", false},
+        {"user = F", "client_ca = pem\nuser = F", "endpoint ACME_PROD.client_ca: needs host_name",
+         true},
+        {"user = F", "host_name = a.b\nclient_ca = pem\nuser = F",
+         "endpoint ACME_PROD.client_ca: has no effect", false},
+        {"private_key = pem\n", "private_key = pem\nclient_ca = pem\n",
+         "gateway.client_ca: has no effect", false},
+    };
+    check_changes(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+/* Who is asked, and what about; nobody without need. */
+static void test_asking(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        const char *endpoint; /* more keys */
+        const char *pusher;   /* more keys */
+        bool at_gateway, at_endpoint, hides_ca;
+    } rows[] = {
+        {"nobody", "", "", false, false, false},
+        {"by name", "", "auth = certificate, basic\ncertificate_subject = CN=a,O=b\n", true, true,
+         false},
+        {"by fingerprint", "", "auth = certificate, basic\ncertificate_sha256 = " PIN "\n", true,
+         true, true},
+        {"disabled", "", "enabled = no\nauth = certificate, basic\ncertificate_sha256 = " PIN "\n",
+         false, false, false},
+        {"CAs of its own", "host_name = a.b\nclient_ca = pem\n",
+         "auth = certificate, basic\ncertificate_subject = CN=a,O=b\n", false, true, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conf_gw *c;
+        char text[8192];
+        const char *e = strstr(base, "user = FRUN_PUSH");
+        const char *p = strstr(base, "user = s4push");
+        const char *g = strstr(base, "private_key = pem\n");
+        (void)snprintf(text, sizeof(text), "%.*sclient_ca = pem\n%.*s%s%.*s%s%s", (int)(g - base),
+                       base, (int)(e - g), g, rows[i].endpoint, (int)(p - e), e, rows[i].pusher, p);
+        assert_int_equal(load(text, &c), FRUN_OK);
+        if (c->gateway->asking.is_asking != rows[i].at_gateway ||
+            c->endpoints[0]->asking.is_asking != rows[i].at_endpoint ||
+            c->endpoints[0]->asking.hides_ca != rows[i].hides_ca) {
+            fail_msg("%s", rows[i].label);
+        }
+        if (strstr(rows[i].pusher, "O=b")) { /* a comma belongs to the subject */
+            assert_int_equal(c->pushers[0]->certificate_subject.n, 1);
+            assert_string_equal(c->pushers[0]->certificate_subject.items[0], "CN=a,O=b");
+        }
+        conf_gw_unref(&c);
+    }
+}
+
 static void test_proof_checks(void **state)
 {
     (void)state;
     static const struct change rows[] = {
         {"user = s4push\n", "", "pusher s4-acme.user: is missing; auth = basic needs it", true},
         {"[pusher s4-acme]\n", "[pusher s4-acme]\nauth = digest\n",
-         "pusher s4-acme.auth: 'digest': the ways are basic and oauth2", true},
+         "pusher s4-acme.auth: 'digest': the ways are basic, oauth2 and certificate", true},
         {"[pusher s4-acme]\n", "[pusher s4-acme]\nauth = basic, oauth2\n",
          "pusher s4-acme.auth: oauth2 needs a section [oauth]", true},
         {"[pusher s4-acme]\n",
@@ -404,7 +486,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolved),     cmocka_unit_test(test_endpoint_overrides),
         cmocka_unit_test(test_shares),       cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_proof_checks),
+        cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_certificate_checks),
+        cmocka_unit_test(test_asking),       cmocka_unit_test(test_proof_checks),
         cmocka_unit_test(test_cross_checks), cmocka_unit_test(test_sap_and_logon_checks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

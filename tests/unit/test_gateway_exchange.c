@@ -278,7 +278,7 @@ static void ask(struct bench *b, const char *text, const char *credential)
     assert_int_equal(head_parse_request(head, &lim, exchange_head(x), &fault), FRUN_OK);
     memset(&b->door, 0, sizeof(b->door));
     b->door.s.ops = &door_ops;
-    exchange_start(x, &b->door.s, SPAN_LIT("192.0.2.7"), NULL);
+    exchange_start(x, &b->door.s, SPAN_LIT("192.0.2.7"), NULL, NULL);
     run_until(b, is_decided);
 }
 

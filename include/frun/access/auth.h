@@ -8,7 +8,7 @@
  * is being verified wait for the one verification. A token is verified on the worker at its first
  * use (70 microseconds measured, forged or not, nearly all of it ECDSA) and remembered in the same
  * way. What ends at a time of the wall clock, a token or an old password, is looked at again at
- * least every AUTH_GOOD_MS. Client certificates will be a further source of the same verdict.
+ * least every AUTH_GOOD_MS. Client certificates (identity.h) lead to the same verdicts.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_ACCESS_AUTH_H

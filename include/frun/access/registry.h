@@ -9,6 +9,7 @@
 #ifndef FRUN_ACCESS_REGISTRY_H
 #define FRUN_ACCESS_REGISTRY_H
 
+#include "frun/access/rules.h"
 #include "frun/access/tokens.h"
 #include "frun/base/err.h"
 #include "frun/base/span.h"
@@ -31,6 +32,7 @@ struct pusher {
     size_t index;                          /**< 0.. in the registry */
     char generation[JWT_GENERATION_BYTES]; /**< of its client secret, "" without */
     char old_generation[JWT_GENERATION_BYTES]; /**< of the one before, "" without */
+    struct rules rules;                        /**< certificates it is known by */
 };
 
 /** What all workers together know of one endpoint's way through SAP's connectivity proxy. */
@@ -46,7 +48,7 @@ struct endpoint {
     struct policy policy;             /**< what its requests get */
     struct span allow;                /**< "GET, HEAD, POST, PUT" */
     unsigned ways;                    /**< enum conf_auth of all pushers that may use it */
-    struct tls_ctx *front_tls;        /**< shown by its own host names, NULL: the gateway's */
+    struct tls_ctx *front_tls;        /**< serves its own host names, NULL: the gateway's */
     struct tls_ctx *backend_tls;      /**< TLS of our own with Focused Run, or NULL */
     const struct sap_proxy *sap;      /**< sap-connectivity: its section, else NULL */
     struct span sap_authority;        /**< sap-connectivity: virtual host and port, always both */
@@ -102,6 +104,14 @@ void registry_unref(struct registry **r);
 /** The snapshot it was made of. @param r registry @return configuration, lives with @p r. Thread:
  * any. */
 const struct conf_gw *registry_conf(const struct registry *r);
+
+/** What tells this registry from all others, before and after it. @param r registry @return a
+ * random number, never 0. Thread: any. */
+uint64_t registry_serial(const struct registry *r);
+
+/** Pushers that are enabled and known by certificates. @param r registry @param n out: count
+ * @return array in order of the configuration. Thread: any. */
+const struct pusher *const *registry_certified(const struct registry *r, size_t *n);
 
 /** Does anything of it need access tokens? @param r registry @return true if so. Thread: any. */
 bool registry_needs_tokens(const struct registry *r);

@@ -43,6 +43,12 @@ enum conf_stapling {
     CONF_STAPLING_OFF   /**< none */
 };
 
+/** Are clients asked for a certificate? Resolved from the pushers. */
+struct conf_asking {
+    bool is_asking; /**< somebody who is enabled is known by one */
+    bool hides_ca;  /**< somebody by its fingerprint, so that CAs say nothing */
+};
+
 /** [gateway] */
 struct conf_gateway {
     struct conf_place place;           /**< where it stands */
@@ -51,6 +57,8 @@ struct conf_gateway {
     struct conf_list listen;           /**< addresses of the front door, at least one */
     const char *certificate;           /**< PEM chain */
     const char *private_key;           /**< PEM key */
+    const char *client_ca;             /**< PEM: CAs of pushers' certificates, or NULL */
+    struct conf_asking asking;         /**< at public_url and names without client_ca */
     bool session_tickets;              /**< clients may resume TLS sessions; yes */
     struct secret *session_ticket_key; /**< what their keys follow from; NULL: random ones */
     int ocsp_stapling;                 /**< enum conf_stapling; auto */
@@ -160,6 +168,8 @@ struct conf_endpoint {
     const char **host_urls;              /**< host_name.n URLs made of them */
     const char *certificate;             /**< PEM chain shown by those names, NULL: the gateway's */
     const char *private_key;             /**< PEM key of it */
+    const char *client_ca;               /**< PEM: CAs at its own names, NULL: the gateway's */
+    struct conf_asking asking;           /**< at its own names, if their context is its own */
     struct conf_list map;                /**< "FROM TO", as written */
     int paths;                           /**< enum conf_paths */
     const struct conf_map *maps;         /**< both resolved */
@@ -191,8 +201,9 @@ struct conf_endpoint {
 
 /** Ways a pusher proves who it is; several at once are a sum. */
 enum conf_auth {
-    CONF_AUTH_BASIC = 1, /**< user and password_hash */
-    CONF_AUTH_OAUTH2 = 2 /**< a token of our own, got with client_id and secret */
+    CONF_AUTH_BASIC = 1,  /**< user and password_hash */
+    CONF_AUTH_OAUTH2 = 2, /**< a token of our own, got with client_id and secret or certificate */
+    CONF_AUTH_CERTIFICATE = 4 /**< a TLS client certificate */
 };
 
 /** [oauth]: the gateway's own token service. */
@@ -215,18 +226,26 @@ struct conf_proof {
 
 /** [pusher NAME] */
 struct conf_pusher {
-    struct conf_place place;                /**< where it stands */
-    struct conf_list endpoint;              /**< names of the endpoints it may use */
-    const struct conf_endpoint **endpoints; /**< resolved, endpoint.n of them */
-    bool is_enabled;                        /**< else it is refused everywhere; yes */
-    struct conf_list auth;                  /**< as written */
-    unsigned ways;                          /**< sum of enum conf_auth */
-    const char *user;                       /**< basic: no ':' */
-    struct conf_proof password;             /**< basic: of its password */
-    const char *client_id;                  /**< oauth2: sb-NAME unless given */
-    struct conf_proof secret;               /**< oauth2: of its client secret */
-    uint64_t token_lifetime_ms;             /**< oauth2: its own or that of [oauth] */
-    uint64_t max_requests_per_second;       /**< sustained; 0: no ceiling */
+    struct conf_place place;                 /**< where it stands */
+    struct conf_list endpoint;               /**< names of the endpoints it may use */
+    const struct conf_endpoint **endpoints;  /**< resolved, endpoint.n of them */
+    bool is_enabled;                         /**< else it is refused everywhere; yes */
+    struct conf_list auth;                   /**< as written */
+    unsigned ways;                           /**< sum of enum conf_auth */
+    const char *user;                        /**< basic: no ':' */
+    struct conf_proof password;              /**< basic: of its password */
+    const char *client_id;                   /**< oauth2: sb-NAME unless given */
+    struct conf_proof secret;                /**< oauth2: of its client secret */
+    uint64_t token_lifetime_ms;              /**< oauth2: its own or that of [oauth] */
+    struct conf_list certificate_subject;    /**< each the whole of one, RFC 4514 text */
+    struct conf_list certificate_san;        /**< "dns:...", "email:..." or "uri:..." */
+    const char *certificate_issuer;          /**< of those two; NULL: any that is trusted */
+    struct conf_list certificate_sha256;     /**< hexadecimal */
+    struct conf_list old_certificate_sha256; /**< accepted until the time below */
+    const char *old_certificate_until;       /**< as written, or NULL */
+    uint64_t old_certificate_until_s;        /**< parsed, seconds since 1970; 0: none */
+    const char *client_ca;                   /**< CAs that count for it; NULL: none */
+    uint64_t max_requests_per_second;        /**< sustained; 0: no ceiling */
     uint64_t burst;         /**< requests that may come at once above it; ten seconds' worth */
     uint64_t max_in_flight; /**< requests at the same time; 0: no ceiling; 64 */
     uint64_t max_body;      /**< octets of a request body; 0: the gateway's */

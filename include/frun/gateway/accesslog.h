@@ -21,10 +21,11 @@ struct accesslog_entry {
     struct span request_id; /**< ours or the pusher's */
     struct span endpoint;   /**< name */
     struct span pusher;     /**< name */
-    const char *auth;       /**< how it proved itself: "basic", "oauth2"; NULL: it did not */
-    const char *route;      /**< name or NULL */
-    const char *connector;  /**< name or NULL */
-    unsigned status;        /**< of the answer; 0: none was sent */
+    const char
+        *auth; /**< how it proved itself: "basic", "oauth2", "certificate"; NULL: it did not */
+    const char *route;     /**< name or NULL */
+    const char *connector; /**< name or NULL */
+    unsigned status;       /**< of the answer; 0: none was sent */
     const char
         *by; /**< who produced the status: "focused-run", "connector", "gateway"; NULL: nobody */
     const char *error;    /**< RFC 9209 error type or NULL */

@@ -40,6 +40,8 @@
 /** An exchange. */
 struct exchange;
 
+struct identity;
+
 /** How many exchanges a connection keeps busy, also those that it has left behind: what a client
  * cancels counts until the work behind it has ended. Heap object; calloc() it. */
 struct exchange_tally {
@@ -68,10 +70,10 @@ struct head *exchange_head(struct exchange *x);
 
 /** Begin: the head is complete. Events of @p s go to the exchange from now on; it ends and frees
  * itself. @param x exchange with head @param s the served request @param peer address text of the
- * client, copied @param shown context whose certificate the client saw, NULL: plain. Thread:
- * worker. */
+ * client, copied @param shown context whose certificate the client saw, NULL: plain @param identity
+ * the client's own certificate, a reference is taken; NULL: none. Thread: worker. */
 void exchange_start(struct exchange *x, struct served *s, struct span peer,
-                    const struct tls_ctx *shown);
+                    const struct tls_ctx *shown, struct identity *identity);
 
 /** Begin and end with an error answer, for heads that could not be parsed. @param x exchange @param
  * s the served request; the carrier closes behind the answer @param peer address text @param fault

@@ -11,6 +11,7 @@
 #define FRUN_GATEWAY_OWN_H
 
 #include "frun/access/auth.h"
+#include "frun/access/identity.h"
 #include "frun/base/arena.h"
 #include "frun/base/span.h"
 #include "frun/gateway/reply.h"
@@ -27,11 +28,13 @@ struct own_resource;
 
 /** A request to one of them; embedded in the exchange. */
 struct own_ask {
-    struct worker *w;          /**< whose request it is */
-    struct registry *registry; /**< the request's */
-    const struct head *in;     /**< its head */
-    struct span query;         /**< its query, perhaps absent */
-    struct arena *arena;       /**< its memory */
+    struct worker *w;                   /**< whose request it is */
+    struct registry *registry;          /**< the request's */
+    struct identity *identity;          /**< certificate of the connection, or NULL */
+    const struct identity_trust *trust; /**< by what that is judged */
+    const struct head *in;              /**< its head */
+    struct span query;                  /**< its query, perhaps absent */
+    struct arena *arena;                /**< its memory */
     /** Told once what to answer; @p r lives until the return. */
     void (*answer)(struct own_ask *a, const struct reply *r);
     bool wants_body;                 /**< out: own_on_body() and own_on_body_end() are to follow */
