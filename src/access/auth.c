@@ -122,8 +122,8 @@ void auth_free(struct auth *a)
  */
 
 /* Way, endpoint and value together: what is right for one endpoint says nothing of another, and a
- * password shown as a token is none. The second value is a client's secret; its length keeps the
- * two apart. */
+ * password shown as a token is none. The second value is a client's secret, or the certificate that
+ * a token came with; its length keeps the two apart. */
 static bool make_tag(struct auth *a, const unsigned where[2], struct span value, struct span more,
                      struct memo_tag *out)
 {
@@ -467,14 +467,15 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
     struct memo_tag tag;
     struct bearer_verdict t;
     w->way = CONF_AUTH_OAUTH2;
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, (struct span){0}, &tag)) {
+    struct span shown = span_make(w->shown, w->shown ? CERT_SHA256_BYTES : 0);
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, shown, &tag)) {
         return AUTH_BUSY;
     }
     enum auth_verdict verdict = known(a, r, &tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
     }
-    frun_err err = bearer_check(a->keys, r, text, &t);
+    frun_err err = bearer_check(a->keys, r, text, w->shown, &t);
     if (err == FRUN_E_NOMEM) {
         return AUTH_BUSY;
     }

@@ -533,7 +533,10 @@ static void check_ways(struct work *w, struct map *clients, struct conf_pusher *
 /* A key must have been read by all gateways before the next one comes. */
 static void check_oauth(const struct work *w)
 {
-    const struct conf_oauth *o = w->oauth;
+    struct conf_oauth *o = w->oauth;
+    if (o && !o->cert_url && w->gateway) {
+        o->cert_url = w->gateway->public_url;
+    }
     if (o && o->rotate_after_ms && o->rotate_after_ms < 4 * o->reread_ms) {
         conf_issue_add(w->d, true, o, "rotate_after", "must be at least four times reread");
     }

@@ -350,6 +350,13 @@ static const struct conf_row oauth_rows[] = {
     {"reread", CONF_TIME, AT(reread_ms), 1000, 600000, "30 s", false, NULL, RESTART,
      "How often the folder is read again. A new key signs after twice this time, when the other "
      "gateways know it."},
+    {"cert_url", CONF_TEXT, AT(cert_url), 1, 300, NULL, false, "public_url", LIVE,
+     "What service keys with a certificate call for tokens (certurl): another name of this "
+     "gateway; "
+     "public_url unless given."},
+    {"bind_tokens", CONF_BOOL, AT(bind_tokens), 0, 0, "no", false, NULL, LIVE,
+     "A token that was got with a certificate is good only on connections with that certificate "
+     "(RFC 8705). SAP's clients push without one."},
     {"legacy_token_get", CONF_BOOL, AT(legacy_token_get), 0, 0, "no", false, NULL, LIVE,
      "Answer GET /oauth/token too, with client and secret in the query: for old clients only, "
      "because proxies on the way may log a query."},

@@ -85,6 +85,7 @@ static void recycle(void *obj)
     x->is_client_slow = x->is_body_open = x->is_orphan = false;
     x->rest = (struct span){0};
     x->auth_waiter.way = 0;
+    x->auth_waiter.shown = NULL;
     own_init(&x->own);
     x->in.is_http2 = false; /* the next head may break off before it is parsed */
     x->log = (struct accesslog_entry){0};

@@ -25,6 +25,9 @@ struct credentials {
     size_t n_room;
 };
 
+/** What is said of a client that proves nothing. */
+#define WRONG_CLIENT "client ID or secret is wrong"
+
 /* -- answers
  * -----------------------------------------------------------------------------------------------------
  */
@@ -63,14 +66,14 @@ static void refuse_busy(struct own_ask *a, const char *text)
                .status = 503, .error = "proxy_internal_error", .detail = text, .retry_after_s = 1});
 }
 
-static void grant(struct own_ask *a)
+static void grant(struct own_ask *a, const struct bearer_proof *proof)
 {
     struct bearer_issued *t = arena_alloc(a->arena, sizeof(*t));
     struct span body = {0};
-    frun_err err = t ? bearer_issue(auth_keys(a->w->auth), a->registry, a->who, a->waiter.is_old, t)
-                     : FRUN_E_NOMEM;
+    frun_err err =
+        t ? bearer_issue(auth_keys(a->w->auth), a->registry, a->who, proof, t) : FRUN_E_NOMEM;
     if (err == FRUN_E_DENIED) {
-        refuse(a, 401, "invalid_client", "client ID or secret is wrong");
+        refuse(a, 401, "invalid_client", WRONG_CLIENT);
         return;
     }
     if (!err) {
@@ -89,11 +92,42 @@ static void grant(struct own_ask *a)
 static void judge(struct own_ask *a, enum auth_verdict verdict)
 {
     if (verdict == AUTH_GRANTED) {
-        grant(a);
+        bool is_old = a->waiter.is_old;
+        grant(a, &(struct bearer_proof){.generation =
+                                            is_old ? a->who->old_generation : a->who->generation,
+                                        .until_s = is_old ? a->who->conf->secret.until_s : 0});
     } else if (verdict == AUTH_BUSY) {
         refuse_busy(a, "too many new credentials are being verified; try again");
     } else {
-        refuse(a, 401, "invalid_client", "client ID or secret is wrong");
+        refuse(a, 401, "invalid_client", WRONG_CLIENT);
+    }
+}
+
+/* A client without a secret: its certificate speaks for it. Source: RFC 8705 2. */
+static void judge_certificate(struct own_ask *a, struct span client_id)
+{
+    struct identity_verdict v;
+    struct span text = {0};
+    if (!a->identity) {
+        refuse(a, 401, "invalid_client",
+               "client_secret is needed, or a client certificate on the connection");
+        return;
+    }
+    enum auth_verdict verdict = identity_client(a->identity, a->trust, client_id, &v);
+    a->who = v.who;
+    a->waiter.way = CONF_AUTH_OAUTH2;
+    if (verdict == AUTH_BUSY) {
+        refuse_busy(a, "out of memory");
+    } else if (verdict == AUTH_GRANTED) {
+        bool is_bound = registry_conf(a->registry)->oauth->bind_tokens;
+        const struct cert *cert = identity_cert(a->identity);
+        grant(a, &(struct bearer_proof){.generation = v.rule->generation,
+                                        .until_s = v.until_s,
+                                        .sha256 = is_bound ? cert_sha256(cert) : NULL});
+    } else if (arena_printf(a->arena, &text, "the client certificate is not accepted: %s", v.why)) {
+        refuse_busy(a, "out of memory");
+    } else {
+        refuse(a, 401, "invalid_client", text.p);
     }
 }
 
@@ -212,6 +246,11 @@ static void ask(struct own_ask *a, const struct form *f, struct credentials *c)
         refuse(a, 400, "invalid_request", why);
         return;
     }
+    bool is_asked = registry_conf(a->registry)->gateway->asking.is_asking;
+    if (c->id.n && !c->secret.n && (a->identity || is_asked)) {
+        judge_certificate(a, c->id);
+        return;
+    }
     if (!c->id.n || !c->secret.n) {
         refuse(a, 401, "invalid_client", "client_id and client_secret are needed");
         return;
@@ -301,18 +340,31 @@ void own_token_keys(struct own_ask *a)
 
 void own_metadata(struct own_ask *a)
 {
-    const char *url = registry_conf(a->registry)->gateway->public_url;
+    const struct conf_gw *c = registry_conf(a->registry);
+    const char *url = c->gateway->public_url;
+    bool has_certs = c->gateway->asking.is_asking;
     struct span text = {0};
-    frun_err err = arena_printf(
-        a->arena, &text,
-        "{\"issuer\":\"%s\",\"token_endpoint\":\"%s/oauth/token\","
-        "\"jwks_uri\":\"%s/.well-known/jwks.json\","
-        "\"token_endpoint_auth_methods_supported\":[\"client_secret_basic\","
-        "\"client_secret_post\"],\"grant_types_supported\":[\"client_credentials\"],"
-        "\"response_types_supported\":[\"token\"],\"scopes_supported\":[\"" BEARER_SCOPE "\"],"
-        "\"subject_types_supported\":[\"public\"],"
-        "\"id_token_signing_alg_values_supported\":[\"ES256\"]}\n",
-        url, url, url);
+    struct span mtls = SPAN_LIT("");
+    frun_err err = has_certs
+                       ? arena_printf(a->arena, &mtls,
+                                      "\"mtls_endpoint_aliases\":{\"token_endpoint\":"
+                                      "\"%s/oauth/token\"},"
+                                      "\"tls_client_certificate_bound_access_tokens\":%s,",
+                                      c->oauth->cert_url, c->oauth->bind_tokens ? "true" : "false")
+                       : FRUN_OK;
+    err = err ? err
+              : arena_printf(
+                    a->arena, &text,
+                    "{\"issuer\":\"%s\",\"token_endpoint\":\"%s/oauth/token\","
+                    "\"jwks_uri\":\"%s/.well-known/jwks.json\",%.*s"
+                    "\"token_endpoint_auth_methods_supported\":[\"client_secret_basic\","
+                    "\"client_secret_post\"%s],\"grant_types_supported\":[\"client_credentials\"],"
+                    "\"response_types_supported\":[\"token\"],\"scopes_supported\":[\"" BEARER_SCOPE
+                    "\"],"
+                    "\"subject_types_supported\":[\"public\"],"
+                    "\"id_token_signing_alg_values_supported\":[\"ES256\"]}\n",
+                    url, url, url, SPAN_FMT(mtls),
+                    has_certs ? ",\"tls_client_auth\",\"self_signed_tls_client_auth\"" : "");
     if (err) {
         refuse_busy(a, "out of memory");
         return;

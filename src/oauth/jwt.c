@@ -35,6 +35,24 @@ static frun_err put_part(json_t *object, char *out, size_t *n)
     return FRUN_OK;
 }
 
+/* The claims as JSON; NULL: no memory. */
+static json_t *pack_claims(const struct jwt_realm *realm, const struct jwt_claims *c,
+                           const char *jti)
+{
+    json_int_t issued = (json_int_t)c->issued_s;
+    json_int_t expires = (json_int_t)c->expires_s;
+    json_t *claims = json_pack("{sssssssss[s]sssssssIsIsI}", "iss", realm->issuer, "sub",
+                               c->client_id, "client_id", c->client_id, "cid", c->client_id, "aud",
+                               realm->issuer, "scope", realm->scope, "gen", c->generation, "jti",
+                               jti, "iat", issued, "nbf", issued, "exp", expires);
+    if (claims && c->bound_to[0] &&
+        json_object_set_new(claims, "cnf", json_pack("{ss}", "x5t#S256", c->bound_to))) {
+        json_decref(claims);
+        return NULL;
+    }
+    return claims;
+}
+
 frun_err jwt_sign(const struct keys *k, const struct jwt_realm *realm, const struct jwt_claims *c,
                   const char *jti, char out[JWT_MAX_BYTES + 1], size_t *n)
 {
@@ -44,19 +62,13 @@ frun_err jwt_sign(const struct keys *k, const struct jwt_realm *realm, const str
     if (!signer) {
         return FRUN_E_NOT_FOUND;
     }
-    json_int_t issued = (json_int_t)c->issued_s;
-    json_int_t expires = (json_int_t)c->expires_s;
     frun_err err =
         put_part(json_pack("{ssssss}", "alg", "ES256", "typ", "JWT", "kid", signer->id), out, &len);
     if (err) {
         return err;
     }
     out[len++] = '.';
-    err = put_part(json_pack("{sssssssss[s]sssssssIsIsI}", "iss", realm->issuer, "sub",
-                             c->client_id, "client_id", c->client_id, "cid", c->client_id, "aud",
-                             realm->issuer, "scope", realm->scope, "gen", c->generation, "jti", jti,
-                             "iat", issued, "nbf", issued, "exp", expires),
-                   out, &len);
+    err = put_part(pack_claims(realm, c, jti), out, &len);
     if (!err) {
         err = keys_sign(k, span_make(out, len), signature);
     }
@@ -162,6 +174,16 @@ static bool is_for(const json_t *claims, const char *audience)
     return false;
 }
 
+/* Bound to a certificate, or to nothing; to anything else nobody here could hold it. */
+static bool take_binding(const json_t *claims, char out[JWT_THUMBPRINT_BYTES])
+{
+    const json_t *cnf = json_object_get(claims, "cnf");
+    out[0] = '\0';
+    return !cnf ||
+           (json_object_size(cnf) == 1 && take_text(cnf, "x5t#S256", out, JWT_THUMBPRINT_BYTES) &&
+            strlen(out) == JWT_THUMBPRINT_BYTES - 1);
+}
+
 static frun_err judge(const json_t *claims, const struct jwt_realm *realm, uint64_t now_s,
                       struct jwt_claims *out, const char **why)
 {
@@ -180,6 +202,10 @@ static frun_err judge(const json_t *claims, const struct jwt_realm *realm, uint6
         !take_time(claims, "exp", &out->expires_s) || !take_time(claims, "iat", &out->issued_s) ||
         !take_time(claims, "nbf", &not_before)) {
         *why = "the token lacks a claim";
+        return FRUN_E_DENIED;
+    }
+    if (!take_binding(claims, out->bound_to)) {
+        *why = "the token is bound to something that is not understood";
         return FRUN_E_DENIED;
     }
     if (out->expires_s <= now_s) {

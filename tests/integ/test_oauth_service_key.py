@@ -98,7 +98,7 @@ def test_rotation_keeps_the_old_secret_and_its_tokens_for_a_while(make_chain):
     assert [got(x).status for x in (first, second, third)] == [401, 401, 200]
     assert push_to_globex(old_token) == push_to_globex(new_token) == 401
     a = chain.push(target="/GLOBEX/sap/frun/x", fields=[bearer(new_token)], auth=None)
-    assert "the secret it was issued for is not valid any more" in a.get("WWW-Authenticate")
+    assert "the secret or certificate it was issued for is not valid any more" in a.get("WWW-Authenticate")
 
 
 def test_a_password_is_rotated_the_same_way(make_chain):

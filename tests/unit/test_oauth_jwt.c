@@ -101,6 +101,8 @@ static struct span forge(const struct bench *b, const char *header, const char *
     return span_make(out, n);
 }
 
+#define THUMB "0123456789abcdefghijklmnopqrstuvwxyzABCDEF-"
+
 #define CLAIMS                                                                                     \
     "\"iss\":\"https://push.example.com\",\"sub\":\"c\",\"client_id\":\"c\",\"gen\":\"g\","        \
     "\"aud\":\"https://push.example.com\",\"iat\":1800000000,\"nbf\":1800000000,"                  \
@@ -190,6 +192,15 @@ static void odd_claims_are_refused(void **state)
     } rows[] = {
         {"as they are", NULL, "", NULL},
         {"unknown member", NULL, ",\"zid\":\"x\"", NULL},
+        {"bound to a certificate", NULL, ",\"cnf\":{\"x5t#S256\":\"" THUMB "\"}", NULL},
+        {"bound to a short one", NULL, ",\"cnf\":{\"x5t#S256\":\"x\"}", "not understood"},
+        {"bound to a long one", NULL, ",\"cnf\":{\"x5t#S256\":\"" THUMB "x\"}", "not understood"},
+        {"bound to a key", NULL, ",\"cnf\":{\"jkt\":\"" THUMB "\"}", "not understood"},
+        {"bound to both", NULL, ",\"cnf\":{\"x5t#S256\":\"" THUMB "\",\"jkt\":\"" THUMB "\"}",
+         "not understood"},
+        {"bound to nothing", NULL, ",\"cnf\":{}", "not understood"},
+        {"bound to null", NULL, ",\"cnf\":null", "not understood"},
+        {"bound to a text", NULL, ",\"cnf\":\"" THUMB "\"", "not understood"},
         {"list of audiences", "\"aud\":\"https://push.example.com\"",
          "\"aud\":[\"x\",\"https://push.example.com\"]", NULL},
         {"other issuer", "\"iss\":\"https://push.", "\"iss\":\"https://posh.", "somebody else"},

@@ -59,6 +59,7 @@ struct auth_waiter {
     unsigned way;     /**< out: enum conf_auth that was tried, 0: none; set with the verdict */
     bool is_old;      /**< out: proved by the password or secret before the present one */
     const char *why;  /**< out: BAD_TOKEN: what is wrong, constant text */
+    const unsigned char *shown; /**< in: SHA-256 of the connection's certificate, or NULL */
     /** Told once: @p verdict is not AUTH_PENDING; @p who is set for GRANTED and FOREIGN. */
     void (*fn)(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who);
 };

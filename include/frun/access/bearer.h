@@ -1,8 +1,9 @@
 /**
  * The tokens of this gateway's pushers: what one is worth now, and a new one.
  *
- * A token is bound to its pusher and to the secret it was issued for: both are looked up in the
- * registry each time, so that it dies with either.
+ * A token is bound to its pusher and to the secret or the certificate's rule it was issued for:
+ * both are looked up in the registry each time, so that it dies with either. One that was got with
+ * a certificate may be bound to that too (RFC 8705 3).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_ACCESS_BEARER_H
@@ -30,6 +31,13 @@ struct bearer_verdict {
     const char *why;          /**< on failure: what is wrong, constant text */
 };
 
+/** By what a client has proved itself. */
+struct bearer_proof {
+    const char *generation;      /**< of its secret, or of the rule its certificate fits */
+    uint64_t until_s;            /**< no token lives longer, seconds since 1970; 0: nothing known */
+    const unsigned char *sha256; /**< certificate that the token is bound to, or NULL */
+};
+
 /** A new token. */
 struct bearer_issued {
     char text[JWT_MAX_BYTES + 1]; /**< the token */
@@ -37,17 +45,17 @@ struct bearer_issued {
     uint64_t lifetime_s;          /**< from now */
 };
 
-/** Check a Bearer token: signature, time, pusher, secret. @param k accepted keys @param r registry
- * @param text as sent @param out verdict @return FRUN_OK; FRUN_E_DENIED it is not good, out->why
- * tells; FRUN_E_NOMEM. Thread: any. Source: RFC 6750 3.1. */
+/** Check a Bearer token: signature, time, pusher, secret or certificate. @param k accepted keys
+ * @param r registry @param text as sent @param shown SHA-256 of the connection's certificate, or
+ * NULL @param out verdict @return FRUN_OK; FRUN_E_DENIED it is not good, out->why tells;
+ * FRUN_E_NOMEM. Thread: any. Source: RFC 6750 3.1; RFC 8705 3. */
 frun_err bearer_check(const struct keys *k, const struct registry *r, struct span text,
-                      struct bearer_verdict *out) FRUN_MUST_CHECK;
+                      const unsigned char *shown, struct bearer_verdict *out) FRUN_MUST_CHECK;
 
-/** Issue a token. @param k who signs @param r registry @param who for whom @param is_old it proved
- * itself by its old secret: the token ends with that @param out token @return FRUN_OK;
- * FRUN_E_DENIED the old secret has just ended; FRUN_E_NOT_FOUND no key can sign; FRUN_E_LIMIT;
- * FRUN_E_NOMEM. Thread: any. */
+/** Issue a token. @param k who signs @param r registry @param who for whom @param proof by what
+ * @param out token @return FRUN_OK; FRUN_E_DENIED the proof has just ended; FRUN_E_NOT_FOUND no key
+ * can sign; FRUN_E_LIMIT; FRUN_E_NOMEM. Thread: any. */
 frun_err bearer_issue(const struct keys *k, const struct registry *r, const struct pusher *who,
-                      bool is_old, struct bearer_issued *out) FRUN_MUST_CHECK;
+                      const struct bearer_proof *proof, struct bearer_issued *out) FRUN_MUST_CHECK;
 
 #endif

@@ -213,6 +213,8 @@ struct conf_oauth {
     uint64_t token_lifetime_ms; /**< life of a token; 12 h */
     uint64_t rotate_after_ms;   /**< a signing key is replaced when it is so old; 90 d, 0: never */
     uint64_t reread_ms;         /**< how often the folder is read again; 30 s */
+    const char *cert_url;       /**< where tokens are got with a certificate; public_url */
+    bool bind_tokens;           /**< such tokens need that certificate; no */
     bool legacy_token_get;      /**< GET with the secret in the query is answered; no */
 };
 

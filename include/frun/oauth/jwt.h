@@ -25,6 +25,9 @@
 /** Octets of a generation with the final NUL. */
 #define JWT_GENERATION_BYTES 23
 
+/** Octets of a certificate's thumbprint, base64url of its SHA-256, with the final NUL. */
+#define JWT_THUMBPRINT_BYTES 44
+
 /** How far the clocks of two gateways may be apart, seconds. */
 #define JWT_SKEW_S 60
 
@@ -32,6 +35,8 @@
 struct jwt_claims {
     char client_id[JWT_MAX_CLIENT + 1];    /**< "sub", "client_id" and "cid" */
     char generation[JWT_GENERATION_BYTES]; /**< "gen": which secret it was issued for */
+    char bound_to[JWT_THUMBPRINT_BYTES];   /**< "cnf", "x5t#S256": the only certificate it is good
+                                              with; "": any, or none. RFC 8705 3.1 */
     uint64_t issued_s;                     /**< "iat" and "nbf", seconds since 1970 */
     uint64_t expires_s;                    /**< "exp", seconds since 1970 */
 };
