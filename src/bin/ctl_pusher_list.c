@@ -47,6 +47,12 @@ static int set_option(struct ctl_pusher_ask *a, int c, const char *value)
     case 'e':
         a->endpoint = value;
         break;
+    case 'C':
+        a->certificate = value;
+        break;
+    case 'P':
+        a->pki = value;
+        break;
     case 'f':
         a->is_forced = true;
         break;
@@ -74,6 +80,8 @@ int ctl_pusher_parse(int argc, char **argv, const char *allowed, struct ctl_push
                                         {"force", no_argument, NULL, 'f'},
                                         {"password", no_argument, NULL, 'p'},
                                         {"x509", no_argument, NULL, 'x'},
+                                        {"certificate", required_argument, NULL, 'C'},
+                                        {"pki", required_argument, NULL, 'P'},
                                         {NULL, 0, NULL, 0}};
     int c;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
@@ -85,6 +93,12 @@ int ctl_pusher_parse(int argc, char **argv, const char *allowed, struct ctl_push
         if (status) {
             return status;
         }
+    }
+    if ((a->certificate || a->pki) && !a->is_x509) {
+        return ctl_misuse("--certificate and --pki belong to --x509");
+    }
+    if ((a->certificate && a->pki) || (a->is_password && a->is_x509)) {
+        return ctl_misuse("only one of --certificate and --pki, of --password and --x509");
     }
     if (!a->config) {
         return ctl_misuse("--config FILE is missing");
@@ -109,9 +123,13 @@ int ctl_pusher_load(const char *path, FILE *report, struct conf_gw **c)
 
 static void print_pusher(const struct conf_pusher *p)
 {
-    const char *ways = p->ways == CONF_AUTH_BASIC    ? "basic"
-                       : p->ways == CONF_AUTH_OAUTH2 ? "oauth2"
-                                                     : "basic, oauth2";
+    char ways[64] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < p->auth.n && n < sizeof(ways); i++) {
+        n += (size_t)snprintf(ways + n, sizeof(ways) - n, "%s%s", i ? ", " : "", p->auth.items[i]);
+    }
+    size_t n_certificates =
+        p->certificate_subject.n + p->certificate_san.n + p->certificate_sha256.n;
     (void)printf("%-20s %-8s %-14s %-24s ", p->place.name, p->is_enabled ? "enabled" : "disabled",
                  ways,
                  p->ways & CONF_AUTH_OAUTH2 ? p->client_id
@@ -120,8 +138,15 @@ static void print_pusher(const struct conf_pusher *p)
     for (size_t i = 0; i < p->endpoint.n; i++) {
         (void)printf("%s%s", i ? ", " : "", p->endpoint.items[i]);
     }
-    if (p->ways & CONF_AUTH_OAUTH2 && !p->secret.hash) {
+    if (p->ways & CONF_AUTH_OAUTH2 && !p->secret.hash && !n_certificates) {
         (void)printf("  (no secret yet)");
+    }
+    if (n_certificates) {
+        (void)printf("  (known by %zu certificate line%s)", n_certificates,
+                     n_certificates == 1 ? "" : "s");
+    }
+    if (p->old_certificate_until) {
+        (void)printf("  (old certificate until %s)", p->old_certificate_until);
     }
     if (p->secret.until) {
         (void)printf("  (old secret until %s)", p->secret.until);

@@ -48,10 +48,14 @@ static const struct command commands[] = {
      "make a back-end server's certificate: HOST.pem, HOST.key", ctl_pki_server},
     {"pusher", "list", "--config FILE", "list pushers and how they prove themselves",
      ctl_pusher_list},
-    {"pusher", "service-key", "NAME --config FILE [--endpoint NAME] [--force]",
-     "make a client secret, store its hash in the pusher's section, print the service key once",
+    {"pusher", "service-key",
+     "NAME --config FILE [--endpoint NAME] [--force] [--x509 [--pki DIR | --certificate FILE]]",
+     "make a client secret (--x509: a key and certificate), store its hash in the pusher's "
+     "section, print the service key once",
      ctl_pusher_service_key},
-    {"pusher", "rotate", "NAME --config FILE [--grace 24h] [--endpoint NAME] [--password]",
+    {"pusher", "rotate",
+     "NAME --config FILE [--grace 24h] [--endpoint NAME] [--password | --x509 [--pki DIR | "
+     "--certificate FILE]]",
      "the same for a new secret (or password); the old one is accepted for the grace time",
      ctl_pusher_rotate},
     {NULL, "push",

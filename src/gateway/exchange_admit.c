@@ -105,6 +105,24 @@ static void authorize(struct exchange *x)
     take_turn(x);
 }
 
+/* A token that is not good: the Bearer challenge says why. */
+static struct span bearer_challenge(struct exchange *x, const char *why)
+{
+    struct span text = SPAN_LIT("Bearer error=\"invalid_token\"");
+    frun_err err = arena_printf(&x->arena, &text,
+                                "Bearer realm=\"frunproxy\", error=\"invalid_token\", "
+                                "error_description=\"%s\"",
+                                why);
+    return err ? SPAN_LIT("Bearer error=\"invalid_token\"") : text;
+}
+
+static const char *what_is_needed(bool has_basic, bool has_bearer)
+{
+    return has_bearer && has_basic ? "HTTP Basic credentials or a Bearer token are needed"
+           : has_bearer            ? "a Bearer token is needed; /oauth/token issues it"
+                                   : "HTTP Basic credentials are needed";
+}
+
 /* 401 with the ways that are open at this endpoint; the one that was tried comes first. */
 static void challenge(struct exchange *x, enum auth_verdict verdict)
 {
@@ -112,29 +130,22 @@ static void challenge(struct exchange *x, enum auth_verdict verdict)
     struct span bearer = SPAN_LIT("Bearer realm=\"frunproxy\"");
     bool has_bearer = x->e->ways & CONF_AUTH_OAUTH2 && auth_keys(x->w->auth);
     bool has_basic = x->e->ways & CONF_AUTH_BASIC || !has_bearer;
+    bool is_bad_token = verdict == AUTH_BAD_TOKEN;
     struct reply r = {.status = 401, .error = "http_request_denied"};
     struct span why = {0};
     if (exchange_refuse_certificate(x, x->e->ways & CONF_AUTH_BASIC || has_bearer, &why)) {
         return;
     }
-    if (verdict == AUTH_BAD_TOKEN) {
-        r.detail = x->auth_waiter.why;
-        if (arena_printf(&x->arena, &bearer,
-                         "Bearer realm=\"frunproxy\", error=\"invalid_token\", "
-                         "error_description=\"%s\"",
-                         r.detail) != FRUN_OK) {
-            bearer = SPAN_LIT("Bearer error=\"invalid_token\"");
-        }
-        r.challenge = bearer;
-        r.other_challenge = has_basic ? basic : r.other_challenge;
-    } else {
-        r.detail = why.p                     ? why.p
-                   : verdict == AUTH_REFUSED ? "user or password is wrong"
-                   : has_bearer && has_basic ? "HTTP Basic credentials or a Bearer token are needed"
-                   : has_bearer              ? "a Bearer token is needed; /oauth/token issues it"
-                                             : "HTTP Basic credentials are needed";
-        r.challenge = has_basic ? basic : bearer;
-        r.other_challenge = has_basic && has_bearer ? bearer : r.other_challenge;
+    if (is_bad_token) {
+        why = span_of(x->auth_waiter.why);
+        bearer = bearer_challenge(x, why.p);
+    }
+    r.detail = why.p                     ? why.p
+               : verdict == AUTH_REFUSED ? "user or password is wrong"
+                                         : what_is_needed(has_basic, has_bearer);
+    r.challenge = has_basic && !is_bad_token ? basic : bearer;
+    if (has_basic && (has_bearer || is_bad_token)) {
+        r.other_challenge = is_bad_token ? basic : bearer;
     }
     exchange_reply(x, &r);
 }

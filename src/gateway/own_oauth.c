@@ -12,6 +12,7 @@
 #include "frun/base/text.h"
 #include "frun/http/form.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /** Public keys may be remembered for so long: shorter than twice reread would help nobody. */
@@ -107,7 +108,7 @@ static void judge(struct own_ask *a, enum auth_verdict verdict)
 static void judge_certificate(struct own_ask *a, struct span client_id)
 {
     struct identity_verdict v;
-    struct span text = {0};
+    char text[256];
     if (!a->identity) {
         refuse(a, 401, "invalid_client",
                "client_secret is needed, or a client certificate on the connection");
@@ -124,10 +125,9 @@ static void judge_certificate(struct own_ask *a, struct span client_id)
         grant(a, &(struct bearer_proof){.generation = v.rule->generation,
                                         .until_s = v.until_s,
                                         .sha256 = is_bound ? cert_sha256(cert) : NULL});
-    } else if (arena_printf(a->arena, &text, "the client certificate is not accepted: %s", v.why)) {
-        refuse_busy(a, "out of memory");
     } else {
-        refuse(a, 401, "invalid_client", text.p);
+        (void)snprintf(text, sizeof(text), "the client certificate is not accepted: %s", v.why);
+        refuse(a, 401, "invalid_client", text);
     }
 }
 

@@ -2,10 +2,12 @@
 """Tokens for a client certificate instead of a secret (RFC 8705), as SAP's x509 service keys want them."""
 
 import json
+import ssl
+import subprocess
 
 import pytest
 
-from chain import assert_problem, merge, password_hash, run, wait_until
+from chain import PASSWORD, USER, assert_problem, merge, password_hash, program, run, wait_until
 from oauth import FORM, SECRET, ask, bearer, claims, form, push, token
 from test_certificates import ACME, certs, restarted, sha256  # certs: a fixture
 
@@ -143,3 +145,119 @@ def test_nobody_without_certificates_sees_a_difference(make_chain, certs):
     assert (a.status, json.loads(a.body)["error_description"]) == (
         401, "client_id and client_secret are needed")
     assert chain.push(target=ACME, auth=None, fields=[bearer(token(chain, CLIENT, SECRET))]).status == 200
+
+
+# -- frunctl
+
+
+def ctl(chain, *args):
+    return run([program("frunctl"), "pusher", *args, "--config", chain.path("frunproxy.ini")])
+
+
+def key_of(chain, *args):
+    r = ctl(chain, *args)
+    assert r.returncode == 0, r
+    return json.loads(r.stdout)
+
+
+def kept(chain, name, key):
+    """What a managed service would keep of the key: certificate and key as files."""
+    for suffix, what in ((".pem", "certificate"), (".key", "key")):
+        with open(chain.path(name + suffix), "w", encoding="ascii") as f:
+            f.write(key["uaa"][what])
+    return {"certificate": chain.path(name)}
+
+
+def works(chain, shown_by):
+    a = ask(chain, form(grant_type="client_credentials", client_id=CLIENT), **shown_by)
+    return a.status == 200 and push(chain, json.loads(a.body)["access_token"]).status == 200
+
+
+def again(chain):
+    chain.gateway.stop()
+    chain.restart(chain.gateway)
+
+
+def test_a_service_key_with_a_certificate_from_nothing_to_a_push(make_chain):
+    chain = make_chain(start=False, gateway={"oauth": {"key_directory": "keys"}})
+    key = key_of(chain, "service-key", "s4-acme", "--x509")
+    uaa = key["uaa"]
+    assert key["endpoints"]["Api"] == "https://push.example.com/ACME_PROD/api"
+    assert sorted(uaa) == ["certificate", "certurl", "clientid", "credential-type", "identityzone", "key",
+                           "url"]
+    assert (uaa["certurl"], uaa["credential-type"]) == ("https://push.example.com", "x509")
+    text = open(chain.path("endpoints.d/acme.ini"), encoding="utf-8").read()
+    assert "auth = basic, oauth2" in text and uaa["key"] not in text
+    assert uaa["certificate"].splitlines()[1] not in text
+    first = kept(chain, "first", key)
+    chain.start()
+    assert works(chain, first)
+    assert chain.push().status == 200  # with its password, as before
+    refused = ctl(chain, "service-key", "s4-acme", "--x509")
+    assert refused.returncode == 1 and "rotate" in refused.stderr and refused.stdout == ""
+    assert "(known by 1 certificate line)" in ctl(chain, "list").stdout
+    # Rotation: both, then the new one alone.
+    second = kept(chain, "second", key_of(chain, "rotate", "s4-acme", "--x509", "--grace", "1h"))
+    again(chain)
+    assert works(chain, first) and works(chain, second)
+    third = kept(chain, "third", key_of(chain, "rotate", "s4-acme", "--x509", "--grace", "0"))
+    again(chain)
+    assert [works(chain, x) for x in (first, second, third)] == [False, False, True]
+
+
+def test_signed_by_a_ca_of_ours(make_chain, tmp_path):
+    chain = make_chain(start=False, gateway={"oauth": {"key_directory": "keys"}})
+    folder = str(tmp_path / "pki")
+    assert run([program("frunctl"), "pki", "init", folder, "--name", "Pushers"]).returncode == 0
+    key = key_of(chain, "service-key", "s4-acme", "--x509", "--pki", folder)
+    shown_by = kept(chain, "signed", key)
+    r = run(["openssl", "verify", "-purpose", "sslclient", "-CAfile", folder + "/ca.pem",
+             shown_by["certificate"] + ".pem"])
+    assert r.returncode == 0, r
+    chain.start()
+    assert works(chain, shown_by)
+
+
+def test_a_certificate_made_elsewhere(make_chain, certs):
+    chain = make_chain(start=False, gateway={"oauth": {"key_directory": "keys"}})
+    key = key_of(chain, "service-key", "s4-acme", "--x509", "--certificate", certs.path("p-self.pem"))
+    assert "key" not in key["uaa"]
+    assert ssl.PEM_cert_to_DER_cert(key["uaa"]["certificate"])
+    chain.start()
+    assert works(chain, shown(chain, "p-self"))
+
+
+def test_a_certificate_alone_is_rotated_too(make_chain, certs):
+    chain = make_chain(start=False, gateway={"oauth": {"key_directory": "keys"}, "pusher s4-acme": {
+        "auth": "basic, certificate", "certificate_sha256": sha256(certs, "p-self")}})
+    r = ctl(chain, "rotate", "s4-acme", "--x509")
+    assert r.returncode == 0 and r.stdout.startswith("-----BEGIN CERTIFICATE"), r
+    for suffix in (".pem", ".key"):
+        chain.write("made" + suffix, r.stdout)
+    chain.start()
+    for certificate in (chain.path("made"), certs.path("p-self")):
+        assert chain.push(target=ACME, auth=None, certificate=certificate).status == 200
+    assert chain.push(auth=(USER, PASSWORD)).status == 200
+
+
+def test_a_key_that_nobody_saw_is_not_kept(make_chain):
+    chain = make_chain(start=False, gateway={"oauth": {"key_directory": "keys"}})
+    path = chain.path("endpoints.d/acme.ini")
+    before = open(path, encoding="utf-8").read()
+    argv = [program("frunctl"), "pusher", "service-key", "s4-acme", "--x509", "--config",
+            chain.path("frunproxy.ini")]
+    with open("/dev/full", "wb") as full:
+        r = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
+    assert r.returncode == 1 and b"cannot be printed" in r.stderr, r
+    assert open(path, encoding="utf-8").read() == before
+
+
+def test_the_key_names_where_certificates_are_asked_for(make_chain, certs):
+    chain = make_chain(start=False, gateway={
+        "oauth": {"key_directory": "keys", "cert_url": "https://cert.push.example.com"},
+        "endpoint GLOBEX": {"host_name": "globex.push.example.com",
+                            "client_ca": "../tls/globex-ca.pem"}})
+    assert key_of(chain, "service-key", "s4-acme", "--x509")["uaa"]["certurl"] == \
+        "https://cert.push.example.com"
+    assert key_of(chain, "service-key", "globex", "--x509")["uaa"]["certurl"] == \
+        "https://globex.push.example.com"

@@ -195,7 +195,11 @@ def test_the_key_shows_the_host_name(make_chain):
 @pytest.mark.parametrize("label, args, code, say", [
     ("unknown pusher", ["service-key", "nobody"], 1, "there is no [pusher nobody]"),
     ("no name", ["service-key"], 64, "NAME is missing"),
-    ("x509", ["service-key", "globex", "--x509"], 1, "certificate"),
+    ("x509 without CA", ["service-key", "globex", "--x509", "--pki", "/nowhere"], 1, "pki init"),
+    ("x509 without file", ["service-key", "globex", "--x509", "--certificate", "/nowhere"], 1,
+     "cannot read /nowhere"),
+    ("CA without x509", ["service-key", "globex", "--pki", "/nowhere"], 64, "belong to --x509"),
+    ("no certificate to rotate", ["rotate", "globex", "--x509"], 1, "service-key globex --x509"),
     ("bad grace", ["rotate", "globex", "--grace", "soon"], 64, "no time like"),
     ("nothing to rotate", ["rotate", "globex"], 1, "service-key"),
     ("foreign endpoint", ["service-key", "globex", "--endpoint", "ACME_PROD"], 1, "may not use"),
