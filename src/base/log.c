@@ -44,6 +44,15 @@
 /* How long log_stop() waits for a reader that does not read, and one wait while running. */
 #define LOG_STUCK_MS 1000
 
+/* Where lines go. */
+struct target {
+    struct log_settings settings; /* its path is the target's own */
+    int fd;                       /* -1 for none */
+    bool is_slow;                 /* a pipe or socket: may block */
+    bool has_prefix;              /* "<N>" instead of a time stamp */
+    bool is_journal_stream;       /* stderr is a stream that journald reads */
+};
+
 /* The one mutable object of the process; everything below lock is shared under it. */
 static struct {
     atomic_int level;
@@ -54,24 +63,24 @@ static struct {
     bool is_reopen_wanted;   /* the file was rotated away */
     bool is_urgent;          /* a line is queued that must not wait for others */
     bool is_asleep;          /* the writer waits for the first line, however long */
-    bool has_prefix;         /* "<N>" instead of a time stamp */
-    bool is_journal_stream;  /* stderr is a stream that journald reads */
+    bool is_change_wanted;   /* next is to be used from the next line on */
+    bool has_prefix;         /* that of the target for the lines that come */
+    struct target next;      /* with is_change_wanted */
+    size_t change_at;        /* octets of half that are the present target's */
     char *half;              /* being filled, LOG_HALF_BYTES */
     size_t half_len;         /* octets in it */
     unsigned long long lost; /* lines refused since the last report */
     pthread_t writer;
-    struct log_settings settings; /* constant while running */
     /* The writer's own while running. */
-    char *other;      /* being written */
-    int fd;           /* where to, -1 for none */
-    bool is_slow;     /* a pipe or socket: may block */
-    bool is_torn;     /* the last line was cut by an error */
-    bool is_refusing; /* the file takes nothing: told on stderr */
+    char *other;       /* being written */
+    struct target now; /* where to */
+    bool is_torn;      /* the last line was cut by an error */
+    bool is_refusing;  /* the file takes nothing: told on stderr */
 } sink = {
     .level = LOG_LEVEL_INFO,
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .wake = PTHREAD_COND_INITIALIZER,
-    .fd = -1,
+    .now.fd = -1,
 };
 
 static const struct {
@@ -145,7 +154,7 @@ static bool stopping(void)
 /* Wait until the target takes octets; false if log_stop() cannot wait for it. */
 static bool wait_writable(void)
 {
-    struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
+    struct pollfd p = {.fd = sink.now.fd, .events = POLLOUT};
 
     for (;;) {
         int got = poll(&p, 1, LOG_STUCK_MS);
@@ -154,9 +163,9 @@ static bool wait_writable(void)
         }
         if (got == 0 && stopping()) {
             /* One wait is enough: all that is still queued fails at once. */
-            (void)close(sink.fd);
-            sink.fd = -1;
-            sink.is_slow = false;
+            (void)close(sink.now.fd);
+            sink.now.fd = -1;
+            sink.now.is_slow = false;
             return false;
         }
     }
@@ -169,14 +178,14 @@ static size_t write_out(const char *p, size_t n)
 
     while (at < n) {
         size_t part = n - at;
-        if (sink.is_slow) {
+        if (sink.now.is_slow) {
             part = part < LOG_PIPE_BYTES ? part : LOG_PIPE_BYTES;
             if (!wait_writable()) {
                 break;
             }
         }
-        ssize_t done = write_quietly(sink.fd, p + at, part);
-        if (done < 0 && (errno == EINTR || (errno == EAGAIN && sink.is_slow))) {
+        ssize_t done = write_quietly(sink.now.fd, p + at, part);
+        if (done < 0 && (errno == EINTR || (errno == EAGAIN && sink.now.is_slow))) {
             continue;
         }
         if (done <= 0) {
@@ -226,7 +235,7 @@ static unsigned long long count_lines(struct span text)
 static unsigned long long emit(struct span text)
 {
 #ifdef FRUN_HAVE_SYSTEMD
-    if (sink.settings.target == LOG_TARGET_JOURNAL) {
+    if (sink.now.settings.target == LOG_TARGET_JOURNAL) {
         return send_journal(text);
     }
 #endif
@@ -306,7 +315,7 @@ static void tell_full(void)
     (void)snprintf(text, sizeof(text),
                    "the log file \"%s\" takes no lines, is the disk full? They are lost until it "
                    "does",
-                   sink.settings.path);
+                   sink.now.settings.path);
     tell_stderr(text);
 }
 
@@ -324,7 +333,7 @@ static void report_lost(unsigned long long lost)
         is_refused = emit(span_make(line, n)) > 0;
         lost = is_refused ? lost : 0;
     }
-    if (is_refused && !sink.is_refusing && sink.settings.target == LOG_TARGET_FILE) {
+    if (is_refused && !sink.is_refusing && sink.now.settings.target == LOG_TARGET_FILE) {
         tell_full();
     }
     sink.is_refusing = is_refused;
@@ -343,15 +352,15 @@ static int open_file(const char *path)
 /* The old file stays in use when the new one cannot be opened. */
 static void reopen(void)
 {
-    int fd = open_file(sink.settings.path);
+    int fd = open_file(sink.now.settings.path);
 
     if (fd < 0) {
         log_error("log", "cannot open the log file \"%s\" again (errno %d), going on with the old",
-                  sink.settings.path, errno);
+                  sink.now.settings.path, errno);
         return;
     }
-    (void)close(sink.fd);
-    sink.fd = fd;
+    (void)close(sink.now.fd);
+    sink.now.fd = fd;
 }
 
 /* Under the lock: let access lines come together, unless something cannot wait. */
@@ -366,9 +375,14 @@ static void nap(void)
         until.tv_nsec -= 1000000000L;
     }
     while (!sink.is_urgent && !sink.is_stopping && !sink.is_reopen_wanted &&
-           sink.half_len < LOG_HALF_BYTES / 4 &&
+           !sink.is_change_wanted && sink.half_len < LOG_HALF_BYTES / 4 &&
            pthread_cond_clockwait(&sink.wake, &sink.lock, CLOCK_MONOTONIC, &until) == 0) {
     }
+}
+
+static bool has_work(void)
+{
+    return sink.half_len > 0 || sink.is_stopping || sink.is_reopen_wanted || sink.is_change_wanted;
 }
 
 /* Under the lock: wait for work. While lines keep coming this thread looks for them by itself, and
@@ -376,15 +390,30 @@ static void nap(void)
 static void await_lines(void)
 {
     nap();
-    if (sink.half_len > 0 || sink.is_stopping || sink.is_reopen_wanted) {
+    if (has_work()) {
         return;
     }
     sink.is_asleep = true;
-    while (sink.half_len == 0 && !sink.is_stopping && !sink.is_reopen_wanted) {
+    while (!has_work()) {
         (void)pthread_cond_wait(&sink.wake, &sink.lock);
     }
     sink.is_asleep = false;
     nap();
+}
+
+/* Lent as const to everyone else; the copy is the target's. */
+static void *own_path(const struct target *t)
+{
+    return (void *)(uintptr_t)t->settings.path;
+}
+
+static void target_close(struct target *t)
+{
+    if (t->fd >= 0) {
+        (void)close(t->fd);
+    }
+    free(own_path(t));
+    *t = (struct target){.fd = -1};
 }
 
 static void *writer_main(void *unused)
@@ -399,17 +428,28 @@ static void *writer_main(void *unused)
         size_t len = sink.half_len;
         unsigned long long lost = sink.lost;
         bool is_reopen = sink.is_reopen_wanted;
+        bool is_change = sink.is_change_wanted;
+        struct target next = sink.next;
+        size_t change_at = sink.change_at;
         is_last = sink.is_stopping && len == 0;
         sink.half = sink.other;
         sink.other = text;
         sink.half_len = 0;
         sink.lost = 0;
-        sink.is_reopen_wanted = sink.is_urgent = false;
+        sink.is_reopen_wanted = sink.is_urgent = sink.is_change_wanted = false;
         (void)pthread_mutex_unlock(&sink.lock);
-        if (is_reopen && sink.settings.target == LOG_TARGET_FILE) {
+        if (is_reopen && sink.now.settings.target == LOG_TARGET_FILE) {
             reopen();
         }
-        report_lost(lost + (len > 0 ? emit(span_make(text, len)) : 0));
+        size_t n_old = is_change ? change_at : len;
+        lost += n_old > 0 ? emit(span_make(text, n_old)) : 0;
+        if (is_change) {
+            target_close(&sink.now);
+            sink.now = next;
+            sink.is_torn = sink.is_refusing = false;
+            lost += len > n_old ? emit(span_make(text + n_old, len - n_old)) : 0;
+        }
+        report_lost(lost);
     }
     return NULL;
 }
@@ -457,43 +497,51 @@ frun_err log_check(const struct log_settings *s, struct diag *d)
     return access(folder, W_OK | X_OK) == 0 ? FRUN_OK : refuse_file(s->path, d);
 }
 
-static frun_err target_open(const struct log_settings *s, struct diag *d)
+static frun_err target_open(const struct log_settings *s, struct target *out, struct diag *d)
 {
     struct stat st;
+    struct target t = {.settings = *s, .fd = -1};
 
-    sink.fd = -1;
-    sink.is_journal_stream = s->target == LOG_TARGET_STDERR && is_stderr_journal();
-    sink.has_prefix = sink.is_journal_stream || s->target == LOG_TARGET_JOURNAL;
+    t.is_journal_stream = s->target == LOG_TARGET_STDERR && is_stderr_journal();
+    t.has_prefix = t.is_journal_stream || s->target == LOG_TARGET_JOURNAL;
+    t.settings.path = s->path ? strdup(s->path) : NULL;
+    if (s->path && !t.settings.path) {
+        diag_set(d, "no memory for the log");
+        return FRUN_E_NOMEM;
+    }
     if (s->target == LOG_TARGET_JOURNAL) {
         if (access(LOG_JOURNAL_SOCKET, F_OK) != 0) {
             tell_stderr("no journal takes lines here (" LOG_JOURNAL_SOCKET
                         " is missing): they are lost; target = stderr shows them");
         }
-        return check_journal(d);
-    }
-    if (s->target == LOG_TARGET_FILE) {
-        sink.fd = open_file(s->path);
-        if (sink.fd < 0) {
-            return refuse_file(s->path, d);
-        }
+    } else if (s->target == LOG_TARGET_FILE) {
+        t.fd = open_file(s->path);
     } else {
         /* A copy of our own: if stderr is closed later its number may become a client's socket.
          * Closed already is no reason not to serve; the lines are then lost and counted. */
-        sink.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        t.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     }
-    sink.is_slow = sink.fd >= 0 && fstat(sink.fd, &st) == 0 && !S_ISREG(st.st_mode);
-    sink.is_torn = sink.is_refusing = false;
+    frun_err err = s->target == LOG_TARGET_JOURNAL            ? check_journal(d)
+                   : s->target == LOG_TARGET_FILE && t.fd < 0 ? refuse_file(s->path, d)
+                                                              : FRUN_OK;
+    if (err) {
+        target_close(&t);
+        return err;
+    }
+    t.is_slow = t.fd >= 0 && fstat(t.fd, &st) == 0 && !S_ISREG(st.st_mode);
+    *out = t;
     return FRUN_OK;
 }
 
-static void target_close(void)
+static void close_all(void)
 {
     free(sink.half);
     free(sink.other);
     sink.half = sink.other = NULL;
-    if (sink.fd >= 0) {
-        (void)close(sink.fd);
-        sink.fd = -1;
+    target_close(&sink.now);
+    if (sink.is_change_wanted) {
+        target_close(&sink.next);
+        sink.is_change_wanted = false;
     }
 }
 
@@ -513,17 +561,18 @@ static int writer_start(void)
 frun_err log_start(const struct log_settings *s, struct diag *d)
 {
     (void)pthread_mutex_lock(&sink.lock);
-    frun_err err = target_open(s, d);
+    frun_err err = target_open(s, &sink.now, d);
     if (!err) {
-        sink.settings = *s;
+        sink.has_prefix = sink.now.has_prefix;
+        sink.is_torn = sink.is_refusing = false;
         sink.half = malloc(LOG_HALF_BYTES);
         sink.other = malloc(LOG_HALF_BYTES);
         sink.half_len = 0;
         sink.lost = 0;
-        sink.is_stopping = sink.is_reopen_wanted = sink.is_urgent = false;
+        sink.is_stopping = sink.is_reopen_wanted = sink.is_urgent = sink.is_change_wanted = false;
         if (!sink.half || !sink.other || writer_start() != 0) {
             diag_set(d, "no memory for the log");
-            target_close();
+            close_all();
             err = FRUN_E_NOMEM;
         }
     }
@@ -545,8 +594,33 @@ void log_stop(void)
     (void)pthread_mutex_unlock(&sink.lock);
     if (was_running) {
         (void)pthread_join(sink.writer, NULL);
-        target_close();
+        close_all();
     }
+}
+
+frun_err log_change(const struct log_settings *s, struct diag *d)
+{
+    struct target t = {.fd = -1};
+    frun_err err = target_open(s, &t, d);
+    if (err) {
+        return err;
+    }
+    (void)pthread_mutex_lock(&sink.lock);
+    bool is_running = sink.is_running;
+    struct target unused = is_running && !sink.is_change_wanted ? (struct target){.fd = -1}
+                           : is_running                         ? sink.next
+                                                                : t;
+    if (is_running) {
+        sink.change_at = sink.is_change_wanted ? sink.change_at : sink.half_len;
+        sink.next = t;
+        sink.has_prefix = t.has_prefix;
+        sink.is_change_wanted = true;
+        (void)pthread_cond_signal(&sink.wake);
+    }
+    (void)pthread_mutex_unlock(&sink.lock);
+    target_close(&unused);
+    atomic_store(&sink.level, (int)s->level);
+    return FRUN_OK;
 }
 
 void log_reopen(void)

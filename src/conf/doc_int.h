@@ -77,6 +77,10 @@ const char *conf_copy(struct conf_doc *d, struct span s);
 void conf_fault(struct conf_doc *d, bool is_error, const struct conf_meta *m, const char *key,
                 unsigned line, const char *fmt, ...) FRUN_PRINTF(6, 7);
 
+/** A number in the largest unit that divides it. @param type of the row @param v value @param out
+ * text. */
+void conf_number_text(enum conf_type type, uint64_t v, char out[32]);
+
 /** Parse a value by its row and store it; what is wrong becomes an issue. @param d document @param
  * m section @param row row of its kind @param value text, trimmed @param line its line. */
 void conf_value_set(struct conf_doc *d, struct conf_meta *m, const struct conf_row *row,

@@ -16,7 +16,7 @@ static const struct conf_row gateway_rows[] = {
     {"public_url", CONF_TEXT, AT(public_url), 1, 300, NULL, true, "public_url", LIVE,
      "What managed cloud services call: scheme, host and port without a path. A root URL is this "
      "and the customer network."},
-    {"listen", CONF_LIST, AT(listen), 1, 300, NULL, true, "listen", RESTART,
+    {"listen", CONF_LIST, AT(listen), 1, 300, NULL, true, "listen", LIVE,
      "Addresses of the front door, IP:port or [IPv6]:port; comma separated or one a line."},
     {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, true, NULL, LIVE,
      "PEM file: certificate of the front door, then its intermediate certificates."},
@@ -27,17 +27,17 @@ static const struct conf_row gateway_rows[] = {
      "asked "
      "for one, and may do without; nobody is asked unless a pusher that is enabled needs it. A "
      "certificate known by certificate_sha256 needs no CA."},
-    {"session_tickets", CONF_BOOL, AT(session_tickets), 0, 0, "yes", false, NULL, RESTART,
+    {"session_tickets", CONF_BOOL, AT(session_tickets), 0, 0, "yes", false, NULL, LIVE,
      "Clients that come again resume their TLS session by a ticket, which saves them most of the "
      "handshake. Its keys change every hour, a ticket is good for two."},
-    {"session_ticket_key", CONF_SECRET, AT(session_ticket_key), 0, 0, NULL, false, NULL, RESTART,
+    {"session_ticket_key", CONF_SECRET, AT(session_ticket_key), 0, 0, NULL, false, NULL, LIVE,
      "Secret of at least 32 octets, the same for all gateways behind one name, so that they take "
      "each other's tickets; 'openssl rand -base64 48' makes one. Random unless given."},
-    {"ocsp_stapling", CONF_CHOICE, AT(ocsp_stapling), 0, 0, "auto", false, "auto|on|off", RESTART,
+    {"ocsp_stapling", CONF_CHOICE, AT(ocsp_stapling), 0, 0, "auto", false, "auto|on|off", LIVE,
      "Show clients, in the TLS handshake, the CA's word that the certificate has not been revoked, "
      "this one and those of endpoints. auto: where the certificate demands it (TLS feature "
      "status_request, \"must staple\"); on: wherever the certificate names a responder."},
-    {"ocsp_proxy", CONF_TEXT, AT(ocsp_proxy), 1, 300, NULL, false, "proxy", RESTART,
+    {"ocsp_proxy", CONF_TEXT, AT(ocsp_proxy), 1, 300, NULL, false, "proxy", LIVE,
      "HTTP proxy on the way to the CA's OCSP responder, http://host:port."},
     {"http2", CONF_BOOL, AT(http2), 0, 0, "yes", false, NULL, LIVE,
      "Offer HTTP/2 beside HTTP/1.1 in the TLS handshake (ALPN); without TLS there is HTTP/1.1 "
@@ -49,7 +49,7 @@ static const struct conf_row gateway_rows[] = {
     {"cpu_affinity", CONF_TEXT, AT(cpu_affinity), 1, 300, "no", false, "cpus", RESTART,
      "yes: each worker stays on one CPU of those the process may use; a list like 0,2-5: on one of "
      "these. For machines that do little else; no leaves it to the system."},
-    {"max_connections", CONF_UINT, AT(max_connections), 10, 1000000, "20000", false, NULL, RESTART,
+    {"max_connections", CONF_UINT, AT(max_connections), 10, 1000000, "20000", false, NULL, LIVE,
      "Open front-door connections of all workers; above it new ones wait."},
     {"max_head", CONF_SIZE, AT(max_head), 4096, 1048576, "32K", false, NULL, LIVE,
      "Octets of a request head; above it the answer is 431. Through a tunnel no more than 60000 "
@@ -92,7 +92,7 @@ static const struct conf_row gateway_rows[] = {
 #define AT(member) offsetof(struct conf_tunnel, member)
 
 static const struct conf_row tunnel_rows[] = {
-    {"listen", CONF_LIST, AT(listen), 1, 300, NULL, false, "listen", RESTART,
+    {"listen", CONF_LIST, AT(listen), 1, 300, NULL, false, "listen", LIVE,
      "Addresses for connectors alone, IP:port or [IPv6]:port. Either this, or server_name, or "
      "both."},
     {"server_name", CONF_TEXT, AT(server_name), 1, 253, NULL, false, "host", LIVE,
@@ -339,7 +339,7 @@ static const struct conf_row pusher_rows[] = {
 #define AT(member) offsetof(struct conf_oauth, member)
 
 static const struct conf_row oauth_rows[] = {
-    {"key_directory", CONF_FOLDER, AT(key_directory), 0, 0, NULL, true, NULL, RESTART,
+    {"key_directory", CONF_FOLDER, AT(key_directory), 0, 0, NULL, true, NULL, LIVE,
      "Folder of the signing keys, one PEM file each. Made with its first key if the daemon may "
      "write there; gateways behind one name share it (or copies of it)."},
     {"token_lifetime", CONF_TIME, AT(token_lifetime_ms), 1000, 604800000, "12 h", false, NULL, LIVE,
@@ -347,7 +347,7 @@ static const struct conf_row oauth_rows[] = {
     {"rotate_after", CONF_TIME, AT(rotate_after_ms), 0, 315360000000, "2160 h", false, NULL, LIVE,
      "A new signing key is made when the newest is so old, and old ones are removed once their "
      "tokens have expired; 0: whoever looks after the folder does both."},
-    {"reread", CONF_TIME, AT(reread_ms), 1000, 600000, "30 s", false, NULL, RESTART,
+    {"reread", CONF_TIME, AT(reread_ms), 1000, 600000, "30 s", false, NULL, LIVE,
      "How often the folder is read again. A new key signs after twice this time, when the other "
      "gateways know it."},
     {"cert_url", CONF_TEXT, AT(cert_url), 1, 300, NULL, false, "public_url", LIVE,

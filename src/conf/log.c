@@ -9,12 +9,11 @@
 
 const struct conf_row conf_log_rows[CONF_LOG_ROWS] = {
     {"level", CONF_CHOICE, AT(level), 0, 0, "info", false, "error|warning|info|debug",
-     CONF_RELOAD_RESTART, "How chatty the log is."},
-    {"access", CONF_CHOICE, AT(access), 0, 0, "json", false, "json|combined|off",
-     CONF_RELOAD_RESTART,
+     CONF_RELOAD_LIVE, "How chatty the log is."},
+    {"access", CONF_CHOICE, AT(access), 0, 0, "json", false, "json|combined|off", CONF_RELOAD_LIVE,
      "Form of the access lines, one for each request; combined is Apache's format with our fields "
      "behind."},
-    {"target", CONF_TEXT, AT(target), 1, 1000, "stderr", false, "target", CONF_RELOAD_RESTART,
+    {"target", CONF_TEXT, AT(target), 1, 1000, "stderr", false, "target", CONF_RELOAD_LIVE,
      "Where log and access lines go: stderr, journal or file:PATH."},
 };
 

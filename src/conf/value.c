@@ -50,7 +50,7 @@ static const struct unit time_units[] = {
 static const struct unit size_units[] = {{"", 1}, {"K", 1024}, {"M", 1048576}, {"G", 1073741824}};
 
 /* A number in the largest unit that divides it, for messages. */
-static void number_text(enum conf_type type, uint64_t v, char out[32])
+void conf_number_text(enum conf_type type, uint64_t v, char out[32])
 {
     const struct unit *units = type == CONF_TIME ? time_units : size_units;
     size_t i = type == CONF_TIME ? 4 : 3;
@@ -74,8 +74,8 @@ void conf_row_range(const struct conf_row *row, char out[CONF_RANGE_BYTES])
     char max[32];
     bool is_list = row->type == CONF_LIST || row->type == CONF_LINES;
     bool is_text = row->type == CONF_TEXT || is_list || row->type == CONF_ADDRESS;
-    number_text(row->type, row->min, min);
-    number_text(row->type, row->max, max);
+    conf_number_text(row->type, row->min, min);
+    conf_number_text(row->type, row->max, max);
     out[0] = '\0';
     if (row->max) {
         (void)snprintf(out, CONF_RANGE_BYTES, "%s%s to %s%s", is_list ? "each " : "", min, max,

@@ -26,9 +26,6 @@
 /** Octets of a hello at most. */
 #define DOOR_HELLO_BYTES 16384
 
-/** Octets of a certificate's subject at most. */
-#define DOOR_SUBJECT_BYTES 512
-
 /** Retry-After for connectors that come while we cannot take them, seconds. */
 #define DOOR_RETRY_S 5
 
@@ -41,7 +38,7 @@ struct door {
     struct deadline deadline;
     bool is_refused; /* the refusal is on its way out */
     char peer[ADDR_TEXT_BYTES];
-    char subject[DOOR_SUBJECT_BYTES];
+    char subject[HUB_SUBJECT_BYTES];
 };
 
 /* A stream on its way to another worker. */
@@ -62,42 +59,6 @@ static void destroy(struct door *d)
     d->stream = NULL;
     d->w->n_doors--;
     loop_free_later(d->w->loop, free, d);
-}
-
-/* -- census: how many tunnels of a connector each worker has
- * ----------------------------------------------------- */
-
-static atomic_uint *census_of(struct gateway_shared *g, unsigned connector, size_t worker)
-{
-    return &g->census[connector * g->n_workers + worker];
-}
-
-/* Count the tunnel in at the worker with the fewest. */
-static size_t census_enter(struct gateway_shared *g, unsigned connector)
-{
-    for (;;) {
-        size_t best = 0;
-        unsigned least = atomic_load(census_of(g, connector, 0));
-        for (size_t i = 1; i < g->n_workers; i++) {
-            unsigned n = atomic_load(census_of(g, connector, i));
-            if (n < least) {
-                least = n;
-                best = i;
-            }
-        }
-        if (atomic_compare_exchange_strong(census_of(g, connector, best), &least, least + 1)) {
-            return best;
-        }
-    }
-}
-
-static unsigned census_sum(struct gateway_shared *g, unsigned connector)
-{
-    unsigned sum = 0;
-    for (size_t i = 0; i < g->n_workers; i++) {
-        sum += atomic_load(census_of(g, connector, i));
-    }
-    return sum;
 }
 
 /* -- refusal
@@ -147,40 +108,53 @@ static void refuse(struct door *d, unsigned status, unsigned retry_after_s, cons
 /* What every worker is asked to do when a connector has dialled. */
 struct probe {
     struct worker *w;
-    unsigned connector_index;
+    struct seat *seat; /* counted */
 };
 
 static void probe_job(void *arg)
 {
     struct probe *p = arg;
-    hub_probe(p->w->hub, p->connector_index);
+    hub_probe(p->w->hub, p->seat);
+    seat_unref(&p->seat);
     free(p);
 }
 
 /* A connector dials because it is new, or because it has lost a tunnel that we may still believe
  * in. */
-static void probe_all(struct gateway_shared *g, unsigned connector_index)
+static void probe_all(const struct gateway_shared *g, struct seat *seat)
 {
     for (size_t i = 0; i < g->n_workers; i++) {
         struct probe *p = malloc(sizeof(*p));
         if (!p) {
             return; /* the regular PING finds out too, later */
         }
-        *p = (struct probe){.w = g->workers[i], .connector_index = connector_index};
+        *p = (struct probe){.w = g->workers[i], .seat = seat_ref(seat)};
         if (loop_post(p->w->loop, probe_job, p) != FRUN_OK) {
+            seat_unref(&p->seat);
             free(p);
         }
     }
 }
 
-/* On the worker that shall have the tunnel. */
+bool door_knows(const struct generation *g, const struct hub_member *m)
+{
+    size_t index = 0;
+    const struct conf_gw_connector *c =
+        g->tunnel_tls ? generation_connector(g, m->subject, &index) : NULL;
+    return c && g->seats[index] == m->seat && generation_may_serve(c, span_of(m->location_id));
+}
+
+/* On the worker that shall have the tunnel. Its configuration may be newer than the one that let
+ * the connector in. */
 static void arrive(void *arg)
 {
     struct handover *m = arg;
     struct worker *w = m->to;
     struct buf out;
     buf_init(&out, DOOR_HELLO_BYTES);
-    frun_err err = w->is_draining ? FRUN_E_CLOSED : stream_attach(m->stream, w->loop);
+    bool is_refused = w->is_draining || !door_knows(w->gen, &m->member) ||
+                      !tls_has_same_trust(stream_tls(m->stream), w->gen->tunnel_tls);
+    frun_err err = is_refused ? FRUN_E_CLOSED : stream_attach(m->stream, w->loop);
     if (!err) {
         err = ptth_write_welcome((unsigned)w->shared->n_workers, &out);
     }
@@ -192,16 +166,17 @@ static void arrive(void *arg)
     }
     buf_done(&out);
     if (err) {
-        if (!w->is_draining) {
+        if (!is_refused) {
             log_error("tunnel", "connector %s from %s could not be taken on: %s",
-                      m->member.connector, m->member.address, err_text(err));
+                      seat_name(m->member.seat), m->member.address, err_text(err));
         }
-        atomic_fetch_sub(census_of(w->shared, m->member.connector_index, w->index), 1);
+        seat_leave(m->member.seat, w->index);
         stream_free(m->stream);
     } else {
         atomic_fetch_add(&w->shared->n_tunnels, 1);
-        probe_all(w->shared, m->member.connector_index);
+        probe_all(w->shared, m->member.seat);
     }
+    seat_unref(&m->member.seat);
     free(m);
 }
 
@@ -213,9 +188,10 @@ static void hand_over(struct door *d, const struct hub_member *member, struct sp
         destroy(d);
         return;
     }
-    size_t target = census_enter(g, member->connector_index);
+    size_t target = seat_enter(member->seat);
     m->to = g->workers[target];
     m->member = *member;
+    (void)seat_ref(m->member.seat);
     m->n_first = first.n;
     if (first.n && first.p) {
         memcpy(m->first, first.p, first.n);
@@ -224,8 +200,9 @@ static void hand_over(struct door *d, const struct hub_member *member, struct sp
     d->stream = NULL;
     stream_detach(m->stream);
     if (loop_post(m->to->loop, arrive, m) != FRUN_OK) {
-        atomic_fetch_sub(census_of(g, member->connector_index, target), 1);
+        seat_leave(m->member.seat, target);
         stream_free(m->stream);
+        seat_unref(&m->member.seat);
         free(m);
     }
     destroy(d);
@@ -234,31 +211,6 @@ static void hand_over(struct door *d, const struct hub_member *member, struct sp
 /* -- who is it
  * -------------------------------------------------------------------------------------------------
  */
-
-static const struct conf_gw_connector *find_connector(const struct conf_gw *c, const char *subject,
-                                                      unsigned *index)
-{
-    for (size_t i = 0; i < c->n_connectors; i++) {
-        if (strcmp(c->connectors[i]->certificate_subject, subject) == 0) {
-            *index = (unsigned)i;
-            return c->connectors[i];
-        }
-    }
-    return NULL;
-}
-
-static bool may_serve(const struct conf_gw_connector *c, struct span location)
-{
-    if (c->location_id.n == 0) {
-        return location.n == 0;
-    }
-    for (size_t i = 0; i < c->location_id.n; i++) {
-        if (span_eq(span_of(c->location_id.items[i]), location)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void copy_text(char *to, size_t size, struct span s)
 {
@@ -278,13 +230,14 @@ static void greet(struct door *d, const struct head *h, struct span first)
         refuse(d, status, 0, why);
         return;
     }
-    unsigned index = 0;
-    const struct conf_gw_connector *c = find_connector(d->w->conf, d->subject, &index);
+    size_t index = 0;
+    const struct generation *g = d->w->gen;
+    const struct conf_gw_connector *c = generation_connector(g, d->subject, &index);
     if (!c) {
         refuse(d, 403, 0, "no [connector] section of this gateway has this certificate_subject");
         return;
     }
-    if (!may_serve(c, hello.location_id)) {
+    if (!generation_may_serve(c, hello.location_id)) {
         char text[320];
         (void)snprintf(text, sizeof(text),
                        "connector %s may not serve location ID \"%.*s\"; compare location_id in "
@@ -294,15 +247,17 @@ static void greet(struct door *d, const struct head *h, struct span first)
         refuse(d, 403, 0, text);
         return;
     }
-    if (d->w->is_draining) {
-        refuse(d, 503, DOOR_RETRY_S, "the gateway is stopping");
+    if (d->w->is_draining || !g->tunnel_tls) {
+        refuse(d, 503, DOOR_RETRY_S,
+               d->w->is_draining ? "the gateway is stopping" : "no tunnels are taken any more");
         return;
     }
-    if (census_sum(d->w->shared, index) >= d->w->conf->tunnel->max_tunnels) {
+    if (seat_sum(g->seats[index]) >= g->conf->tunnel->max_tunnels) {
         refuse(d, 429, DOOR_RETRY_S, "this connector has max_tunnels tunnels already");
         return;
     }
-    struct hub_member m = {.connector = c->place.name, .connector_index = index};
+    struct hub_member m = {.seat = g->seats[index]};
+    copy_text(m.subject, sizeof(m.subject), span_of(d->subject));
     copy_text(m.location_id, sizeof(m.location_id), hello.location_id);
     copy_text(m.instance, sizeof(m.instance), hello.instance);
     copy_text(m.version, sizeof(m.version), hello.version);
@@ -429,7 +384,7 @@ frun_err door_new(struct worker *w, int *fd, const struct addr *peer)
     if (err) {
         return err;
     }
-    struct stream_settings s = {.tls = w->shared->tunnel_tls,
+    struct stream_settings s = {.tls = w->gen->tunnel_tls,
                                 .handshake_ms = w->conf->gateway->handshake_timeout_ms,
                                 .user_timeout_ms = (unsigned)(w->conf->tunnel->ping_timeout_ms * 2),
                                 .accepted = peer};

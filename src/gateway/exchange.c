@@ -68,7 +68,7 @@ static void recycle(void *obj)
     struct exchange *x = obj;
     struct worker *w = x->w;
     arena_reset(&x->arena);
-    registry_unref(&x->registry);
+    roads_unref(&x->roads);
     identity_unref(&x->identity);
     if (w->n_spare >= EXCHANGE_MAX_SPARE) {
         arena_done(&x->arena);
@@ -679,11 +679,19 @@ static void wait_for_tunnel(struct exchange *x)
                  x->hold_until_ms > now_ms ? x->hold_until_ms - now_ms : 1);
 }
 
+/* The connector's tunnel may end before the request does. */
+static const char *copy_name(struct exchange *x, const char *name)
+{
+    struct span copy = {0};
+    return name && arena_printf(&x->arena, &copy, "%s", name) == FRUN_OK ? copy.p : NULL;
+}
+
 /* Also the way back after a failure: opens the call (again) and lets the bodies flow. */
 void exchange_open_route(struct exchange *x)
 {
     struct call *c = NULL;
-    frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &x->via);
+    const char *via = NULL;
+    frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &via);
     if (err == FRUN_E_AGAIN) {
         wait_for_tunnel(x);
         return;
@@ -708,6 +716,7 @@ void exchange_open_route(struct exchange *x)
                                           .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
+    x->via = copy_name(x, via);
     x->state = EXCHANGE_STATE_OPEN;
     x->opened_us = mono_now_us();
     x->log.wait_us = x->opened_us - x->begun_us;
@@ -728,7 +737,8 @@ static void take_on(struct exchange *x, struct served *s, struct span peer)
     x->begun_us = mono_now_us();
     x->hold_until_ms = 0;
     x->uri = (struct uri){0};
-    x->registry = registry_ref(x->w->registry);
+    x->roads = roads_ref(x->w->roads);
+    x->registry = x->roads->gen->registry;
     x->served = s;
     s->ev = &served_events;
     s->owner = x;

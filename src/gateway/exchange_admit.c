@@ -22,7 +22,7 @@ static void forward(struct exchange *x)
                                                         : "out of memory"});
         return;
     }
-    x->route = x->w->routes[x->e->index];
+    x->route = x->roads->all[x->e->index];
     exchange_open_route(x);
 }
 
@@ -59,14 +59,14 @@ void exchange_on_turn(struct turn *t, enum turn_result result)
 static void take_turn(struct exchange *x)
 {
     struct worker *w = x->w;
-    struct quota_set *quotas = w->shared->quotas;
+    const struct generation *g = x->roads->gen;
     struct turn_terms terms = {.loop = w->loop,
                                .worker = w->index,
                                .hold_ms = w->conf->gateway->hold_ms,
                                .n_waiting = &w->n_waiting,
                                .max_waiting = w->conf->gateway->max_waiting};
-    enum turn_result result = turn_begin(&x->turn, &terms, quota_get(quotas, x->who->index),
-                                         quota_get(quotas, w->conf->n_pushers + x->e->index));
+    enum turn_result result = turn_begin(&x->turn, &terms, quota_get(g->quotas, x->who->index),
+                                         quota_get(g->quotas, g->conf->n_pushers + x->e->index));
     if (result == TURN_COME) {
         forward(x);
     } else if (result == TURN_PENDING) {

@@ -10,7 +10,7 @@ void exchange_set_trust(struct exchange *x, const struct endpoint_host *host)
     const struct conf_gateway *g = registry_conf(x->registry)->gateway;
     x->trust = (struct identity_trust){
         .registry = x->registry,
-        .tls = host && host->e->front_tls ? host->e->front_tls : x->w->shared->front_tls,
+        .tls = host && host->e->front_tls ? host->e->front_tls : x->roads->gen->front_tls,
         .ca = host && host->e->conf->client_ca ? host->e->conf->client_ca : g->client_ca,
     };
 }

@@ -55,7 +55,8 @@ struct exchange {
     struct served nobody;         /* stands in for a sender that has gone */
     struct exchange_tally *tally; /* of the connection it came by, or NULL */
     struct relay relay;
-    struct registry *registry; /* pinned */
+    struct roads *roads;       /* pinned, with the generation it belongs to */
+    struct registry *registry; /* the generation's */
     const struct endpoint *e;
     const struct policy *policy; /* the endpoint's, for the name it was called by */
     const struct tls_ctx *shown; /* whose certificate the sender saw; NULL: plain */

@@ -113,7 +113,7 @@ frun_err front_new(struct worker *w, int *fd, const struct addr *peer)
     if (!g) {
         return FRUN_E_NOMEM;
     }
-    struct stream_settings s = {.tls = w->shared->front_tls,
+    struct stream_settings s = {.tls = w->gen->front_tls,
                                 .handshake_ms = w->conf->gateway->handshake_timeout_ms,
                                 .accepted = peer};
     frun_err err = stream_new(w->loop, fd, &s, &stream_events, g, &g->stream);

@@ -9,9 +9,7 @@
 
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
-#include "frun/conf/check.h"
-#include "frun/net/addr.h"
-#include "frun/net/tls_files.h"
+#include "frun/loop/service.h"
 #include "gateway_int.h"
 
 #include <errno.h>
@@ -19,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,164 +40,10 @@
  * -------------------------------------------------------------------------------------------------
  */
 
-static frun_err make_front_tls(struct gateway *g, FILE *report)
-{
-    const struct conf_gateway *c = g->conf->gateway;
-    struct tls_source s = {
-        .tls = {.certificate = c->certificate,
-                .private_key = c->private_key,
-                .ca_file = c->client_ca,
-                .is_asking = c->asking.is_asking,
-                .hides_ca = c->asking.hides_ca,
-                .alpn = c->http2 ? "h2,http/1.1" : "http/1.1",
-                .has_tickets = c->session_tickets,
-                .ticket_secret = c->session_ticket_key},
-        .certificate = {c, "certificate"},
-        .private_key = {c, "private_key"},
-        .ca = {c, "client_ca"},
-    };
-    return tls_files_load(&s, g->conf->doc, true, report, &g->shared.front_tls);
-}
-
-static frun_err make_tunnel_tls(struct gateway *g, FILE *report)
-{
-    const struct conf_tunnel *t = g->conf->tunnel;
-    struct tls_source s = {
-        .tls = {.certificate = t->certificate,
-                .private_key = t->private_key,
-                .ca_file = t->client_ca,
-                .alpn = "http/1.1",
-                .is_mutual = true},
-        .certificate = {t, "certificate"},
-        .private_key = {t, "private_key"},
-        .ca = {t, "client_ca"},
-    };
-    if (conf_key_given(g->conf->doc, t, "certificate")) {
-        return tls_files_load(&s, g->conf->doc, true, report, &g->shared.tunnel_tls);
-    }
-    s.certificate.section = s.private_key.section = g->conf->gateway;
-    if (!g->shared.front_tls) {
-        /* The gateway's pair, which failed and has been told: look at the CA alone. */
-        struct tls_ctx *unused = NULL;
-        s.tls.certificate = s.tls.private_key = NULL;
-        frun_err err = tls_files_load(&s, g->conf->doc, false, report, &unused);
-        tls_unref(&unused);
-        return err;
-    }
-    return tls_files_load(&s, g->conf->doc, true, report, &g->shared.tunnel_tls);
-}
-
-/* A certificate that peers will not take for this name works here and nowhere else. */
-static void check_name(const struct gateway *g, FILE *report, const struct tls_ctx *t,
-                       struct tls_place at, const char *host)
-{
-    char why[512];
-    if (!report || tls_carries(t, host)) {
-        return;
-    }
-    (void)snprintf(why, sizeof(why),
-                   "the certificate does not carry the name %s: who calls by that name refuses it",
-                   host);
-    conf_place_print(g->conf->doc, report, false, at.section, at.key, why);
-}
-
-/* Host names of endpoints: served by the certificate that is theirs, which must carry them. */
-static frun_err add_hosts(struct gateway *g, FILE *report)
-{
-    size_t n = 0;
-    const struct endpoint *all = registry_endpoints(g->shared.registry, &n);
-    for (size_t i = 0; i < n; i++) {
-        const struct endpoint *e = &all[i];
-        struct tls_ctx *shown = e->front_tls ? e->front_tls : g->shared.front_tls;
-        for (size_t k = 0; k < e->conf->host_name.n; k++) {
-            const char *name = e->conf->host_name.items[k];
-            check_name(g, report, shown, (struct tls_place){e->conf, "host_name"}, name);
-            frun_err err = e->front_tls
-                               ? tls_server_add_name(g->shared.front_tls, name, e->front_tls)
-                               : FRUN_OK;
-            if (err) {
-                return err;
-            }
-        }
-    }
-    return FRUN_OK;
-}
-
-static void check_names(const struct gateway *g, FILE *report)
-{
-    const struct conf_gateway *c = g->conf->gateway;
-    const struct conf_tunnel *t = g->conf->tunnel;
-    struct span url = span_of(c->public_url);
-    struct span host;
-    char text[256];
-    if (span_starts(url, SPAN_LIT("https://")) &&
-        conf_check_authority(span_skip(url, 8), &host, NULL)) {
-        if (host.n > 2 && host.p[0] == '[') {
-            host = span_make(host.p + 1, host.n - 2);
-        }
-        (void)snprintf(text, sizeof(text), "%.*s", SPAN_FMT(host));
-        check_name(g, report, g->shared.front_tls, (struct tls_place){c, "certificate"}, text);
-    }
-    if (t && t->server_name) {
-        check_name(g, report, g->shared.tunnel_tls, (struct tls_place){t, "server_name"},
-                   t->server_name);
-    }
-}
-
-/* All certificates, keys and CAs; what is wrong is told at once. */
-static frun_err load_files(struct gateway *g, FILE *report)
-{
-    struct gateway_shared *sh = &g->shared;
-    const struct conf_tunnel *t = g->conf->tunnel;
-    frun_err worst = make_front_tls(g, report);
-    frun_err err = t && worst != FRUN_E_NOMEM ? make_tunnel_tls(g, report) : FRUN_OK;
-    worst = err ? err : worst;
-    if (worst != FRUN_E_NOMEM) {
-        err = registry_new(g->conf, report, &sh->registry);
-        worst = err ? err : worst;
-    }
-    if (!worst) {
-        check_names(g, report);
-    }
-    if (!worst && t && t->server_name) {
-        worst = tls_server_add_name(sh->front_tls, t->server_name, sh->tunnel_tls);
-    }
-    if (!worst) {
-        worst = add_hosts(g, report);
-    }
-    if (!worst) {
-        worst = stapling_new(g->conf, sh->front_tls, sh->registry, report, &g->stapling);
-    }
-    return worst;
-}
-
 static size_t count_workers(const struct conf_gateway *c)
 {
     long n = c->workers ? (long)c->workers : sysconf(_SC_NPROCESSORS_ONLN);
     return n < 1 ? 1 : n > WORKER_MAX ? WORKER_MAX : (size_t)n;
-}
-
-static frun_err make_quotas(struct gateway *g)
-{
-    struct gateway_shared *sh = &g->shared;
-    const struct conf_gw *c = g->conf;
-    frun_err err = quota_set_new(c->n_pushers + c->n_endpoints, sh->n_workers, &sh->quotas);
-    if (err) {
-        return err;
-    }
-    for (size_t i = 0; i < c->n_pushers; i++) {
-        const struct conf_pusher *p = c->pushers[i];
-        struct quota_limits lim = {p->max_requests_per_second, p->burst, p->max_in_flight};
-        quota_set_limits(sh->quotas, i, &lim);
-    }
-    for (size_t i = 0; i < c->n_endpoints; i++) {
-        struct quota_limits lim = {.in_flight = c->endpoints[i]->max_in_flight};
-        quota_set_limits(sh->quotas, c->n_pushers + i, &lim);
-    }
-    for (unsigned i = 0; i < sh->n_workers; i++) {
-        quota_set_loop(sh->quotas, i, sh->workers[i]->loop);
-    }
-    return FRUN_OK;
 }
 
 /* Helper threads speak here; a worker only sees whether there is a token. */
@@ -225,126 +70,39 @@ static void on_token_news(void *ctx, const struct token_news *n)
     }
 }
 
-static frun_err open_token_office(struct gateway_shared *sh)
+frun_err gateway_open_office(struct gateway_shared *sh, const struct generation *g)
 {
     static const struct token_office_settings set = {.news = on_token_news};
-    return registry_needs_tokens(sh->registry) ? token_office_new(&set, &sh->tokens) : FRUN_OK;
+    return registry_needs_tokens(g->registry) && !sh->tokens ? token_office_new(&set, &sh->tokens)
+                                                             : FRUN_OK;
 }
 
-static frun_err make_workers(struct gateway *g)
+static frun_err make_workers(struct gateway *g, const struct conf_gw *conf)
 {
     struct gateway_shared *sh = &g->shared;
-    size_t n = count_workers(g->conf->gateway);
-    sh->census = calloc(g->conf->n_connectors * n + 1, sizeof(*sh->census));
+    size_t n = count_workers(conf->gateway);
     sh->workers = calloc(n, sizeof(struct worker *));
-    if (!sh->census || !sh->workers) {
+    if (!sh->workers) {
         return FRUN_E_NOMEM;
     }
     frun_err err = offload_new(GATEWAY_HASHERS, GATEWAY_MAX_QUEUED, &sh->hashers);
     if (!err) {
         err = offload_new(GATEWAY_RESOLVERS, GATEWAY_MAX_QUEUED, &sh->resolvers);
     }
-    if (!err) {
-        err = open_token_office(sh);
-    }
     sh->n_workers = n;
     for (size_t i = 0; !err && i < n; i++) {
         err = worker_new(sh, (unsigned)i, &sh->workers[i]);
     }
-    return err ? err : make_quotas(g);
+    return err;
 }
 
-/* -- sockets
- * ---------------------------------------------------------------------------------------------------
- */
-
-/* One socket for each worker: its own by SO_REUSEPORT. The kernel chooses by a hash of the
- * addresses and wakes one worker; a socket that all share (adopt()) wakes all who sleep, and the
- * first takes it. In one run of 4000 connections, one by one, two workers took 2001 and 1999 of
- * them, from a shared socket 2153 and 1847: what one socket costs is wake-ups, not balance. */
-static frun_err open_address(struct gateway *g, const char *text, bool is_tunnel, struct diag *d)
+/* What was prepared is in use from the start. */
+static frun_err begin_workers(struct gateway *g)
 {
-    struct addr a;
-    struct addr bound;
-    frun_err err = addr_parse(text, &a);
-    if (err) {
-        diag_set(d, "%s.listen: \"%s\" is not IP:port or [IPv6]:port",
-                 is_tunnel ? "tunnel" : "gateway", text);
-        return FRUN_E_SYNTAX;
-    }
-    for (size_t i = 0; i < g->shared.n_workers; i++) {
-        int fd = -1;
-        err = listener_socket(&a, &bound, &fd, d);
-        if (err) {
-            return err;
-        }
-        err = worker_listen(g->shared.workers[i], fd, is_tunnel);
-        if (err) {
-            (void)close(fd);
-            diag_set(d, "more than %d listening addresses", WORKER_MAX_LISTEN);
-            return err;
-        }
-        a = bound; /* port 0 became a number: the others share it */
-    }
-    char shown[ADDR_TEXT_BYTES];
-    addr_text(&bound, shown);
-    log_info(NULL, "%s listens on %s", is_tunnel ? "tunnel" : "gateway", shown);
-    return FRUN_OK;
-}
-
-/* Sockets that systemd holds: every worker accepts from the same one. */
-static frun_err adopt(struct gateway *g, const int *fds, size_t n, bool is_tunnel, struct diag *d)
-{
-    for (size_t k = 0; k < n; k++) {
-        for (size_t i = 0; i < g->shared.n_workers; i++) {
-            int fd = i == 0 ? fds[k] : fcntl(fds[k], F_DUPFD_CLOEXEC, 3);
-            if (fd < 0 || worker_listen(g->shared.workers[i], fd, is_tunnel) != FRUN_OK) {
-                diag_set(d, "a socket handed over by systemd cannot be used (errno %d)", errno);
-                return FRUN_E_IO;
-            }
-        }
-    }
-    if (n) {
-        log_info(NULL, "%s uses %zu socket(s) handed over by systemd",
-                 is_tunnel ? "tunnel" : "gateway", n);
-    }
-    return FRUN_OK;
-}
-
-static bool has_fd(const int *fds, size_t n, int fd)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (fds[i] == fd) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static frun_err open_sockets(struct gateway *g, struct diag *d)
-{
-    const struct conf_gateway *c = g->conf->gateway;
-    const struct conf_tunnel *t = g->conf->tunnel;
-    int tunnel_fds[WORKER_MAX_LISTEN];
-    int front_fds[WORKER_MAX_LISTEN];
-    size_t n_tunnel = t ? service_sockets("tunnel", tunnel_fds, WORKER_MAX_LISTEN) : 0;
-    size_t n_all = service_sockets(NULL, front_fds, WORKER_MAX_LISTEN);
-    size_t n_front = 0;
-    for (size_t i = 0; i < n_all; i++) {
-        /* Whatever systemd names otherwise is a front door. */
-        if (!has_fd(tunnel_fds, n_tunnel, front_fds[i])) {
-            front_fds[n_front++] = front_fds[i];
-        }
-    }
-    frun_err err = adopt(g, front_fds, n_front, false, d);
-    for (size_t i = 0; !err && !n_front && i < c->listen.n; i++) {
-        err = open_address(g, c->listen.items[i], false, d);
-    }
-    if (!err) {
-        err = adopt(g, tunnel_fds, n_tunnel, true, d);
-    }
-    for (size_t i = 0; !err && t && !n_tunnel && i < t->listen.n; i++) {
-        err = open_address(g, t->listen.items[i], true, d);
+    struct gateway_shared *sh = &g->shared;
+    frun_err err = gateway_open_office(sh, g->gen);
+    for (size_t i = 0; !err && i < sh->n_workers; i++) {
+        err = worker_begin(sh->workers[i], g->gen);
     }
     return err;
 }
@@ -352,20 +110,47 @@ static frun_err open_sockets(struct gateway *g, struct diag *d)
 static void on_minute(struct deadline *d)
 {
     struct gateway *g = list_entry(d, struct gateway, minute);
-    if (g->shared.front_tls) {
-        tls_turn_tickets(g->shared.front_tls, (int64_t)time(NULL));
-    }
+    generation_turn_tickets(g->gen, (int64_t)time(NULL));
     deadline_set(g->loop, d, GATEWAY_MINUTE_MS);
 }
 
-/* [oauth] alone opens nothing: no pusher, no keys, no token endpoint. */
-static bool uses_tokens(const struct conf_gw *c)
+bool gateway_uses_tokens(const struct conf_gw *c)
 {
     bool is_used = false;
     for (size_t i = 0; c->oauth && i < c->n_pushers; i++) {
         is_used |= c->pushers[i]->ways & CONF_AUTH_OAUTH2 && c->pushers[i]->is_enabled;
     }
     return is_used;
+}
+
+/* Everything that is made of the configuration. */
+static frun_err prepare(struct gateway *g, struct conf_gw *conf, bool is_check, FILE *report,
+                        struct diag *d)
+{
+    frun_err err = generation_new(conf, NULL, &g->shared, report, &g->gen);
+    err = err ? err
+              : stapling_new(conf, g->gen->front_tls, g->gen->registry, NULL, report, &g->stapling);
+    if (err) {
+        diag_set(d, "%s",
+                 err == FRUN_E_NOMEM
+                     ? err_text(err)
+                     : "a certificate, key, CA or service key cannot be used; frunproxyd --check "
+                       "tells which");
+        return err;
+    }
+    if (gateway_uses_tokens(conf)) {
+        err = keyring_new(conf, is_check, &g->keyring, d);
+    }
+    if (err || is_check) {
+        return err;
+    }
+    err = begin_workers(g);
+    if (err) {
+        diag_set(d, "workers cannot be made: %s", err_text(err));
+        return err;
+    }
+    err = sockets_open(&g->sockets, &g->shared, conf, d);
+    return err ? err : gateway_admin_open(g, d);
 }
 
 frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct gateway **out,
@@ -376,35 +161,19 @@ frun_err gateway_new(struct conf_gw *conf, bool is_check, FILE *report, struct g
         diag_set(d, "out of memory");
         return FRUN_E_NOMEM;
     }
-    g->conf = conf_gw_ref(conf);
     deadline_init(&g->minute, on_minute);
-    for (size_t i = 0; i < conf->n_endpoints; i++) {
-        g->shared.has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
-    }
     fetch_start();
-    frun_err err = load_files(g, report);
-    if (err) {
-        diag_set(d, "%s",
-                 err == FRUN_E_NOMEM
-                     ? err_text(err)
-                     : "a certificate, key, CA or service key cannot be used; frunproxyd --check "
-                       "tells which");
-    }
-    if (!err && uses_tokens(conf)) {
-        err = keyring_new(conf, is_check, &g->keyring, d);
-    }
+    g->path = strdup(conf->gateway->place.file);
+    frun_err err = g->path ? reload_new(g, conf, &g->reload) : FRUN_E_NOMEM;
     if (!err && !is_check) {
         err = loop_new(&g->loop);
         g->shared.main_loop = g->loop;
-        if (!err) {
-            err = make_workers(g);
-        }
-        if (err) {
-            diag_set(d, "workers cannot be made: %s", err_text(err));
-        } else {
-            err = open_sockets(g, d);
-        }
-        err = err ? err : gateway_admin_open(g, d);
+        err = err ? err : make_workers(g, conf);
+    }
+    if (err) {
+        diag_set(d, "workers cannot be made: %s", err_text(err));
+    } else {
+        err = prepare(g, conf, is_check, report, d);
     }
     if (err) {
         gateway_free(g);
@@ -431,8 +200,9 @@ void gateway_stop(struct gateway *g)
     if (g->n_signals++ == 0) {
         log_info(NULL,
                  "stopping: no new connections, requests under way are finished (at most %llu s)",
-                 (unsigned long long)(g->conf->gateway->drain_timeout_ms / 1000));
+                 (unsigned long long)(g->gen->conf->gateway->drain_timeout_ms / 1000));
         service_stopping();
+        reload_stop(g->reload);
         atomic_store(&g->shared.is_draining, true);
         for (size_t i = 0; i < g->shared.n_workers; i++) {
             worker_drain(g->shared.workers[i]);
@@ -453,9 +223,9 @@ static void on_signal(void *arg)
 
 static void on_hangup(void *arg)
 {
-    (void)arg;
+    const struct gateway *g = arg;
     log_reopen();
-    log_info(NULL, "log reopened; a changed configuration takes effect at the next start");
+    reload_begin(g->reload, "SIGHUP");
 }
 
 /* A worker that has not turned for so long hangs: then the watchdog shall not be kept quiet. */
@@ -511,7 +281,7 @@ frun_err gateway_run(struct gateway *g)
         atomic_store(&g->shared.is_ready, true);
         char status[128];
         (void)snprintf(status, sizeof(status), "serving %zu endpoint(s) with %zu worker(s)",
-                       g->conf->n_endpoints, g->shared.n_workers);
+                       g->gen->conf->n_endpoints, g->shared.n_workers);
         log_info(NULL, "frunproxyd %s: %s", FRUN_VERSION, status);
         service_ready(status);
         loop_run(g->loop);
@@ -541,20 +311,18 @@ void gateway_free(struct gateway *g)
     offload_free(sh->resolvers);
     token_office_free(sh->tokens);
     stapling_stop(g->stapling);
+    reload_stop(g->reload);
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
-    quota_set_free(sh->quotas);
     free(sh->workers);
-    free(sh->census);
     deadline_clear(&g->minute);
     keyring_free(g->keyring);
     loop_free(g->loop);
     stapling_free(g->stapling);
-    registry_unref(&sh->registry);
-    tls_unref(&sh->front_tls);
-    tls_unref(&sh->tunnel_tls);
-    conf_gw_unref(&g->conf);
+    reload_free(g->reload);
+    generation_unref(&g->gen);
+    free(g->path);
     fetch_stop();
     free(g);
 }

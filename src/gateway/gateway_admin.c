@@ -22,14 +22,14 @@ static void get_status(void *ctx, struct admin_request *r)
 {
     const struct gateway *g = ctx;
     const struct gateway_shared *sh = &g->shared;
-    json_t *v = json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "daemon",
-                          "frunproxyd", "version", FRUN_VERSION, "pid", (int)getpid(), "state",
-                          state_name(g), "started", g->started, "uptime_seconds",
-                          (json_int_t)((mono_now_ms() - g->started_ms) / 1000), "workers",
-                          (json_int_t)sh->n_workers, "endpoints", (json_int_t)g->conf->n_endpoints,
-                          "pushers", (json_int_t)g->conf->n_pushers, "tunnels",
-                          (json_int_t)atomic_load(&sh->n_tunnels), "connections",
-                          (json_int_t)atomic_load(&sh->n_connections));
+    json_t *v = json_pack(
+        "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "daemon", "frunproxyd",
+        "version", FRUN_VERSION, "pid", (int)getpid(), "state", state_name(g), "started",
+        g->started, "uptime_seconds", (json_int_t)((mono_now_ms() - g->started_ms) / 1000),
+        "workers", (json_int_t)sh->n_workers, "endpoints", (json_int_t)g->gen->conf->n_endpoints,
+        "pushers", (json_int_t)g->gen->conf->n_pushers, "tunnels",
+        (json_int_t)atomic_load(&sh->n_tunnels), "connections",
+        (json_int_t)atomic_load(&sh->n_connections));
     admin_json_answer(r, v);
 }
 
@@ -43,7 +43,22 @@ static void post_drain(void *ctx, struct admin_request *r)
     admin_json_answer(r, json_pack("{s:s}", "state", state_name(g)));
 }
 
+static void post_reload(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    reload_ask(g->reload, r);
+}
+
+static void get_diff(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    reload_preview(g->reload, r);
+}
+
 static const struct admin_route routes[] = {
+    {"POST", "/api/v1/reload", true, post_reload},
+    {"GET", "/api/v1/config/diff", false, get_diff},
+
     {"GET", "/api/v1/status", false, get_status},
     {"POST", "/api/v1/drain", true, post_drain},
 };
@@ -60,7 +75,7 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
         diag_set(d, "%s", err_text(err));
         return err;
     }
-    return admin_control_start(g->loop, g->admin, g->conf->admin, &g->control, d);
+    return admin_control_start(g->loop, g->admin, g->gen->conf->admin, &g->control, d);
 }
 
 void gateway_admin_close(struct gateway *g)

@@ -1,7 +1,9 @@
 /**
  * What the files of the daemon share.
  *
- *     gateway.c         preparing, sockets, signals, the end
+ *     gateway.c         start, signals, the end
+ *     reload.c          another configuration while it runs
+ *     sockets.c         the addresses it listens on
  *     gateway_admin.c   what administrators see and say through the control socket
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -10,28 +12,70 @@
 
 #include "frun/admin/control.h"
 #include "frun/admin/server.h"
+#include "frun/base/err.h"
 #include "frun/base/mono.h"
 #include "frun/gateway/gateway.h"
+#include "frun/gateway/generation.h"
 #include "frun/gateway/keyring.h"
 #include "frun/gateway/stapling.h"
 #include "frun/gateway/worker.h"
 #include "frun/loop/heap.h"
+#include "frun/loop/loop.h"
+#include "sockets_int.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
+struct reload;
+
+/** frunproxyd. Main thread's. */
 struct gateway {
-    struct conf_gw *conf;
+    char *path;             /**< configuration file */
+    struct generation *gen; /**< in use */
     struct gateway_shared shared;
-    struct keyring *keyring; /* NULL: no tokens */
+    struct sockets sockets;
+    struct keyring *keyring; /**< NULL: no tokens */
     struct stapling *stapling;
+    struct reload *reload; /**< its state; made with the gateway */
     struct loop *loop;
     struct heap_watch heap;
-    struct deadline minute; /* changes the keys of session tickets */
+    struct deadline minute; /**< changes the keys of session tickets */
     struct admin_server *admin;
-    struct admin_control *control; /* NULL: no control socket */
+    struct admin_control *control; /**< NULL: no control socket */
     char started[MONO_WALL_TEXT_BYTES];
     uint64_t started_ms;
-    size_t n_running; /* workers that have not stopped */
+    size_t n_running; /**< workers that have not stopped */
     int n_signals;
 };
+
+/** Are there tokens? [oauth] alone opens nothing: no pusher, no keys, no token endpoint. @param c
+ * configuration @return true if so. */
+bool gateway_uses_tokens(const struct conf_gw *c);
+
+/** Open the office where access tokens are fetched, if a generation needs it and there is none.
+ * @param sh shared @param g generation @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO threads refused. */
+frun_err gateway_open_office(struct gateway_shared *sh, const struct generation *g) FRUN_MUST_CHECK;
+
+/** Prepare for changes. @param g gateway @param conf what it starts with @param out state;
+ * reload_free() it @return FRUN_OK; FRUN_E_NOMEM. */
+frun_err reload_new(struct gateway *g, struct conf_gw *conf, struct reload **out) FRUN_MUST_CHECK;
+
+/** Read the configuration again and use it, or keep the present one. @param r state @param why what
+ * for, for the log. */
+void reload_begin(struct reload *r, const char *why);
+
+/** As reload_begin(), for an administrator who is told what came of it. @param r state @param q
+ * request. */
+void reload_ask(struct reload *r, struct admin_request *q);
+
+/** Tell an administrator what a reload would change. @param r state @param q request. */
+void reload_preview(struct reload *r, struct admin_request *q);
+
+/** Begin nothing and finish nothing any more. @param r state or NULL. */
+void reload_stop(struct reload *r);
+
+/** Free; after all loops. @param r state or NULL. */
+void reload_free(struct reload *r);
 
 /** Open the control socket and serve what it offers. @param g daemon with its loop @param d filled
  * on failure @return FRUN_OK, also when the socket that nobody asked for cannot be made; else as

@@ -130,6 +130,7 @@ static void tunnel_unlink(struct tunnel *t)
     if (t->hub->gone) {
         t->hub->gone(t->hub->ctx, &t->member);
     }
+    seat_unref(&t->member.seat);
 }
 
 static void free_tunnels(struct list *tunnels)
@@ -207,13 +208,13 @@ static void suspect_former(struct hub_location *loc, const struct hub_member *m)
     struct list *it;
     list_foreach (it, &loc->tunnels) {
         struct tunnel *t = list_entry(it, struct tunnel, node);
-        if (t->member.connector_index == m->connector_index && !t->is_suspect &&
+        if (t->member.seat == m->seat && !t->is_suspect &&
             strcmp(t->member.instance, m->instance) != 0) {
             t->is_suspect = true;
             h2_probe(t->h2, HUB_PROBE_MS);
             log_info(t->scope,
                      "connector %s was started anew; probing the tunnel of its former start",
-                     m->connector);
+                     seat_name(m->seat));
         }
     }
 }
@@ -229,10 +230,12 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     t->hub = h;
     t->location = loc;
     t->member = *m;
+    t->member.seat = seat_ref(m->seat);
     t->since_ms = loop_now_ms(h->loop);
-    (void)snprintf(t->scope, sizeof(t->scope), "tunnel %s/%.8s", m->connector, m->instance);
+    (void)snprintf(t->scope, sizeof(t->scope), "tunnel %s/%.8s", seat_name(m->seat), m->instance);
     err = h2_new(s, first, &h->settings, &tunnel_events, t, &t->h2);
     if (err) {
+        seat_unref(&t->member.seat);
         free(t);
         return err;
     }
@@ -240,14 +243,14 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     h->n_tunnels++;
     list_append(&loc->tunnels, &t->node);
     log_info(t->scope, "tunnel from %s open: connector %s (version %s), location \"%s\"",
-             m->address, m->connector, m->version, loc->id);
+             m->address, seat_name(m->seat), m->version, loc->id);
     if (!list_is_empty(&loc->waiters)) {
         later_arm(h->loop, &loc->wake);
     }
     return FRUN_OK;
 }
 
-void hub_probe(struct hub *h, unsigned connector_index)
+void hub_probe(struct hub *h, const struct seat *seat)
 {
     struct list *loc_it;
     list_foreach (loc_it, &h->locations) {
@@ -255,7 +258,7 @@ void hub_probe(struct hub *h, unsigned connector_index)
         struct list *it;
         list_foreach (it, &loc->tunnels) {
             struct tunnel *t = list_entry(it, struct tunnel, node);
-            if (t->member.connector_index == connector_index) {
+            if (t->member.seat == seat) {
                 h2_probe(t->h2, HUB_PROBE_MS);
             }
         }
@@ -295,7 +298,7 @@ frun_err hub_call(struct hub_location *loc, const struct head *req, const struct
         return FRUN_E_AGAIN;
     }
     if (!err) {
-        *connector = t->member.connector;
+        *connector = seat_name(t->member.seat);
     }
     return err;
 }
@@ -318,6 +321,35 @@ bool hub_has(const struct hub_location *loc)
 size_t hub_count(const struct hub *h)
 {
     return h->n_tunnels;
+}
+
+void hub_set(struct hub *h, const struct h2_settings *set)
+{
+    h->settings = *set;
+    h->settings.is_client = true;
+}
+
+void hub_review(struct hub *h, bool (*is_wanted)(void *ctx, const struct hub_member *m), void *ctx)
+{
+    struct list *loc_it;
+    list_foreach (loc_it, &h->locations) {
+        struct hub_location *loc = list_entry(loc_it, struct hub_location, node);
+        struct list *it;
+        struct list *next;
+        list_foreach_safe (it, next, &loc->tunnels) {
+            struct tunnel *t = list_entry(it, struct tunnel, node);
+            if (is_wanted(ctx, &t->member)) {
+                continue;
+            }
+            log_info(t->scope,
+                     "the changed configuration does not have this tunnel as it is; %zu request(s) "
+                     "finish on it",
+                     h2_in_flight(t->h2));
+            list_remove(&t->node);
+            list_append(&h->draining, &t->node);
+            h2_drain(t->h2);
+        }
+    }
 }
 
 void hub_drain(struct hub *h)

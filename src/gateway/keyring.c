@@ -10,12 +10,14 @@
 #include <time.h>
 
 struct keyring {
+    struct conf_gw *conf; /* its texts */
     struct keydir dir;
     struct keys *keys; /* what the workers have */
     struct loop *loop;
     struct gateway_shared *shared;
     struct deadline deadline;
     uint64_t reread_ms;
+    bool is_owed;                                   /* some worker has not got the present keys */
     char told[sizeof(((struct diag *)NULL)->text)]; /* the last complaint: each is told once */
 };
 
@@ -40,11 +42,20 @@ static frun_err send_to(struct worker *w, struct keys *k)
         return FRUN_E_NOMEM;
     }
     x->w = w;
-    x->keys = keys_ref(k);
+    x->keys = k ? keys_ref(k) : NULL;
     frun_err err = loop_post(w->loop, deliver, x);
     if (err) {
         keys_unref(&x->keys);
         free(x);
+    }
+    return err;
+}
+
+static frun_err send_all(const struct gateway_shared *sh, struct keys *k)
+{
+    frun_err err = FRUN_OK;
+    for (size_t i = 0; !err && i < sh->n_workers; i++) {
+        err = send_to(sh->workers[i], k);
     }
     return err;
 }
@@ -88,18 +99,16 @@ static void on_deadline(struct deadline *d)
         return;
     }
     report(r, k, &done);
-    if (keys_same(r->keys, k)) {
+    if (keys_same(r->keys, k) && !r->is_owed) {
         keys_unref(&k);
         return;
     }
-    frun_err err = FRUN_OK;
-    for (size_t i = 0; !err && i < r->shared->n_workers; i++) {
-        err = send_to(r->shared->workers[i], k);
-    }
+    frun_err err = send_all(r->shared, k);
     if (err) {
         keys_unref(&k); /* told again next time */
         return;
     }
+    r->is_owed = false;
     keys_unref(&r->keys);
     r->keys = k;
 }
@@ -111,7 +120,7 @@ static frun_err look(const struct keydir *dir, struct keys **out, struct diag *d
     return err == FRUN_E_NOT_FOUND ? FRUN_OK : err;
 }
 
-frun_err keyring_new(const struct conf_gw *c, bool is_check, struct keyring **out, struct diag *d)
+frun_err keyring_new(struct conf_gw *c, bool is_check, struct keyring **out, struct diag *d)
 {
     const struct conf_oauth *o = c->oauth;
     struct keydir_done done;
@@ -120,6 +129,7 @@ frun_err keyring_new(const struct conf_gw *c, bool is_check, struct keyring **ou
         diag_set(d, "out of memory");
         return FRUN_E_NOMEM;
     }
+    r->conf = conf_gw_ref(c);
     uint64_t longest_ms = o->token_lifetime_ms;
     for (size_t i = 0; i < c->n_pushers; i++) {
         uint64_t ms = c->pushers[i]->token_lifetime_ms;
@@ -156,6 +166,28 @@ void keyring_start(struct keyring *r, struct loop *main_loop, struct gateway_sha
     deadline_set(main_loop, &r->deadline, r->reread_ms);
 }
 
+void keyring_replace(struct keyring *r, struct loop *main_loop, struct gateway_shared *shared,
+                     const struct keyring *before)
+{
+    r->loop = main_loop;
+    r->shared = shared;
+    if (before && !before->is_owed && keys_same(before->keys, r->keys)) {
+        deadline_set(main_loop, &r->deadline, r->reread_ms);
+        return; /* nobody's tokens are forgotten for nothing */
+    }
+    r->is_owed = send_all(shared, r->keys) != FRUN_OK;
+    deadline_set(main_loop, &r->deadline, r->is_owed ? 1000 : r->reread_ms);
+}
+
+void keyring_end(struct keyring *r)
+{
+    if (r) {
+        /* Without memory for that the keys stay, and nobody's client is known any more. */
+        (void)!send_all(r->shared, NULL);
+    }
+    keyring_free(r);
+}
+
 void keyring_free(struct keyring *r)
 {
     if (!r) {
@@ -163,5 +195,6 @@ void keyring_free(struct keyring *r)
     }
     deadline_clear(&r->deadline);
     keys_unref(&r->keys);
+    conf_gw_unref(&r->conf);
     free(r);
 }

@@ -697,9 +697,9 @@ static frun_err make_target(struct sap_route *r, struct dial_target *t)
     return FRUN_OK;
 }
 
-frun_err route_sap_new(struct worker *w, const struct endpoint *e, struct route **out)
+frun_err route_sap_new(struct worker *w, const struct endpoint *e, const struct conf_gateway *g,
+                       struct route **out)
 {
-    const struct conf_gateway *g = w->conf->gateway;
     const struct conf_sap *s = e->sap->conf;
     struct sap_route *r = calloc(1, sizeof(*r));
     if (!r) {

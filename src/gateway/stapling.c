@@ -365,8 +365,27 @@ static bool is_wanted(const struct stapling *s, const struct ocsp_facts *f, cons
     return is_asked_for && !why;
 }
 
+/* The same certificate was stapled before: its response is shown on. */
+static void go_on(struct item *x, const struct stapling *before)
+{
+    for (size_t i = 0; before && i < before->n_items; i++) {
+        const struct item *old = before->items[i];
+        if (!span_eq(buf_span(&old->question), buf_span(&x->question)) || !old->until_s ||
+            tls_stapling_keep(x->tls, old->tls, old->until_s) != FRUN_OK) {
+            continue;
+        }
+        x->until_s = old->until_s;
+        x->state = old->state;
+        x->told = old->told;
+        x->ask_ms = old->ask_ms;
+        x->backoff = old->backoff;
+        return;
+    }
+}
+
 /* Taken or freed: @p x is the callee's. */
-static frun_err add_item(struct stapling *s, struct item *x, struct tls_ctx *t, const char *file)
+static frun_err add_item(struct stapling *s, const struct stapling *before, struct item *x,
+                         struct tls_ctx *t, const char *file)
 {
     x->all = s;
     x->file = file;
@@ -381,6 +400,7 @@ static frun_err add_item(struct stapling *s, struct item *x, struct tls_ctx *t, 
         return err;
     }
     x->tls = tls_ref(t);
+    go_on(x, before);
     s->items[s->n_items++] = x;
     return FRUN_OK;
 }
@@ -396,8 +416,8 @@ static frun_err need_client(const struct stapling *s, const void *section, FILE 
     return err;
 }
 
-static frun_err consider(struct stapling *s, struct tls_ctx *t, const void *section,
-                         const char *file, FILE *report)
+static frun_err consider(struct stapling *s, const struct stapling *before, struct tls_ctx *t,
+                         const void *section, const char *file, FILE *report)
 {
     struct item *x = calloc(1, sizeof(*x));
     if (!x) {
@@ -415,11 +435,11 @@ static frun_err consider(struct stapling *s, struct tls_ctx *t, const void *sect
         item_free(x);
         return err;
     }
-    return add_item(s, x, t, file);
+    return add_item(s, before, x, t, file);
 }
 
 frun_err stapling_new(struct conf_gw *conf, struct tls_ctx *front, const struct registry *r,
-                      FILE *report, struct stapling **out)
+                      const struct stapling *before, FILE *report, struct stapling **out)
 {
     size_t n = 0;
     const struct endpoint *all = registry_endpoints(r, &n);
@@ -433,11 +453,12 @@ frun_err stapling_new(struct conf_gw *conf, struct tls_ctx *front, const struct 
     s->items = calloc(n + 1, sizeof(struct item *));
     frun_err err = s->items ? FRUN_OK : FRUN_E_NOMEM;
     if (!err && front) {
-        err = consider(s, front, conf->gateway, conf->gateway->certificate, report);
+        err = consider(s, before, front, conf->gateway, conf->gateway->certificate, report);
     }
     for (size_t i = 0; i < n && !err; i++) {
         if (all[i].front_tls) {
-            err = consider(s, all[i].front_tls, all[i].conf, all[i].conf->certificate, report);
+            err = consider(s, before, all[i].front_tls, all[i].conf, all[i].conf->certificate,
+                           report);
         }
     }
     if (err) {
@@ -456,7 +477,7 @@ frun_err stapling_start(struct stapling *s, struct loop *l)
     frun_err err = s->n_items ? offload_new(HELPERS, MAX_QUEUED, &s->helpers) : FRUN_OK;
     for (size_t i = 0; i < s->n_items && !err; i++) {
         struct item *x = s->items[i];
-        if (ocsp_facts(x->ocsp)->is_demanded) {
+        if (ocsp_facts(x->ocsp)->is_demanded && !x->until_s) {
             log_info("ocsp",
                      "%s demands a stapled OCSP response; until %s has answered, clients that look "
                      "at it refuse the connection",

@@ -40,9 +40,9 @@ static bool is_full(const struct worker *w)
 
 static void accept_on(struct worker *w, bool is_on)
 {
-    for (size_t i = 0; i < w->n_front; i++) {
-        if (w->listeners[i]) {
-            listener_accept_on(w->listeners[i], is_on);
+    for (size_t i = 0; i < w->n_listen; i++) {
+        if (w->listen[i].listener && !w->listen[i].is_tunnel) {
+            listener_accept_on(w->listen[i].listener, is_on);
         }
     }
 }
@@ -139,9 +139,8 @@ void worker_on_gone(struct worker *w)
 static void on_tunnel_gone(void *ctx, const struct hub_member *m)
 {
     struct worker *w = ctx;
-    struct gateway_shared *g = w->shared;
-    atomic_fetch_sub(&g->census[m->connector_index * g->n_workers + w->index], 1);
-    atomic_fetch_sub(&g->n_tunnels, 1);
+    seat_leave(m->seat, w->index);
+    atomic_fetch_sub(&w->shared->n_tunnels, 1);
     worker_on_gone(w);
 }
 
@@ -166,6 +165,14 @@ static void on_drain_deadline(struct deadline *d)
     stopped(w);
 }
 
+/* Connectors come again by themselves; pushers in the queue would be told of a reset. */
+static void end_listening(struct worker_door *d)
+{
+    struct listener *l = d->listener;
+    d->listener = NULL;
+    (d->is_tunnel ? listener_free : listener_drain)(l);
+}
+
 static void drain_job(void *arg)
 {
     struct worker *w = arg;
@@ -174,9 +181,7 @@ static void drain_job(void *arg)
     }
     w->is_draining = true;
     for (size_t i = 0; i < w->n_listen; i++) {
-        /* Connectors come again by themselves; pushers in the queue would be told of a reset. */
-        (i < w->n_front ? listener_drain : listener_free)(w->listeners[i]);
-        w->listeners[i] = NULL;
+        end_listening(&w->listen[i]);
     }
     deadline_clear(&w->accept_deadline);
     deadline_set(w->loop, &w->drain_deadline, w->conf->gateway->drain_timeout_ms);
@@ -212,49 +217,6 @@ void worker_join(struct worker *w)
 /* -- the beginning
  * --------------------------------------------------------------------------------------------- */
 
-static frun_err make_route(struct worker *w, const struct endpoint *e, struct route **out)
-{
-    struct route *r = NULL;
-    frun_err err = FRUN_OK;
-    switch ((enum conf_route)e->conf->route) {
-    case CONF_ROUTE_TUNNEL:
-        err = route_tunnel_new(w->hub, e, &r);
-        break;
-    case CONF_ROUTE_DIRECT:
-        err = route_direct_new(w->origins, e, w->conf->gateway, &r);
-        break;
-    case CONF_ROUTE_SAP:
-        err = route_sap_new(w, e, &r);
-        break;
-    }
-    if (!err && e->logon) {
-        err = route_logon_new(w, e, &r, out);
-        if (err) {
-            r->ops->free(r);
-        }
-        return err;
-    }
-    *out = r;
-    return err;
-}
-
-static frun_err make_routes(struct worker *w)
-{
-    size_t n = 0;
-    const struct endpoint *e = registry_endpoints(w->registry, &n);
-    w->routes = calloc(n + 1, sizeof(*w->routes));
-    if (!w->routes) {
-        return FRUN_E_NOMEM;
-    }
-    for (size_t i = 0; i < n; i++) {
-        frun_err err = make_route(w, &e[i], &w->routes[i]);
-        if (err) {
-            return err;
-        }
-    }
-    return FRUN_OK;
-}
-
 static frun_err make_parts(struct worker *w)
 {
     frun_err err = loop_new(&w->loop);
@@ -265,23 +227,9 @@ static frun_err make_parts(struct worker *w)
     if (err) {
         return err;
     }
-    const struct conf_tunnel *t = w->conf->tunnel;
-    struct h2_settings set = {.is_client = true,
-                              .max_streams = t ? (uint32_t)t->max_streams : 1,
-                              .stream_window =
-                                  t ? (uint32_t)t->stream_window : EXCHANGE_BUFFER_BYTES,
-                              .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
-                              .max_head_bytes = WORKER_SCRATCH_BYTES / 4,
-                              .ping_interval_ms = t ? t->ping_interval_ms : 15000,
-                              .ping_timeout_ms = t ? t->ping_timeout_ms : 10000};
-    err = hub_new(w->loop, &set, on_tunnel_gone, w, &w->hub);
-    if (!err) {
-        err = origins_new(w->loop, w->shared->resolvers, &w->origins);
-    }
-    if (!err && w->shared->tokens) {
-        err = token_desk_new(w->shared->tokens, w->loop, &w->desk);
-    }
-    return err ? err : make_routes(w);
+    const struct h2_settings none = {.is_client = true};
+    err = hub_new(w->loop, &none, on_tunnel_gone, w, &w->hub);
+    return err ? err : origins_new(w->loop, w->shared->resolvers, &w->origins);
 }
 
 frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker **out)
@@ -291,12 +239,8 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
         return FRUN_E_NOMEM;
     }
     w->shared = shared;
-    w->registry = registry_ref(shared->registry);
-    w->conf = registry_conf(w->registry);
     w->index = index;
-    for (size_t i = 0; i < WORKER_MAX_LISTEN; i++) {
-        w->listen_fds[i] = -1;
-    }
+    list_init(&w->all_roads);
     list_init(&w->fronts);
     list_init(&w->orphans);
     list_init(&w->doors);
@@ -314,17 +258,171 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
     return FRUN_OK;
 }
 
-frun_err worker_listen(struct worker *w, int fd, bool is_tunnel)
+frun_err worker_listen(struct worker *w, int fd, unsigned id, bool is_tunnel)
 {
     if (w->n_listen >= WORKER_MAX_LISTEN) {
         return FRUN_E_LIMIT;
     }
-    w->listen_fds[w->n_listen++] = fd;
-    if (!is_tunnel) {
-        w->n_front = w->n_listen;
-    }
+    w->listen[w->n_listen++] = (struct worker_door){NULL, fd, id, is_tunnel};
     return FRUN_OK;
 }
+
+static frun_err listen_on(struct worker *w, struct worker_door *d)
+{
+    frun_err err =
+        listener_new(w->loop, &d->fd, d->is_tunnel ? on_door : on_front, w, &d->listener);
+    if (!err) {
+        listener_on_starved(d->listener, on_starved);
+    }
+    return err;
+}
+
+/* -- another configuration
+ * ---------------------------------------------------------------------------------------------- */
+
+static struct h2_settings tunnel_settings(const struct conf_tunnel *t)
+{
+    return (struct h2_settings){.is_client = true,
+                                .max_streams = t ? (uint32_t)t->max_streams : 1,
+                                .stream_window =
+                                    t ? (uint32_t)t->stream_window : EXCHANGE_BUFFER_BYTES,
+                                .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
+                                .max_head_bytes = WORKER_SCRATCH_BYTES / 4,
+                                .ping_interval_ms = t ? t->ping_interval_ms : 15000,
+                                .ping_timeout_ms = t ? t->ping_timeout_ms : 10000};
+}
+
+/* A connector that is to show another CA's certificate dials again: that is how it is checked. */
+static bool is_wanted(void *ctx, const struct hub_member *m)
+{
+    const struct generation *g = ctx;
+    return !g->is_new_ca && door_knows(g, m);
+}
+
+/* Everything at once, and nothing of it can fail. */
+static void install(struct worker *w, struct roads *roads)
+{
+    struct roads *old = w->roads;
+    struct generation *g = roads->gen;
+    const struct h2_settings set = tunnel_settings(g->conf->tunnel);
+    w->roads = roads;
+    w->gen = g;
+    w->conf = g->conf;
+    auth_set_registry(w->auth, g->registry);
+    hub_set(w->hub, &set);
+    if (old) {
+        hub_review(w->hub, is_wanted, g);
+    }
+    roads_unref(&old);
+}
+
+/* Its first token needs a desk; the office has opened before. */
+static frun_err make_desk(struct worker *w)
+{
+    return w->desk || !w->shared->tokens ? FRUN_OK
+                                         : token_desk_new(w->shared->tokens, w->loop, &w->desk);
+}
+
+frun_err worker_begin(struct worker *w, struct generation *g)
+{
+    struct roads *roads = NULL;
+    frun_err err = make_desk(w);
+    err = err ? err : roads_new(w, g, &roads);
+    if (!err) {
+        install(w, roads);
+    }
+    return err;
+}
+
+static void step(struct worker_change *c, enum worker_change_state state)
+{
+    struct loop *main_loop = c->w->shared->main_loop;
+    loop_job_fn fn = c->on_step;
+    void *arg = c->arg;
+    atomic_store(&c->state, (int)state);
+    (void)!loop_post(main_loop, fn, arg); /* main looks from time to time too */
+}
+
+/* What a change has brought and what is not in use. */
+static void drop_change(struct worker_change *c)
+{
+    for (size_t i = 0; i < c->n_add; i++) {
+        listener_free(c->add[i].listener);
+        c->add[i].listener = NULL;
+    }
+    c->w->change = NULL;
+    roads_unref(&c->roads);
+}
+
+void worker_prepare(void *change)
+{
+    struct worker_change *c = change;
+    struct worker *w = c->w;
+    frun_err err = w->is_stopped ? FRUN_E_CLOSED : make_desk(w);
+    w->change = w->is_stopped ? NULL : c;
+    err = err ? err : roads_new(w, c->gen, &c->roads);
+    for (size_t i = 0; !err && i < c->n_add; i++) {
+        err = listen_on(w, &c->add[i]);
+        if (!err) {
+            listener_accept_on(c->add[i].listener, false);
+        }
+    }
+    c->err = err;
+    if (err && !w->is_stopped) {
+        drop_change(c);
+    }
+    step(c, err ? WORKER_CHANGE_FAILED : WORKER_CHANGE_PREPARED);
+}
+
+void worker_abort(void *change)
+{
+    struct worker_change *c = change;
+    if (c->w->change == c) {
+        drop_change(c);
+    }
+    step(c, WORKER_CHANGE_DONE);
+}
+
+static void change_doors(struct worker *w, struct worker_change *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_listen; i++) {
+        bool is_left = true;
+        for (size_t k = 0; k < c->n_remove && is_left; k++) {
+            is_left = w->listen[i].id != c->remove[k];
+        }
+        if (is_left) {
+            w->listen[n++] = w->listen[i];
+        } else {
+            end_listening(&w->listen[i]);
+        }
+    }
+    for (size_t i = 0; i < c->n_add; i++) {
+        listener_accept_on(c->add[i].listener, c->add[i].is_tunnel || !is_full(w));
+        w->listen[n++] = c->add[i];
+        c->add[i].listener = NULL;
+    }
+    w->n_listen = n;
+}
+
+void worker_commit(void *change)
+{
+    struct worker_change *c = change;
+    struct worker *w = c->w;
+    if (w->change == c && !w->is_draining) {
+        struct roads *roads = c->roads;
+        c->roads = NULL;
+        w->change = NULL;
+        install(w, roads);
+        change_doors(w, c);
+    } else if (w->change == c) {
+        drop_change(c); /* SIGTERM came in between: what drains ends as it is */
+    }
+    step(c, WORKER_CHANGE_DONE);
+}
+
+/* -- the start
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Runs on the worker's thread, whose mask is still the process'. */
 static void pin(void *arg)
@@ -357,12 +455,10 @@ static void pin(void *arg)
 frun_err worker_start(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listen; i++) {
-        frun_err err = listener_new(w->loop, &w->listen_fds[i], i < w->n_front ? on_front : on_door,
-                                    w, &w->listeners[i]);
+        frun_err err = listen_on(w, &w->listen[i]);
         if (err) {
             return err;
         }
-        listener_on_starved(w->listeners[i], on_starved);
     }
     if (strcasecmp(w->conf->gateway->cpu_affinity, "no") != 0) {
         frun_err err = loop_post(w->loop, pin, w);
@@ -382,21 +478,21 @@ void worker_free(struct worker *w)
         return;
     }
     w->is_stopped = true;
+    if (w->change) {
+        drop_change(w->change);
+    }
     for (size_t i = 0; i < w->n_listen; i++) {
-        listener_free(w->listeners[i]);
-        if (w->listen_fds[i] >= 0) {
-            (void)close(w->listen_fds[i]); /* never came to listening */
+        listener_free(w->listen[i].listener);
+        if (w->listen[i].fd >= 0) {
+            (void)close(w->listen[i].fd); /* never came to listening */
         }
     }
     kill_all(w);
-    size_t n = 0;
-    (void)registry_endpoints(w->registry, &n);
-    for (size_t i = 0; w->routes && i < n; i++) {
-        if (w->routes[i]) {
-            w->routes[i]->ops->free(w->routes[i]);
-        }
+    struct list *it;
+    list_foreach (it, &w->all_roads) {
+        roads_close(list_entry(it, struct roads, node));
     }
-    free(w->routes);
+    roads_unref(&w->roads);
     origins_free(w->origins);
     token_desk_free(w->desk);
     hub_free(w->hub);
@@ -407,7 +503,6 @@ void worker_free(struct worker *w)
     loop_free(w->loop);
     exchange_drop_spare(w);
     buf_done(&w->scratch);
-    registry_unref(&w->registry);
     free(w);
 }
 
@@ -415,9 +510,9 @@ void worker_free(struct worker *w)
 static bool has_sap_road(const struct worker *w)
 {
     size_t n = 0;
-    const struct endpoint *e = registry_endpoints(w->registry, &n);
+    const struct endpoint *e = registry_endpoints(w->gen->registry, &n);
     for (size_t i = 0; i < n; i++) {
-        if (e[i].sap && w->routes[i]->ops->is_usable(w->routes[i])) {
+        if (e[i].sap && w->roads->all[i]->ops->is_usable(w->roads->all[i])) {
             return true;
         }
     }
@@ -433,7 +528,7 @@ const char *worker_unhealthy(const struct worker *w)
     if (atomic_load(&g->is_draining)) {
         return "frunproxyd is stopping";
     }
-    if (g->has_direct || atomic_load(&g->n_tunnels) > 0) {
+    if (w->gen->has_direct || atomic_load(&g->n_tunnels) > 0) {
         return NULL;
     }
     return has_sap_road(w) ? NULL

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef FRUN_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -105,6 +106,19 @@ void service_status(const char *status)
     notify("", status);
 }
 
+void service_reloading(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                     (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void service_reloaded(void)
+{
+    (void)sd_notify(0, "READY=1");
+}
+
 void service_stopping(void)
 {
     notify("STOPPING=1", "stopping");
@@ -174,6 +188,14 @@ void service_ready(const char *status)
 void service_status(const char *status)
 {
     (void)status;
+}
+
+void service_reloading(void)
+{
+}
+
+void service_reloaded(void)
+{
 }
 
 void service_stopping(void)

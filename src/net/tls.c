@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -240,6 +241,24 @@ static frun_err load_pair(struct tls_ctx *t, const struct tls_settings *s, struc
     return FRUN_OK;
 }
 
+/* Before the context is used: OpenSSL sorts the store while it looks for certificates. */
+static bool digest_trust(struct tls_ctx *t)
+{
+    STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(t->ssl));
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+        const X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+        unsigned char one[EVP_MAX_MD_SIZE];
+        unsigned n = 0;
+        if (x && X509_digest(x, EVP_sha256(), one, &n) != 1) {
+            return false;
+        }
+        for (unsigned k = 0; k < n && k < sizeof(t->trust); k++) {
+            t->trust[k] ^= one[k];
+        }
+    }
+    return true;
+}
+
 static frun_err load_ca(struct tls_ctx *t, const char *file, bool is_hidden, struct diag *d)
 {
     frun_err err = check_readable(file, d);
@@ -260,7 +279,7 @@ static frun_err load_ca(struct tls_ctx *t, const char *file, bool is_hidden, str
         }
         SSL_CTX_set_client_CA_list(t->ssl, names);
     }
-    return FRUN_OK;
+    return digest_trust(t) ? FRUN_OK : FRUN_E_NOMEM;
 }
 
 /* "h2,http/1.1" to wire form. */
@@ -460,6 +479,11 @@ const char *tls_label(const struct tls_ctx *t)
     return t->label;
 }
 
+bool tls_has_same_trust(const struct tls_ctx *a, const struct tls_ctx *b)
+{
+    return memcmp(a->trust, b->trust, sizeof(a->trust)) == 0;
+}
+
 bool tls_is_mutual(const struct tls_ctx *t)
 {
     return t->is_mutual;
@@ -537,6 +561,16 @@ frun_err tls_stapling_start(struct tls_ctx *t)
 frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until_s)
 {
     return tls_staple_put(t->staple, response, until_s);
+}
+
+frun_err tls_stapling_keep(struct tls_ctx *t, const struct tls_ctx *from, int64_t until_s)
+{
+    unsigned char *response = NULL;
+    size_t n = tls_staple_copy(from->staple, (int64_t)time(NULL), &response);
+    frun_err err =
+        n ? tls_staple_put(t->staple, span_make(response, n), until_s) : FRUN_E_NOT_FOUND;
+    OPENSSL_free(response);
+    return err;
 }
 
 void tls_stapling_drop(struct tls_ctx *t)

@@ -24,6 +24,7 @@ struct tls_ctx {
     atomic_uint refs;            /**< references */
     SSL_CTX *ssl;                /**< OpenSSL's context; its app data points back here */
     BIO_METHOD *bio;             /**< how OpenSSL reaches a stream */
+    unsigned char trust[32];     /**< digest of the trusted CA certificates, in any order */
     char *label;                 /**< whose it is */
     bool is_server;              /**< role */
     bool is_mutual;              /**< TLS 1.3 with certificates on both sides */

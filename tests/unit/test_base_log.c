@@ -180,6 +180,38 @@ static void reopened_after_rotation(void **state)
     assert_null(strstr(out, "info after"));
 }
 
+/* Each line goes where it was meant for when it was said. */
+static void changed_while_it_runs(void **state)
+{
+    const struct log_settings one = {LOG_LEVEL_INFO, LOG_TARGET_FILE, path};
+    const struct log_settings other = {LOG_LEVEL_ERROR, LOG_TARGET_FILE, rotated};
+    const struct log_settings wrong = {LOG_LEVEL_DEBUG, LOG_TARGET_FILE, "/nowhere/at/all"};
+    struct diag d = {0};
+
+    (void)state;
+    (void)unlink(path);
+    (void)unlink(rotated);
+    assert_int_equal(log_start(&one, &d), FRUN_OK);
+    log_info(NULL, "before");
+    assert_int_equal(log_change(&wrong, &d), FRUN_E_IO);
+    assert_false(log_wants(LOG_LEVEL_DEBUG));
+    log_info(NULL, "still");
+    assert_int_equal(log_change(&other, &d), FRUN_OK);
+    log_info(NULL, "not wanted");
+    log_error(NULL, "after");
+    log_stop();
+    read_file(path);
+    assert_non_null(strstr(out, "info before"));
+    assert_non_null(strstr(out, "info still"));
+    assert_null(strstr(out, "after"));
+    read_file(rotated);
+    assert_non_null(strstr(out, "error after"));
+    assert_null(strstr(out, "before"));
+    assert_null(strstr(out, "not wanted"));
+    assert_int_equal(log_start(&one, &d), FRUN_OK); /* the level stays */
+    log_stop();
+}
+
 static void unusable_file_is_refused(void **state)
 {
     const struct log_settings s = {LOG_LEVEL_INFO, LOG_TARGET_FILE, "/nonexistent/log"};
@@ -394,6 +426,7 @@ int main(void)
         cmocka_unit_test(levels_filter),
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(reopened_after_rotation),
+        cmocka_unit_test(changed_while_it_runs),
         cmocka_unit_test(unusable_file_is_refused),
         cmocka_unit_test(journal_stream_has_priorities),
         cmocka_unit_test(a_stuck_reader_stops_nobody),

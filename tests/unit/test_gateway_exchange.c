@@ -49,6 +49,8 @@ struct bench {
     struct gateway_shared shared;
     struct worker w;
     struct route *routes[2];
+    struct generation gen;
+    struct roads roads;
     struct road road;
     struct door door;
 };
@@ -185,22 +187,24 @@ static int set_up(void **state)
     fixture_init(&b->f);
     struct worker *w = &b->w;
     w->shared = &b->shared;
-    if (registry_new(&b->f.gw, NULL, &b->shared.registry) || loop_new(&w->loop) ||
+    if (registry_new(&b->f.gw, NULL, &b->gen.registry) || loop_new(&w->loop) ||
         offload_new(1, 8, &b->shared.hashers) || auth_new(w->loop, b->shared.hashers, &w->auth)) {
         return -1;
     }
-    if (quota_set_new(b->f.gw.n_pushers + b->f.gw.n_endpoints, 1, &b->shared.quotas)) {
+    if (quota_set_new(b->f.gw.n_pushers + b->f.gw.n_endpoints, 1, &b->gen.quotas)) {
         return -1;
     }
-    quota_set_loop(b->shared.quotas, 0, w->loop);
-    w->registry = b->shared.registry;
+    quota_set_loop(b->gen.quotas, 0, w->loop);
+    b->gen.conf = &b->f.gw;
+    b->roads = (struct roads){.gen = &b->gen, .all = b->routes, .n = 2, .refs = 1};
+    w->roads = &b->roads;
+    w->gen = &b->gen;
     w->conf = &b->f.gw;
     list_init(&w->spare);
     list_init(&w->fronts);
     list_init(&w->orphans);
     b->road.base.ops = &road_ops;
     b->routes[0] = b->routes[1] = &b->road.base;
-    w->routes = b->routes;
     *state = b;
     return 0;
 }
@@ -212,8 +216,8 @@ static int tear_down(void **state)
     auth_free(b->w.auth);
     loop_free(b->w.loop);
     exchange_drop_spare(&b->w);
-    quota_set_free(b->shared.quotas);
-    registry_unref(&b->shared.registry);
+    quota_set_free(b->gen.quotas);
+    registry_unref(&b->gen.registry);
     fixture_done(&b->f);
     free(b);
     return 0;

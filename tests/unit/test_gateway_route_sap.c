@@ -202,7 +202,7 @@ static void world_open(struct world *x, const struct step *script)
     x->shared.resolvers = x->rig.o;
     x->w = (struct worker){.shared = &x->shared, .conf = &x->conf, .loop = x->rig.l};
     assert_int_equal(token_desk_new(x->office, x->rig.l, &x->w.desk), 0);
-    assert_int_equal(route_sap_new(&x->w, &x->e, &x->route), 0);
+    assert_int_equal(route_sap_new(&x->w, &x->e, x->w.conf->gateway, &x->route), 0);
     list_init(&x->waiter.node);
     x->waiter.fn = on_woken;
     assert_true(rig_until(&x->rig, has_token, x));

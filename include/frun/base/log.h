@@ -35,12 +35,18 @@ enum log_target {
 struct log_settings {
     enum log_level level;   /**< lines above it are dropped */
     enum log_target target; /**< where to */
-    const char *path;       /**< file for LOG_TARGET_FILE, borrowed until log_stop() */
+    const char *path;       /**< file for LOG_TARGET_FILE, borrowed until the return */
 };
 
 /** Start the writer. @param s settings @param d filled on failure @return FRUN_OK; FRUN_E_IO file
  * cannot be opened; FRUN_E_UNSUPPORTED no journal in this build; FRUN_E_NOMEM. Thread: main. */
 frun_err log_start(const struct log_settings *s, struct diag *d) FRUN_MUST_CHECK;
+
+/** Change over to another target and level; lines that are queued still go where they were meant
+ * for.
+ * @param s settings @param d filled on failure @return FRUN_OK; FRUN_E_IO, FRUN_E_UNSUPPORTED the
+ * target cannot be opened, nothing has changed; FRUN_E_NOMEM. Thread: main, while it runs. */
+frun_err log_change(const struct log_settings *s, struct diag *d) FRUN_MUST_CHECK;
 
 /** Could log_start() open its target? Nothing is opened or made. @param s settings @param d filled
  * on failure @return FRUN_OK; FRUN_E_IO the file cannot be written; FRUN_E_UNSUPPORTED no journal

@@ -14,6 +14,8 @@
 #include "frun/net/addr.h"
 #include "frun/net/stream.h"
 
+#include <stdbool.h>
+
 /** Time from the TLS handshake to the complete hello, milliseconds. */
 #define DOOR_HELLO_MS 10000
 
@@ -32,6 +34,12 @@ frun_err door_new(struct worker *w, int *fd, const struct addr *peer) FRUN_MUST_
  * stream, taken and set to NULL on success @return FRUN_OK; FRUN_E_LIMIT; FRUN_E_NOMEM. Thread:
  * worker. */
 frun_err door_take(struct worker *w, struct stream **s) FRUN_MUST_CHECK;
+
+/** Does a generation have a tunnel as it is: its certificate in the same [connector] section, which
+ * may still serve its location? @param g generation @param m tunnel @return true if so. Thread:
+ * any.
+ */
+bool door_knows(const struct generation *g, const struct hub_member *m);
 
 /** Close at once. @param d connection. Thread: worker. */
 void door_kill(struct door *d);

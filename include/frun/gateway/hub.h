@@ -13,6 +13,7 @@
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/base/span.h"
+#include "frun/gateway/seat.h"
 #include "frun/h2/session.h"
 #include "frun/http/exchange.h"
 #include "frun/loop/loop.h"
@@ -24,6 +25,9 @@
 
 /** How long a suspect tunnel may take to answer a PING, milliseconds. */
 #define HUB_PROBE_MS 3000
+
+/** Octets of a certificate's subject at most. */
+#define HUB_SUBJECT_BYTES 512
 
 /** The hub of one worker. */
 struct hub;
@@ -37,8 +41,8 @@ struct hub_waiter {
 
 /** A connector's new tunnel, after all checks. */
 struct hub_member {
-    const char *connector;    /**< name of its [connector] section, outlives the hub */
-    unsigned connector_index; /**< its place among the [connector] sections */
+    struct seat *seat;               /**< its connector; the hub takes a reference of its own */
+    char subject[HUB_SUBJECT_BYTES]; /**< of the certificate it came by */
     char location_id[PTTH_MAX_LOCATION + 1]; /**< which location it serves */
     char instance[PTTH_INSTANCE_BYTES];      /**< which start of the connector */
     char version[32];                        /**< its software, for the log */
@@ -66,8 +70,18 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first,
                   const struct hub_member *m) FRUN_MUST_CHECK;
 
 /** Probe every tunnel of a connector: it has just dialled anew, so an old one may be half-open.
- * @param h hub @param connector_index its place among the [connector] sections. Thread: worker. */
-void hub_probe(struct hub *h, unsigned connector_index);
+ * @param h hub @param seat its seat. Thread: worker. */
+void hub_probe(struct hub *h, const struct seat *seat);
+
+/** Settings of the tunnels that come from now on. @param h hub @param set as for hub_new(). Thread:
+ * worker. */
+void hub_set(struct hub *h, const struct h2_settings *set);
+
+/** Drain the tunnels that are not wanted any more: no new calls; each closes when its last call has
+ * ended. @param h hub @param is_wanted asked for each open tunnel @param ctx for it. Thread:
+ * worker.
+ */
+void hub_review(struct hub *h, bool (*is_wanted)(void *ctx, const struct hub_member *m), void *ctx);
 
 /** The tunnels of one location ID; lives with the hub. */
 struct hub_location;
@@ -78,8 +92,8 @@ struct hub_location;
 frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out) FRUN_MUST_CHECK;
 
 /** Open a call through a tunnel of @p loc. @param loc place @param req head @param ev events @param
- * owner for them @param out call @param connector out: name of the connector taken, lives with the
- * configuration @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now: wait; FRUN_E_UNSUPPORTED the
+ * owner for them @param out call @param connector out: name of the connector taken, lives until
+ * the tunnel ends @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now: wait; FRUN_E_UNSUPPORTED the
  * connector takes no head of this size; FRUN_E_NOMEM. Thread: worker. */
 frun_err hub_call(struct hub_location *loc, const struct head *req, const struct call_events *ev,
                   void *owner, struct call **out, const char **connector) FRUN_MUST_CHECK;

@@ -59,9 +59,10 @@ frun_err route_direct_new(struct origins *o, const struct endpoint *e, const str
 
 /** Through SAP's connectivity proxy: connections of its own, so none is ever shared between
  * location IDs, virtual hosts, tenants or users. @param w worker with loop, desk and resolvers,
- * must outlive it @param e endpoint with its road @param out route @return FRUN_OK; FRUN_E_NOMEM.
- * Thread: worker. Source: SAP BTP Connectivity, "Consuming the Connectivity Service". */
-frun_err route_sap_new(struct worker *w, const struct endpoint *e,
+ * must outlive it @param e endpoint with its road @param g times and ceilings @param out route
+ * @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. Source: SAP BTP Connectivity, "Consuming the
+ * Connectivity Service". */
+frun_err route_sap_new(struct worker *w, const struct endpoint *e, const struct conf_gateway *g,
                        struct route **out) FRUN_MUST_CHECK;
 
 /** Lay over a route: every request gets "Authorization: Bearer ..." of the endpoint's own client.

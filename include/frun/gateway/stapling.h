@@ -27,11 +27,13 @@ struct stapling;
 
 /** Find the certificates that are to be stapled, and prepare their contexts. @param conf snapshot,
  * one reference is taken @param front the gateway's context, or NULL @param r endpoints with
- * contexts of their own @param report a certificate that cannot be stapled although it should is
+ * contexts of their own @param before that of the configuration in use, whose responses are shown
+ * on; or NULL @param report a certificate that cannot be stapled although it should is
  * told here; NULL: nowhere @param out it; stapling_free() it @return FRUN_OK, maybe with warnings;
  * FRUN_E_NOMEM. Thread: main, before the contexts are used. */
 frun_err stapling_new(struct conf_gw *conf, struct tls_ctx *front, const struct registry *r,
-                      FILE *report, struct stapling **out) FRUN_MUST_CHECK;
+                      const struct stapling *before, FILE *report,
+                      struct stapling **out) FRUN_MUST_CHECK;
 
 /** Begin to ask; waits for nothing. @param s it @param l main's loop @return FRUN_OK; FRUN_E_NOMEM;
  * FRUN_E_IO threads refused. Thread: main, once. */

@@ -7,14 +7,14 @@
 #define FRUN_GATEWAY_WORKER_H
 
 #include "frun/access/auth.h"
-#include "frun/access/quota.h"
 #include "frun/access/registry.h"
 #include "frun/base/buf.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/fetch/token.h"
+#include "frun/gateway/generation.h"
 #include "frun/gateway/hub.h"
-#include "frun/gateway/route.h"
+#include "frun/gateway/roads.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"
 #include "frun/loop/service.h"
@@ -35,10 +35,6 @@ struct worker;
 
 /** What all workers share. */
 struct gateway_shared {
-    struct registry *registry;   /**< immutable */
-    struct quota_set *quotas;    /**< of the pushers, then of the endpoints, in their order */
-    struct tls_ctx *front_tls;   /**< immutable; NULL: plain HTTP behind a terminator */
-    struct tls_ctx *tunnel_tls;  /**< immutable; NULL: no tunnel */
     struct offload *hashers;     /**< threads for password hashes */
     struct offload *resolvers;   /**< threads for names */
     struct token_office *tokens; /**< threads for access tokens; NULL: none is needed */
@@ -47,63 +43,110 @@ struct gateway_shared {
     struct loop *main_loop;      /**< main's */
     loop_job_fn on_stopped;      /**< posted to main_loop when a worker has drained */
     void *on_stopped_arg;        /**< for it */
-    bool has_direct;             /**< some endpoint needs no tunnel */
     char apart[64];          /**< what follows changes with every connection; the fields above are
                                 read with every request, in a cache line of their own */
     atomic_bool is_ready;    /**< started completely */
     atomic_bool is_draining; /**< SIGTERM came */
     atomic_size_t n_tunnels; /**< open tunnels of all workers */
     atomic_size_t n_connections; /**< front-door connections and orphans of all workers */
-    atomic_uint *census; /**< tunnels open or being opened: [connector * n_workers + worker] */
+};
+
+/** A listening socket of one worker. */
+struct worker_door {
+    struct listener *listener; /**< NULL: not listening yet, or not any more */
+    int fd;                    /**< to listen on, -1 once taken */
+    unsigned id;               /**< what main calls the address it belongs to */
+    bool is_tunnel;            /**< tunnel's door, else front door */
+};
+
+/** Where a change stands. */
+enum worker_change_state {
+    WORKER_CHANGE_NEW,      /**< not looked at yet */
+    WORKER_CHANGE_PREPARED, /**< can be put into force without fail */
+    WORKER_CHANGE_FAILED,   /**< cannot; nothing is left of it */
+    WORKER_CHANGE_DONE      /**< in force, or given up */
+};
+
+/** A change of configuration on its way through one worker; main's, which gives it to the worker
+ * for each step and looks at state only meanwhile. */
+struct worker_change {
+    struct worker *w;                          /**< whose */
+    struct generation *gen;                    /**< what is to be used; counted */
+    struct worker_door add[WORKER_MAX_LISTEN]; /**< sockets to listen on */
+    size_t n_add;                              /**< their number */
+    unsigned remove[WORKER_MAX_LISTEN];        /**< ids of those to end */
+    size_t n_remove;                           /**< their number */
+    struct roads *roads;                       /**< prepared; the worker's */
+    frun_err err;                              /**< why it failed */
+    atomic_int state;                          /**< enum worker_change_state */
+    loop_job_fn on_step; /**< posted to main after a step, if there is memory */
+    void *arg;           /**< for it */
 };
 
 /** A worker. Fields are the worker thread's unless said otherwise. */
 struct worker {
-    struct gateway_shared *shared;                 /**< see there */
-    struct registry *registry;                     /**< pinned */
-    const struct conf_gw *conf;                    /**< the registry's */
-    unsigned index;                                /**< 0.. */
-    struct loop *loop;                             /**< its own */
-    struct loop_thread *thread;                    /**< main's */
-    struct auth *auth;                             /**< its own */
-    struct hub *hub;                               /**< its own */
-    struct token_desk *desk;                       /**< its own, or NULL: no token is needed */
-    struct origins *origins;                       /**< pools of direct routes */
-    struct route **routes;                         /**< by endpoint index */
-    struct listener *listeners[WORKER_MAX_LISTEN]; /**< front doors first */
-    int listen_fds[WORKER_MAX_LISTEN]; /**< handed over before the start, -1 once taken */
-    size_t n_front;                    /**< front doors among them */
-    size_t n_listen;                   /**< all */
-    struct list fronts;                /**< front-door connections */
-    size_t n_fronts;                   /**< their number */
-    struct list orphans;               /**< exchanges whose senders have gone */
-    size_t n_orphans;                  /**< their number */
-    struct list doors;                 /**< connections at the tunnel's door */
-    size_t n_doors;                    /**< their number */
-    struct list spare;                 /**< exchanges kept for the next requests */
-    size_t n_spare;                    /**< their number */
-    size_t n_spare_least;              /**< smallest number since the last trim */
-    struct buf scratch;                /**< heads are written here; empty between calls */
-    struct deadline beat;              /**< sets turned_ms and trims spare once a second */
-    atomic_uint_fast64_t turned_ms;    /**< when the loop last turned; read by main's watchdog */
-    struct deadline accept_deadline;   /**< looks again whether connections may be accepted */
-    size_t n_waiting;                  /**< requests that wait for a tunnel or for their turn */
-    bool is_stopped;                   /**< said so to main */
-    bool is_saying_goodbye;            /**< the tunnels have been told to close */
-    bool is_draining;               /**< no new connections; stops when the last front has gone */
-    struct deadline drain_deadline; /**< forces the end of draining */
+    struct gateway_shared *shared;                /**< see there */
+    struct roads *roads;                          /**< pinned; what follows is theirs */
+    const struct generation *gen;                 /**< in use */
+    const struct conf_gw *conf;                   /**< the generation's */
+    struct list all_roads;                        /**< also those that only finish */
+    struct worker_change *change;                 /**< prepared, or NULL */
+    unsigned index;                               /**< 0.. */
+    struct loop *loop;                            /**< its own */
+    struct loop_thread *thread;                   /**< main's */
+    struct auth *auth;                            /**< its own */
+    struct hub *hub;                              /**< its own */
+    struct token_desk *desk;                      /**< its own, or NULL: no token is needed */
+    struct origins *origins;                      /**< pools of direct routes */
+    struct worker_door listen[WORKER_MAX_LISTEN]; /**< listening sockets */
+    size_t n_listen;                              /**< their number */
+    struct list fronts;                           /**< front-door connections */
+    size_t n_fronts;                              /**< their number */
+    struct list orphans;                          /**< exchanges whose senders have gone */
+    size_t n_orphans;                             /**< their number */
+    struct list doors;                            /**< connections at the tunnel's door */
+    size_t n_doors;                               /**< their number */
+    struct list spare;                            /**< exchanges kept for the next requests */
+    size_t n_spare;                               /**< their number */
+    size_t n_spare_least;                         /**< smallest number since the last trim */
+    struct buf scratch;              /**< heads are written here; empty between calls */
+    struct deadline beat;            /**< sets turned_ms and trims spare once a second */
+    atomic_uint_fast64_t turned_ms;  /**< when the loop last turned; read by main's watchdog */
+    struct deadline accept_deadline; /**< looks again whether connections may be accepted */
+    size_t n_waiting;                /**< requests that wait for a tunnel or for their turn */
+    bool is_stopped;                 /**< said so to main */
+    bool is_saying_goodbye;          /**< the tunnels have been told to close */
+    bool is_draining;                /**< no new connections; stops when the last front has gone */
+    struct deadline drain_deadline;  /**< forces the end of draining */
 };
 
 /** Make a worker with its loop; nothing runs yet. @param shared see there @param index 0.. @param
- * out worker; worker_free() it @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO; FRUN_E_TLS; FRUN_E_SYNTAX
- * a route's address. Thread: main. */
+ * out worker; worker_free() it @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO; FRUN_E_TLS. Thread: main.
+ */
 frun_err worker_new(struct gateway_shared *shared, unsigned index,
                     struct worker **out) FRUN_MUST_CHECK;
 
+/** Use a generation from the start. @param w worker that has not started @param g generation, one
+ * reference is taken @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_SYNTAX a route's address. Thread: main.
+ */
+frun_err worker_begin(struct worker *w, struct generation *g) FRUN_MUST_CHECK;
+
 /** Give a listening socket to a worker that has not started. @param w worker @param fd socket,
- * taken @param is_tunnel tunnel's door, else front door (all front doors first) @return FRUN_OK;
- * FRUN_E_LIMIT. Thread: main. */
-frun_err worker_listen(struct worker *w, int fd, bool is_tunnel) FRUN_MUST_CHECK;
+ * taken @param id what main calls its address @param is_tunnel tunnel's door, else front door
+ * @return FRUN_OK; FRUN_E_LIMIT. Thread: main. */
+frun_err worker_listen(struct worker *w, int fd, unsigned id, bool is_tunnel) FRUN_MUST_CHECK;
+
+/** Prepare a change: a loop job. What can fail does it here, nothing changes yet. @param change
+ * struct worker_change, NEW; then PREPARED or FAILED. Thread: worker. */
+void worker_prepare(void *change);
+
+/** Put a change into force: a loop job. New requests use it; those under way finish by what they
+ * started with; tunnels it does not have are drained. @param change PREPARED; then DONE. Thread:
+ * worker. */
+void worker_commit(void *change);
+
+/** Give a change up: a loop job. @param change PREPARED; then DONE. Thread: worker. */
+void worker_abort(void *change);
 
 /** Open listeners and start the thread. @param w worker @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO.
  * Thread: main. */

@@ -18,6 +18,14 @@
  * sd_notify(3). */
 void service_ready(const char *status);
 
+/** Tell systemd that we read the configuration again; service_reloaded() follows. Thread: main.
+ * Source: sd_notify(3), RELOADING=1. */
+void service_reloading(void);
+
+/** Tell systemd that we are ready again, with the changed configuration or the old one. Thread:
+ * main. */
+void service_reloaded(void);
+
 /** Tell systemd what we do now. @param status one line. Thread: main. */
 void service_status(const char *status);
 

@@ -68,6 +68,10 @@ frun_err tls_server_add_name(struct tls_ctx *base, const char *name,
  * @return tls_settings.label, lives with @p t. Thread: any. */
 const char *tls_label(const struct tls_ctx *t);
 
+/** Do two contexts trust the same CA certificates? @param a context @param b context @return true
+ * if so. Thread: any. */
+bool tls_has_same_trust(const struct tls_ctx *a, const struct tls_ctx *b);
+
 /** Do both sides show certificates? @param t context @return tls_settings.is_mutual. Thread: any.
  */
 bool tls_is_mutual(const struct tls_ctx *t);
@@ -108,6 +112,13 @@ frun_err tls_stapling_start(struct tls_ctx *t) FRUN_MUST_CHECK;
  * it is not shown from then on @return FRUN_OK; FRUN_E_LIMIT longer than TLS_STAPLING_MAX_BYTES;
  * FRUN_E_NOMEM, nothing has changed. Thread: main, also while workers use @p t. */
 frun_err tls_stapling_put(struct tls_ctx *t, struct span response, int64_t until_s) FRUN_MUST_CHECK;
+
+/** Staple what another context staples. @param t context after tls_stapling_start() @param from
+ * context with the same certificate, after tls_stapling_start() @param until_s when its response
+ * stops being good @return FRUN_OK; FRUN_E_NOT_FOUND
+ * @p from staples nothing now; FRUN_E_NOMEM. Thread: main. */
+frun_err tls_stapling_keep(struct tls_ctx *t, const struct tls_ctx *from,
+                           int64_t until_s) FRUN_MUST_CHECK;
 
 /** Staple none in new handshakes. @param t context after tls_stapling_start(). Thread: main, also
  * while workers use @p t. */

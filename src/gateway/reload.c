@@ -1,0 +1,364 @@
+/**
+ * Another configuration while the gateway runs.
+ *
+ *     idle --> reading, preparing on main --> workers prepare --> commit --> idle
+ *                       \-- wrong: kept <--------- abort <--/
+ *
+ * Everything that can fail is done before anything changes; what comes behind cannot fail, only
+ * wait for memory. One change at a time: who asks meanwhile gets the next one.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway_int.h"
+
+#include "frun/admin/reloading.h"
+#include "frun/base/log.h"
+#include "frun/base/mono.h"
+#include "frun/loop/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/** Main looks by itself after this time, in case there was no memory for mail; milliseconds. */
+#define RELOAD_LOOK_MS 200
+
+/** Octets of what for. */
+#define RELOAD_WHY_BYTES 128
+
+enum phase {
+    PHASE_IDLE,    /* nothing to do */
+    PHASE_PREPARE, /* the workers prepare */
+    PHASE_COMMIT,  /* the workers change over */
+    PHASE_ABORT    /* the workers drop what they prepared */
+};
+
+struct reload {
+    struct gateway *g;
+    enum phase phase;
+    bool is_wanted;  /* again, when this one has ended */
+    bool is_stopped; /* nothing more */
+    char why[RELOAD_WHY_BYTES];
+    uint64_t begun_ms;
+    struct conf_gw *started; /* what keys that need a restart are compared with */
+    struct admin_reloading told;
+    char kept[sizeof(((struct diag *)NULL)->text)]; /* why; "": it is not */
+    struct generation *gen;                         /* what is being prepared; counted */
+    struct keyring *keyring;
+    struct stapling *stapling;
+    struct sockets sockets;
+    struct worker_change *changes; /* one for each worker, while there is a change */
+    bool *is_posted;               /* the job of this phase is with the worker */
+    struct deadline look;
+};
+
+static void look(struct reload *r);
+
+static void on_step(void *arg)
+{
+    look(arg);
+}
+
+static void on_look(struct deadline *d)
+{
+    look(list_entry(d, struct reload, look));
+}
+
+/* -- preparing
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* What was prepared and is not used. */
+static void drop(struct reload *r)
+{
+    struct gateway_shared *sh = &r->g->shared;
+    for (size_t i = 0; r->changes && i < sh->n_workers; i++) {
+        struct worker_change *c = &r->changes[i];
+        for (size_t k = 0; k < c->n_add; k++) {
+            if (c->add[k].fd >= 0) {
+                (void)close(c->add[k].fd);
+            }
+        }
+        generation_unref(&c->gen);
+    }
+    free(r->changes);
+    free(r->is_posted);
+    r->changes = NULL;
+    r->is_posted = NULL;
+    generation_unref(&r->gen);
+    keyring_free(r->keyring);
+    r->keyring = NULL;
+    stapling_free(r->stapling);
+    r->stapling = NULL;
+}
+
+static frun_err make_changes(struct reload *r, struct diag *d)
+{
+    struct gateway_shared *sh = &r->g->shared;
+    r->changes = calloc(sh->n_workers, sizeof(*r->changes));
+    r->is_posted = calloc(sh->n_workers, sizeof(*r->is_posted));
+    if (!r->changes || !r->is_posted) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t i = 0; i < sh->n_workers; i++) {
+        struct worker_change *c = &r->changes[i];
+        c->w = sh->workers[i];
+        c->gen = generation_ref(r->gen);
+        atomic_init(&c->state, WORKER_CHANGE_NEW);
+        c->on_step = on_step;
+        c->arg = r;
+    }
+    return sockets_plan(&r->g->sockets, sh, r->gen->conf, r->changes, &r->sockets, d);
+}
+
+static frun_err prepare(struct reload *r, FILE *report, struct diag *d)
+{
+    struct gateway *g = r->g;
+    struct conf_gw *conf = NULL;
+    frun_err err = conf_gw_load(g->path, report, &conf);
+    if (err) {
+        diag_set(d, "the file is not in order");
+        return err;
+    }
+    err = admin_reloading_compare(&r->told, r->started->doc, g->gen->conf->doc, conf->doc);
+    err = err ? err : log_check(&conf->log->settings, d);
+    if (!err) {
+        err = generation_new(conf, g->gen, &g->shared, report, &r->gen);
+        if (err) {
+            diag_set(d, "a certificate, key, CA or service key cannot be used");
+        }
+    }
+    if (!err) {
+        err = stapling_new(conf, r->gen->front_tls, r->gen->registry, g->stapling, report,
+                           &r->stapling);
+    }
+    if (!err && gateway_uses_tokens(conf)) {
+        err = keyring_new(conf, false, &r->keyring, d);
+    }
+    err = err ? err : gateway_open_office(&g->shared, r->gen);
+    err = err ? err : make_changes(r, d);
+    conf_gw_unref(&conf);
+    return err;
+}
+
+/* -- the steps
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void keep(struct reload *r, const char *why)
+{
+    (void)snprintf(r->kept, sizeof(r->kept), "%s", why[0] ? why : "it cannot be used");
+}
+
+static void enter(struct reload *r, enum phase phase)
+{
+    r->phase = phase;
+    for (size_t i = 0; i < r->g->shared.n_workers; i++) {
+        r->is_posted[i] = false;
+    }
+}
+
+static void finish(struct reload *r)
+{
+    r->phase = PHASE_IDLE;
+    deadline_clear(&r->look);
+    drop(r);
+    admin_reloading_end(&r->told, r->why, r->kept[0] ? r->kept : NULL, mono_now_ms() - r->begun_ms);
+    service_reloaded();
+    if (r->is_wanted && !r->is_stopped) {
+        r->is_wanted = false;
+        reload_begin(r, r->why);
+    }
+}
+
+/* When what it asks has come home; its helpers have ended. */
+static void free_stapling(void *arg)
+{
+    stapling_free(arg);
+}
+
+static void use_stapling(struct reload *r)
+{
+    struct gateway *g = r->g;
+    struct stapling *old = g->stapling;
+    g->stapling = r->stapling;
+    r->stapling = NULL;
+    stapling_stop(old);
+    if (loop_post(g->loop, free_stapling, old) != FRUN_OK) {
+        log_error("reload", "out of memory; some is lost until the next start");
+    }
+    if (stapling_start(g->stapling, g->loop) != FRUN_OK) {
+        log_error("reload", "no OCSP responses are fetched: no memory or threads for that; they "
+                            "are again after the next reload");
+    }
+}
+
+static void use_keyring(struct reload *r)
+{
+    struct gateway *g = r->g;
+    struct keyring *old = g->keyring;
+    g->keyring = r->keyring;
+    r->keyring = NULL;
+    if (g->keyring) {
+        keyring_replace(g->keyring, g->loop, &g->shared, old);
+        keyring_free(old);
+    } else {
+        keyring_end(old);
+    }
+}
+
+/* From here on there is no way back, and nothing that could fail. */
+static void commit(struct reload *r)
+{
+    struct gateway *g = r->g;
+    struct generation *old = g->gen;
+    struct diag d = {.text = ""};
+    if (log_change(&r->gen->conf->log->settings, &d) != FRUN_OK) {
+        log_error("reload", "%s; the log goes on where it went", d.text);
+    }
+    g->gen = generation_ref(r->gen);
+    g->sockets = r->sockets;
+    generation_apply(g->gen);
+    use_keyring(r);
+    use_stapling(r);
+    generation_unref(&old);
+    enter(r, PHASE_COMMIT);
+}
+
+static void done(struct reload *r)
+{
+    const struct gateway *g = r->g;
+    char status[128];
+    (void)snprintf(status, sizeof(status), "serving %zu endpoint(s) with %zu worker(s)",
+                   g->gen->conf->n_endpoints, g->shared.n_workers);
+    service_status(status);
+    finish(r);
+}
+
+/* Give every worker the job of this phase; true: all have finished it. */
+static bool run_phase(struct reload *r, loop_job_fn job, bool *is_failed)
+{
+    bool is_over = true;
+    for (size_t i = 0; i < r->g->shared.n_workers; i++) {
+        struct worker_change *c = &r->changes[i];
+        int state = atomic_load(&c->state);
+        if (!r->is_posted[i] && (r->phase == PHASE_PREPARE || state == WORKER_CHANGE_PREPARED)) {
+            r->is_posted[i] = loop_post(c->w->loop, job, c) == FRUN_OK;
+            is_over = false;
+            continue;
+        }
+        bool is_waiting = r->phase == PHASE_PREPARE ? state == WORKER_CHANGE_NEW
+                                                    : state == WORKER_CHANGE_PREPARED;
+        is_over &= !is_waiting;
+        *is_failed |= state == WORKER_CHANGE_FAILED;
+    }
+    return is_over;
+}
+
+static void look(struct reload *r)
+{
+    bool is_failed = false;
+    if (r->is_stopped || r->phase == PHASE_IDLE) {
+        return;
+    }
+    deadline_set(r->g->loop, &r->look, RELOAD_LOOK_MS);
+    if (r->phase == PHASE_PREPARE && run_phase(r, worker_prepare, &is_failed)) {
+        if (is_failed) {
+            keep(r, "a worker could not prepare for it: out of memory or of file descriptors");
+            enter(r, PHASE_ABORT);
+        } else {
+            commit(r);
+        }
+    }
+    if (r->phase == PHASE_COMMIT && run_phase(r, worker_commit, &is_failed)) {
+        done(r);
+    } else if (r->phase == PHASE_ABORT && run_phase(r, worker_abort, &is_failed)) {
+        finish(r);
+    }
+}
+
+void reload_begin(struct reload *r, const char *why)
+{
+    if (r->is_stopped) {
+        admin_reloading_done(&r->told);
+        return;
+    }
+    if (why != r->why) {
+        (void)snprintf(r->why, sizeof(r->why), "%s", why);
+    }
+    if (r->phase != PHASE_IDLE) {
+        r->is_wanted = true;
+        return;
+    }
+    struct diag d = {.text = ""};
+    FILE *report = admin_reloading_begin(&r->told);
+    r->begun_ms = mono_now_ms();
+    r->kept[0] = '\0';
+    service_reloading();
+    log_info("reload", "%s: reading %s", r->why, r->g->path);
+    frun_err err = report ? prepare(r, report, &d) : FRUN_E_NOMEM;
+    if (err) {
+        keep(r, err == FRUN_E_NOMEM ? err_text(err) : d.text);
+        finish(r);
+        return;
+    }
+    enter(r, PHASE_PREPARE);
+    look(r);
+}
+
+/* -- life
+ * -------------------------------------------------------------------------------------------------
+ */
+
+frun_err reload_new(struct gateway *g, struct conf_gw *conf, struct reload **out)
+{
+    struct reload *r = calloc(1, sizeof(*r));
+    if (!r) {
+        return FRUN_E_NOMEM;
+    }
+    r->g = g;
+    r->started = conf_gw_ref(conf);
+    deadline_init(&r->look, on_look);
+    *out = r;
+    return FRUN_OK;
+}
+
+void reload_ask(struct reload *r, struct admin_request *q)
+{
+    char why[RELOAD_WHY_BYTES];
+    (void)snprintf(why, sizeof(why), "asked by %s", admin_request_peer(q)->name);
+    admin_reloading_ask(&r->told, q);
+    reload_begin(r, why);
+}
+
+void reload_preview(struct reload *r, struct admin_request *q)
+{
+    struct admin_reloading x = {0};
+    struct conf_gw *conf = NULL;
+    FILE *report = admin_reloading_begin(&x);
+    frun_err err = report ? conf_gw_load(r->g->path, report, &conf) : FRUN_E_NOMEM;
+    if (!err) {
+        err = admin_reloading_compare(&x, r->started->doc, r->g->gen->conf->doc, conf->doc);
+    }
+    admin_reloading_preview(&x, q, err == FRUN_OK);
+    conf_gw_unref(&conf);
+}
+
+void reload_stop(struct reload *r)
+{
+    if (r) {
+        r->is_stopped = true;
+        admin_reloading_done(&r->told);
+        deadline_clear(&r->look);
+    }
+}
+
+void reload_free(struct reload *r)
+{
+    if (r) {
+        drop(r);
+        admin_reloading_done(&r->told);
+        conf_gw_unref(&r->started);
+        free(r);
+    }
+}
