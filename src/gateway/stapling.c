@@ -456,9 +456,13 @@ frun_err stapling_new(struct conf_gw *conf, struct tls_ctx *front, const struct 
         err = consider(s, before, front, conf->gateway, conf->gateway->certificate, report);
     }
     for (size_t i = 0; i < n && !err; i++) {
-        if (all[i].front_tls) {
-            err = consider(s, before, all[i].front_tls, all[i].conf, all[i].conf->certificate,
-                           report);
+        const struct conf_endpoint *c = all[i].conf;
+        if (all[i].front_tls && c->certificate) {
+            err = consider(s, before, all[i].front_tls, c, c->certificate, report);
+        } else if (all[i].front_tls) {
+            /* The gateway's in a context of its own; what is wrong with it has been told. */
+            err = consider(s, before, all[i].front_tls, conf->gateway, conf->gateway->certificate,
+                           NULL);
         }
     }
     if (err) {

@@ -288,6 +288,21 @@ def test_no_way_around(hosts, name, sni, target, host, status, say):
     assert hosts.received() == []
 
 
+def test_asked_under_the_gateways_certificate(make_chain, certs):
+    """CAs of its own, but the certificate of the gateway: connections are apart all the same."""
+    certs.server("both-front", "ca", ["push.example.com", HOST])
+    chain = make_chain(gateway={
+        "gateway": {"certificate": "tls/both-front.pem", "private_key": "tls/both-front.key",
+                    "ocsp_stapling": "on"},
+        "endpoint GLOBEX": {"host_name": HOST, "client_ca": "../tls/globex-ca.pem"},
+        "pusher globex": {"auth": "certificate", "user": None, "password_hash": None,
+                          "certificate_subject": "CN=globex"}})
+    assert at(chain, "p-globex", HOST, "/sap/frun/x").status == 200
+    assert at(chain, "p-globex", "push.example.com", GLOBEX).status == 403
+    assert at(chain, "p-globex", "push.example.com", "/sap/frun/x", HOST).status == 421
+    assert at(chain, None, "push.example.com", ACME, auth=(USER, PASSWORD)).status == 200
+
+
 def test_a_password_does_not_help_where_certificates_are_the_only_way(hosts):
     assert at(hosts, None, HOST, "/sap/frun/x", auth=(USER, PASSWORD)).status == 403
     assert at(hosts, "p-globex", HOST, "/sap/frun/x", auth=(USER, PASSWORD)).status == 200
