@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/oauth/keys.h"
 
+#include "ecdsa_int.h"
 #include "frun/base/buf.h"
 #include "frun/base/text.h"
 
@@ -337,27 +338,6 @@ frun_err keys_sign(const struct keys *k, struct span text, unsigned char out[KEY
     return is_made ? from_der(der, n, out) : FRUN_E_NOMEM;
 }
 
-static frun_err to_der(struct span signature, unsigned char **der, size_t *n)
-{
-    const unsigned char *p = (const unsigned char *)signature.p;
-    ECDSA_SIG *pair = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(p, COORDINATE_BYTES, NULL);
-    BIGNUM *s = BN_bin2bn(p + COORDINATE_BYTES, COORDINATE_BYTES, NULL);
-    frun_err err = FRUN_E_NOMEM;
-    if (pair && r && s && ECDSA_SIG_set0(pair, r, s) == 1) {
-        r = s = NULL; /* the pair's now */
-        int len = i2d_ECDSA_SIG(pair, der);
-        if (len > 0) {
-            *n = (size_t)len;
-            err = FRUN_OK;
-        }
-    }
-    BN_free(r);
-    BN_free(s);
-    ECDSA_SIG_free(pair);
-    return err;
-}
-
 static EVP_PKEY *find(const struct keys *k, struct span id)
 {
     for (size_t i = 0; i < k->n; i++) {
@@ -379,7 +359,7 @@ frun_err keys_verify(const struct keys *k, struct span id, struct span text, str
     }
     unsigned char *der = NULL;
     size_t n = 0;
-    frun_err err = to_der(signature, &der, &n);
+    frun_err err = ecdsa_to_der(signature, &der, &n);
     if (err) {
         return err;
     }
