@@ -71,6 +71,7 @@ struct auth {
     size_t n_jobs;
     struct memo *good;
     struct memo *bad;
+    struct guests *guests; /* tokens of issuers */
 };
 
 frun_err auth_new(struct loop *l, struct offload *o, struct auth **out)
@@ -87,6 +88,7 @@ frun_err auth_new(struct loop *l, struct offload *o, struct auth **out)
     a->mac_ctx = a->mac ? EVP_MAC_CTX_new(a->mac) : NULL;
     frun_err err = a->mac_ctx ? memo_new(AUTH_MAX_CACHED, &a->good) : FRUN_E_TLS;
     err = err ? err : memo_new(AUTH_MAX_BAD, &a->bad);
+    err = err ? err : guests_new(l, &a->guests);
     if (err) {
         auth_free(a);
         return err;
@@ -113,6 +115,7 @@ void auth_free(struct auth *a)
     EVP_MAC_free(a->mac);
     memo_free(a->good);
     memo_free(a->bad);
+    guests_free(a->guests);
     secret_wipe(a, sizeof(*a));
     free(a);
 }
@@ -458,40 +461,108 @@ static enum auth_verdict check_basic(struct auth *a, struct registry *r, const s
     return verdict;
 }
 
+/* A token as it was shown. */
+struct shown {
+    struct memo_tag tag;
+    struct registry *r;
+    const struct endpoint *e;
+    struct span text;
+};
+
+/* A token of our own. */
+static enum auth_verdict check_own(struct auth *a, const struct shown *x, struct auth_waiter *w,
+                                   const struct pusher **who)
+{
+    struct bearer_verdict t;
+    w->way = CONF_AUTH_OAUTH2;
+    frun_err err = bearer_check(a->keys, x->r, x->text, w->shown, &t);
+    if (err == FRUN_E_NOMEM) {
+        return AUTH_BUSY;
+    }
+    struct memo_entry made = {.endpoint = x->e->serial,
+                              .verdict = err                         ? AUTH_BAD_TOKEN
+                                         : registry_may(t.who, x->e) ? AUTH_GRANTED
+                                                                     : AUTH_FOREIGN,
+                              .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
+                              .way = CONF_AUTH_OAUTH2,
+                              .is_old = !err && t.is_old,
+                              .why = err ? t.why : NULL,
+                              .who = err ? NULL : t.who};
+    if (is_present(a, x->r)) {
+        remember(a, &x->tag, made);
+    }
+    return hand_out(&made, w, who);
+}
+
+/* A token of an issuer. */
+static enum auth_verdict check_foreign(struct auth *a, const struct shown *x, struct auth_waiter *w,
+                                       const struct pusher **who)
+{
+    struct guests_verdict t = {.who = NULL};
+    w->way = CONF_AUTH_JWT;
+    frun_err err = guests_check(a->guests, x->r, x->e, x->text, &t);
+    if (err == FRUN_E_AGAIN && guests_wait(a->guests, &w->guest, x->r, x->e, x->text)) {
+        return AUTH_PENDING;
+    }
+    if (err == FRUN_E_NOMEM) {
+        return AUTH_BUSY;
+    }
+    if (err && err != FRUN_E_DENIED && !t.why) {
+        return AUTH_NO_KEYS; /* says nothing of the token: not to be remembered */
+    }
+    struct memo_entry made = {.endpoint = x->e->serial,
+                              .verdict = err           ? AUTH_BAD_TOKEN
+                                         : t.is_listed ? AUTH_GRANTED
+                                                       : AUTH_FOREIGN,
+                              .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
+                              .way = CONF_AUTH_JWT,
+                              .why = err ? t.why : NULL,
+                              .who = err ? NULL : t.who};
+    if (is_present(a, x->r)) {
+        remember(a, &x->tag, made);
+    }
+    return hand_out(&made, w, who);
+}
+
 /* On the worker, because it is short, and so that a flood of passwords at the helper threads keeps
  * no token waiting. */
 static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const struct endpoint *e,
                                       struct span text, struct auth_waiter *w,
                                       const struct pusher **who)
 {
-    struct memo_tag tag;
-    struct bearer_verdict t;
-    w->way = CONF_AUTH_OAUTH2;
+    struct shown x = {.r = r, .e = e, .text = text};
+    const struct issuers *issuers = registry_issuers(r);
+    if (issuers->n && guests_look(a->guests, issuers)) {
+        memo_forget(a->good, CONF_AUTH_JWT);
+        memo_forget(a->bad, CONF_AUTH_JWT);
+    }
     struct span shown = span_make(w->shown, w->shown ? CERT_SHA256_BYTES : 0);
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, shown, &tag)) {
+    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, shown, &x.tag)) {
         return AUTH_BUSY;
     }
-    enum auth_verdict verdict = known(a, r, &tag, w, who);
+    enum auth_verdict verdict = known(a, r, &x.tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
     }
-    frun_err err = bearer_check(a->keys, r, text, w->shown, &t);
-    if (err == FRUN_E_NOMEM) {
-        return AUTH_BUSY;
+    if (issuers->n && (!a->keys || guests_is_ours(issuers, text))) {
+        return check_foreign(a, &x, w, who);
     }
-    struct memo_entry made = {.endpoint = e->serial,
-                              .verdict = err                      ? AUTH_BAD_TOKEN
-                                         : registry_may(t.who, e) ? AUTH_GRANTED
-                                                                  : AUTH_FOREIGN,
-                              .limit_ms = err ? UINT64_MAX : limit_of(a, t.until_s),
-                              .way = CONF_AUTH_OAUTH2,
-                              .is_old = !err && t.is_old,
-                              .why = err ? t.why : NULL,
-                              .who = err ? NULL : t.who};
-    if (is_present(a, r)) {
-        remember(a, &tag, made);
+    return check_own(a, &x, w, who);
+}
+
+static void on_guest(struct guest *g)
+{
+    struct auth_waiter *w = list_entry(g, struct auth_waiter, guest);
+    const struct pusher *who = NULL;
+    enum auth_verdict verdict = check_bearer(w->auth, g->registry, g->e, g->text, w, &who);
+    if (verdict != AUTH_PENDING) {
+        w->fn(w, verdict, who);
     }
-    return hand_out(&made, w, who);
+}
+
+void auth_on_issuers(struct auth *a)
+{
+    guests_wake(a->guests);
 }
 
 enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct endpoint *e,
@@ -505,7 +576,9 @@ enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct en
     if (span_starts_nocase(authorization, basic) && authorization.n <= AUTH_MAX_VALUE) {
         return check_basic(a, r, e, span_trim(span_skip(authorization, basic.n)), w, who);
     }
-    if (a->keys && span_starts_nocase(authorization, bearer)) {
+    if ((a->keys || registry_issuers(r)->n) && span_starts_nocase(authorization, bearer)) {
+        w->auth = a;
+        w->guest = (struct guest){.fn = on_guest};
         return check_bearer(a, r, e, span_trim(span_skip(authorization, bearer.n)), w, who);
     }
     return AUTH_MISSING;
@@ -543,4 +616,5 @@ enum auth_verdict auth_client(struct auth *a, struct registry *r, struct span cl
 void auth_forget(struct auth_waiter *w)
 {
     list_remove(&w->node);
+    guests_forget(&w->guest);
 }

@@ -37,6 +37,7 @@ struct registry {
     struct span *fences; /* carrier names of all endpoints */
     size_t n_fences;
     struct tokens tokens;
+    struct issuers issuers;
     struct sap_proxy *saps;       /* in order of the configuration's sections */
     struct sap_state *sap_states; /* by endpoint */
     struct endpoint_host *hosts;
@@ -375,6 +376,9 @@ static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, 
     if (!err && c->ways & CONF_AUTH_OAUTH2) {
         err = file_client(r, p);
     }
+    if (!err && c->ways & CONF_AUTH_JWT) {
+        err = issuers_add(&r->issuers, p);
+    }
     if (!err && p->rules.n && c->ways & (CONF_AUTH_OAUTH2 | CONF_AUTH_CERTIFICATE)) {
         r->certified[r->n_certified++] = p;
     }
@@ -466,6 +470,9 @@ static frun_err fill(struct registry *r, FILE *report)
     }
     frun_err worst = prepare_saps(r, report);
     frun_err err = worst == FRUN_E_NOMEM ? worst : make_maps(r);
+    if (!err) {
+        err = issuers_fill(&r->issuers, c, &r->arena);
+    }
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
         r->endpoints[i].index = i;
         r->n_endpoints = i + 1;
@@ -515,6 +522,7 @@ static void destroy(struct registry *r)
     free(r->saps);
     free(r->sap_states);
     tokens_done(&r->tokens);
+    issuers_done(&r->issuers);
     map_free(r->by_root);
     map_free(r->by_user);
     map_free(r->by_client);
@@ -549,9 +557,11 @@ frun_err registry_next(struct conf_gw *conf, const struct registry *before, FILE
         mono_entropy(&r->serial, sizeof(r->serial));
     }
     r->tokens.before = before ? &before->tokens : NULL;
+    r->issuers.before = before ? &before->issuers : NULL;
     frun_err err = fill(r, report);
     r->before = NULL;
     r->tokens.before = NULL;
+    r->issuers.before = NULL;
     if (err) {
         destroy(r);
         return err;
@@ -653,6 +663,11 @@ bool registry_may(const struct pusher *p, const struct endpoint *e)
         }
     }
     return false;
+}
+
+const struct issuers *registry_issuers(const struct registry *r)
+{
+    return &r->issuers;
 }
 
 const struct pusher *registry_client(const struct registry *r, struct span client_id)

@@ -20,6 +20,7 @@ int ctl_config_sample(int argc, char **argv);
 int ctl_config_manual(int argc, char **argv);
 int ctl_endpoint_list(int argc, char **argv);
 int ctl_endpoint_root_url(int argc, char **argv);
+int ctl_oauth_check_issuer(int argc, char **argv);
 int ctl_oauth_new_key(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
 int ctl_pki_init(int argc, char **argv);

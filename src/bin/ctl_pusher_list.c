@@ -121,6 +121,18 @@ int ctl_pusher_load(const char *path, FILE *report, struct conf_gw **c)
     return err ? ctl_fail("%s", err_text(err)) : 0;
 }
 
+/* What it is known by where it proves itself. */
+static const char *known_as(const struct conf_pusher *p)
+{
+    if (p->ways & CONF_AUTH_OAUTH2) {
+        return p->client_id;
+    }
+    if (p->ways & CONF_AUTH_JWT) {
+        return p->token_client.n ? p->token_client.items[0] : p->token_subject.items[0];
+    }
+    return p->user ? p->user : "-";
+}
+
 static void print_pusher(const struct conf_pusher *p)
 {
     char ways[64] = "";
@@ -131,10 +143,7 @@ static void print_pusher(const struct conf_pusher *p)
     size_t n_certificates =
         p->certificate_subject.n + p->certificate_san.n + p->certificate_sha256.n;
     (void)printf("%-20s %-8s %-14s %-24s ", p->place.name, p->is_enabled ? "enabled" : "disabled",
-                 ways,
-                 p->ways & CONF_AUTH_OAUTH2 ? p->client_id
-                 : p->user                  ? p->user
-                                            : "-");
+                 ways, known_as(p));
     for (size_t i = 0; i < p->endpoint.n; i++) {
         (void)printf("%s%s", i ? ", " : "", p->endpoint.items[i]);
     }

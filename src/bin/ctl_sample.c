@@ -110,6 +110,15 @@ static const struct example gateway_examples[] = {
     {"pusher", "old_client_secret_hash", "$y$...", false},
     {"pusher", "old_secret_until", "2026-11-22T10:00:00Z", false},
     {"pusher", "token_lifetime", "1 h", false},
+    {"pusher", "issuer", "BTP", false},
+    {"pusher", "token_client", "sb-s4-acme!b1234", false},
+    {"pusher", "token_subject", "f1b2c3d4-0000-4000-8000-000000000001", false},
+    {"pusher", "claim", "zid=0c5c4f4e-7d2d-4d4e-9f0a-4d1f3a1e6b11", false},
+    {"issuer", NULL, "BTP", false},
+    {"issuer", "issuer", "https://acme.authentication.eu10.hana.ondemand.com/oauth/token", false},
+    {"issuer", "jwks_url", "https://acme.authentication.eu10.hana.ondemand.com/token_keys", false},
+    {"issuer", "audience", "frunproxy!t1234", false},
+    {"issuer", "scope", "frunproxy!t1234.push", false},
     {"oauth", "key_directory", "/var/lib/frunproxy/keys", true},
 };
 

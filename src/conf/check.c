@@ -203,9 +203,44 @@ static const char *check_user(struct span s)
 static const char *check_auth(struct span s)
 {
     return span_eq(s, SPAN_LIT("basic")) || span_eq(s, SPAN_LIT("oauth2")) ||
-                   span_eq(s, SPAN_LIT("certificate"))
+                   span_eq(s, SPAN_LIT("certificate")) || span_eq(s, SPAN_LIT("jwt"))
                ? NULL
-               : "the ways are basic, oauth2 and certificate";
+               : "the ways are basic, oauth2, certificate and jwt";
+}
+
+static bool is_printable(struct span s)
+{
+    bool is_it = s.n > 0;
+    for (size_t i = 0; i < s.n; i++) {
+        is_it = is_it && (unsigned char)s.p[i] > 0x20 && (unsigned char)s.p[i] < 0x7f;
+    }
+    return is_it;
+}
+
+/* A URL with most providers, but "iss" may be any text (RFC 7519 4.1.1). */
+static const char *check_issuer(struct span s)
+{
+    return is_printable(s) ? NULL : "must be printable and without blanks, as in the token's iss";
+}
+
+static const char *check_signature(struct span s)
+{
+    static const char *const known[] = {"RS256", "RS384", "RS512", "PS256", "ES256", "ES384"};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (span_eq(s, span_of(known[i]))) {
+            return NULL;
+        }
+    }
+    return "signatures are RS256, RS384, RS512, PS256, ES256 and ES384";
+}
+
+static const char *check_claim(struct span s)
+{
+    size_t eq = span_find(s, '=');
+    return eq < s.n && span_trim(span_head(s, eq)).n && span_trim(span_head(s, eq)).n < 100 &&
+                   span_trim(span_skip(s, eq + 1)).n
+               ? NULL
+               : "must be NAME=VALUE";
 }
 
 static const char *check_client_id(struct span s)
@@ -318,7 +353,7 @@ static bool has_user(struct span url)
 static const char *check_https_url(struct span s)
 {
     if (!span_starts(s, SPAN_LIT("https://")) || s.n <= 8 || check_url(s)) {
-        return "must be a URL that begins with https://: a secret goes there";
+        return "must be a URL that begins with https://: a secret, or keys, go that way";
     }
     return has_user(s) ? "must not hold user or password; they have keys of their own" : NULL;
 }
@@ -620,6 +655,7 @@ const char *conf_check(const char *check, struct span value)
                   {"authority", check_authority},
                   {"carrier", check_carrier},
                   {"client", check_client},
+                  {"claim", check_claim},
                   {"client_id", check_client_id},
                   {"cpus", check_cpus},
                   {"customer_network", check_customer_network},
@@ -629,6 +665,7 @@ const char *conf_check(const char *check, struct span value)
                   {"hash", check_hash},
                   {"host", check_host},
                   {"https_url", check_https_url},
+                  {"issuer", check_issuer},
                   {"listen", check_listen},
                   {"map", check_map},
                   {"method", check_method},
@@ -639,6 +676,7 @@ const char *conf_check(const char *check, struct span value)
                   {"san", check_san},
                   {"sha256", check_sha256},
                   {"sid", check_sid},
+                  {"signature", check_signature},
                   {"subject", check_subject},
                   {"target", check_target},
                   {"time", check_time},

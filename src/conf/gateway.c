@@ -27,6 +27,8 @@ struct work {
     size_t n_saps;
     struct conf_endpoint **endpoints;
     size_t n_endpoints;
+    struct conf_issuer **issuers;
+    size_t n_issuers;
     struct conf_pusher **pushers;
     size_t n_pushers;
     bool is_starved;
@@ -409,6 +411,27 @@ static void check_user(struct work *w, struct map *users, struct conf_pusher *p,
     }
 }
 
+/* Tokens of one client mean one pusher at an endpoint, unless something else tells them apart. */
+static void check_token_client(struct work *w, struct map *users, struct conf_pusher *p,
+                               const struct conf_endpoint *e)
+{
+    bool is_told_apart = p->claim.n || p->token_subject.n;
+    for (size_t i = 0; p->issuer && !is_told_apart && i < p->token_client.n; i++) {
+        const char *client = p->token_client.items[i];
+        /* No text of a configuration has a tab: this is no user's key. */
+        const char *key = conf_text(w->d, "%s\t%s\t%s", e->place.name, p->issuer_name, client);
+        const struct conf_pusher *other = map_get(users, span_of(key));
+        if (other && other != p) {
+            conf_issue_add(w->d, true, p, "token_client",
+                           "%s is that of [pusher %s] at endpoint %s too; tell them apart by claim "
+                           "or token_subject",
+                           client, other->place.name, e->place.name);
+        } else if (!other && map_put(users, span_of(key), p)) {
+            w->is_starved = true;
+        }
+    }
+}
+
 static uint64_t at_least_one(uint64_t n)
 {
     return n ? n : 1;
@@ -516,16 +539,24 @@ static void check_oauth2(struct work *w, struct map *clients, struct conf_pusher
     }
 }
 
+static unsigned way_of(const char *name)
+{
+    if (strcmp(name, "jwt") == 0) {
+        return CONF_AUTH_JWT;
+    }
+    return strcmp(name, "basic") == 0    ? CONF_AUTH_BASIC
+           : strcmp(name, "oauth2") == 0 ? CONF_AUTH_OAUTH2
+                                         : CONF_AUTH_CERTIFICATE;
+}
+
 static void check_ways(struct work *w, struct map *clients, struct conf_pusher *p)
 {
     for (size_t i = 0; i < p->auth.n; i++) {
-        const char *way = p->auth.items[i];
-        p->ways |= strcmp(way, "basic") == 0    ? CONF_AUTH_BASIC
-                   : strcmp(way, "oauth2") == 0 ? CONF_AUTH_OAUTH2
-                                                : CONF_AUTH_CERTIFICATE;
+        p->ways |= way_of(p->auth.items[i]);
     }
     check_basic(w, p);
     check_oauth2(w, clients, p);
+    w->is_starved = !conf_issuer_resolve(w->d, p, w->issuers, w->n_issuers) || w->is_starved;
     check_proof(w, p, &p->password, "old_password_hash", "old_password_until");
     check_proof(w, p, &p->secret, "old_client_secret_hash", "old_secret_until");
 }
@@ -557,6 +588,7 @@ static void resolve_pusher(struct work *w, struct map *names, struct map *users,
         if (e) {
             check_user(w, users, p, e);
             conf_certs_ask(w->gateway, e, p);
+            check_token_client(w, users, p, e);
         } else {
             conf_issue_add(w->d, true, p, "endpoint", "there is no [endpoint %s]",
                            p->endpoint.items[i]);
@@ -625,6 +657,7 @@ static void cross_check(struct work *w)
     w->connectors = conf_sections_open(w->d, "connector", &w->n_connectors);
     w->systems = conf_sections_open(w->d, "system", &w->n_systems);
     w->saps = conf_sections_open(w->d, "sap-connectivity", &w->n_saps);
+    w->issuers = conf_sections_open(w->d, "issuer", &w->n_issuers);
     w->endpoints = conf_sections_open(w->d, "endpoint", &w->n_endpoints);
     w->pushers = conf_sections_open(w->d, "pusher", &w->n_pushers);
     if (w->gateway) {
@@ -637,6 +670,7 @@ static void cross_check(struct work *w)
     for (size_t i = 0; i < w->n_saps; i++) {
         conf_sap_check(w->d, w->saps[i]);
     }
+    conf_issuers_check(w->d, w->issuers, w->n_issuers, w->gateway);
     check_endpoints(w);
     limit_shares(w);
     if (!w->is_starved) {
@@ -676,6 +710,8 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
         .n_systems = w.n_systems,
         .saps = (const struct conf_sap *const *)w.saps,
         .n_saps = w.n_saps,
+        .issuers = (const struct conf_issuer *const *)w.issuers,
+        .n_issuers = w.n_issuers,
         .endpoints = (const struct conf_endpoint *const *)w.endpoints,
         .n_endpoints = w.n_endpoints,
         .pushers = (const struct conf_pusher *const *)w.pushers,

@@ -281,8 +281,8 @@ static const struct conf_row pusher_rows[] = {
      "no: it is refused everywhere, and its tokens with it; the section stays for later."},
     {"auth", CONF_LIST, AT(auth), 1, 20, "basic", false, "auth", LIVE,
      "How it proves itself, one way or several: basic (user and password), oauth2 (a token got "
-     "with "
-     "a service key; needs [oauth]), certificate (a TLS client certificate)."},
+     "with a service key; needs [oauth]), certificate (a TLS client certificate), jwt (a token of "
+     "an identity provider; needs [issuer NAME])."},
     {"user", CONF_TEXT, AT(user), 1, 255, NULL, false, "user", LIVE,
      "User name it sends with auth = basic; unique among the pushers of an endpoint."},
     {"password_hash", CONF_TEXT, AT(password.hash), 1, 300, NULL, false, "hash", LIVE,
@@ -333,6 +333,19 @@ static const struct conf_row pusher_rows[] = {
      "it."},
     {"old_certificate_until", CONF_TEXT, AT(old_certificate_until), 1, 20, NULL, false, "time",
      LIVE, "End of the old certificates in UTC, like 2026-11-22T10:00:00Z."},
+    {"issuer", CONF_TEXT, AT(issuer_name), 1, 64, NULL, false, "name", LIVE,
+     "auth = jwt: name of the [issuer NAME] section whose tokens it shows."},
+    {"token_client", CONF_LIST, AT(token_client), 1, 255, NULL, false, NULL, LIVE,
+     "auth = jwt: client IDs its tokens are issued for, one of them, to the letter (claims azp, "
+     "client_id, cid, appid; they must agree). This or token_subject is needed."},
+    {"token_subject", CONF_LIST, AT(token_subject), 1, 255, NULL, false, NULL, LIVE,
+     "auth = jwt: subjects of its tokens, one of them, to the letter (claim sub). With "
+     "token_client "
+     "both must fit."},
+    {"claim", CONF_LIST, AT(claim), 3, 1000, NULL, false, "claim", LIVE,
+     "auth = jwt: NAME=VALUE that its tokens must have besides, all of them, like "
+     "zid=11111111-2222-3333-4444-555555555555 for one tenant of an XSUAA. May be repeated; "
+     "a.b is member b of claim a."},
 };
 
 #undef AT
@@ -381,6 +394,7 @@ const struct conf_kind *conf_gw_kinds(size_t *n)
          "One customer network of a system: what a managed cloud service is given as root URL."},
         {"pusher", "name", true, false, sizeof(struct conf_pusher), pusher_rows, COUNT(pusher_rows),
          "A client: the credentials of a managed cloud service toward us."},
+        CONF_ISSUER_KIND,
         {"oauth", NULL, false, false, sizeof(struct conf_oauth), oauth_rows, COUNT(oauth_rows),
          "The gateway's own token service, for pushers with auth = oauth2."},
     };

@@ -8,6 +8,7 @@
 #include "frun/conf/admin.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/gateway.h"
+#include "frun/conf/issuer.h"
 #include "frun/conf/log.h"
 #include "frun/conf/sap.h"
 
@@ -107,6 +108,34 @@ void conf_sap_route_check(struct conf_doc *d, const struct conf_endpoint *e, con
 /** How an endpoint logs on: keys that are missing, and keys of another way. @param d document
  * @param e endpoint. */
 void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e);
+
+/** Keys of [issuer]. */
+#define CONF_ISSUER_ROWS 17
+
+/** The rows of [issuer]. */
+extern const struct conf_row conf_issuer_rows[CONF_ISSUER_ROWS];
+
+/** The schema of [issuer], an element of a table of kinds. */
+#define CONF_ISSUER_KIND                                                                           \
+    {                                                                                              \
+        "issuer", "name", true, false, sizeof(struct conf_issuer), conf_issuer_rows,               \
+            CONF_ISSUER_ROWS,                                                                      \
+            "An identity provider (XSUAA, IAS, any OIDC issuer) whose tokens pushers with "        \
+            "auth = jwt show."                                                                     \
+    }
+
+struct conf_gateway;
+struct conf_pusher;
+
+/** Keys of [issuer] sections that do not fit each other. @param d document @param all sections
+ * @param n count @param g [gateway], may be NULL. */
+void conf_issuers_check(struct conf_doc *d, struct conf_issuer *const *all, size_t n,
+                        const struct conf_gateway *g);
+
+/** Fill in a pusher's issuer and claims, or say what is missing. @param d document @param p pusher
+ * whose ways are known @param all issuers @param n count @return false: starved. */
+bool conf_issuer_resolve(struct conf_doc *d, struct conf_pusher *p, struct conf_issuer *const *all,
+                         size_t n);
 
 /** File name as seen from the file of a section. @param d document @param section structure @param
  * name as written @return absolute name, or NULL: starved. */

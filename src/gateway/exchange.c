@@ -178,6 +178,7 @@ static const char *way_name(unsigned way)
 {
     return way == CONF_AUTH_OAUTH2        ? "oauth2"
            : way == CONF_AUTH_CERTIFICATE ? "certificate"
+           : way == CONF_AUTH_JWT         ? "jwt"
                                           : "basic";
 }
 

@@ -7,6 +7,9 @@
 #include "exchange_int.h"
 
 #include <stdio.h>
+
+/** When to come again while an issuer's keys are not here, seconds. */
+#define NO_KEYS_RETRY_S 10
 #include <string.h>
 
 /* Everything about the request is in order: make its new head and send it on. */
@@ -116,11 +119,19 @@ static struct span bearer_challenge(struct exchange *x, const char *why)
     return err ? SPAN_LIT("Bearer error=\"invalid_token\"") : text;
 }
 
-static const char *what_is_needed(bool has_basic, bool has_bearer)
+/* What is missing, or wrong, where no token was shown. */
+static const char *lack_of(enum auth_verdict verdict, bool has_basic, bool has_bearer, bool has_own)
 {
-    return has_bearer && has_basic ? "HTTP Basic credentials or a Bearer token are needed"
-           : has_bearer            ? "a Bearer token is needed; /oauth/token issues it"
-                                   : "HTTP Basic credentials are needed";
+    if (verdict == AUTH_REFUSED) {
+        return "user or password is wrong";
+    }
+    if (has_bearer && has_basic) {
+        return "HTTP Basic credentials or a Bearer token are needed";
+    }
+    if (has_own) {
+        return "a Bearer token is needed; /oauth/token issues it";
+    }
+    return has_bearer ? "a Bearer token is needed" : "HTTP Basic credentials are needed";
 }
 
 /* 401 with the ways that are open at this endpoint; the one that was tried comes first. */
@@ -128,7 +139,8 @@ static void challenge(struct exchange *x, enum auth_verdict verdict)
 {
     struct span basic = SPAN_LIT("Basic realm=\"frunproxy\", charset=\"UTF-8\"");
     struct span bearer = SPAN_LIT("Bearer realm=\"frunproxy\"");
-    bool has_bearer = x->e->ways & CONF_AUTH_OAUTH2 && auth_keys(x->w->auth);
+    bool has_own = x->e->ways & CONF_AUTH_OAUTH2 && auth_keys(x->w->auth);
+    bool has_bearer = has_own || x->e->ways & CONF_AUTH_JWT;
     bool has_basic = x->e->ways & CONF_AUTH_BASIC || !has_bearer;
     bool is_bad_token = verdict == AUTH_BAD_TOKEN;
     struct reply r = {.status = 401, .error = "http_request_denied"};
@@ -140,9 +152,7 @@ static void challenge(struct exchange *x, enum auth_verdict verdict)
         why = span_of(x->auth_waiter.why);
         bearer = bearer_challenge(x, why.p);
     }
-    r.detail = why.p                     ? why.p
-               : verdict == AUTH_REFUSED ? "user or password is wrong"
-                                         : what_is_needed(has_basic, has_bearer);
+    r.detail = why.p ? why.p : lack_of(verdict, has_basic, has_bearer, has_own);
     r.challenge = has_basic && !is_bad_token ? basic : bearer;
     if (has_basic && (has_bearer || is_bad_token)) {
         r.other_challenge = is_bad_token ? basic : bearer;
@@ -165,6 +175,13 @@ static void judge(struct exchange *x, enum auth_verdict verdict)
                        SPAN_FMT(x->e->name));
         exchange_reply(
             x, &(struct reply){.status = 403, .error = "http_request_denied", .detail = detail});
+        return;
+    case AUTH_NO_KEYS:
+        exchange_reply(x,
+                       &(struct reply){.status = 503,
+                                       .error = "proxy_internal_error",
+                                       .detail = "the keys of the token's issuer are not here yet",
+                                       .retry_after_s = NO_KEYS_RETRY_S});
         return;
     case AUTH_BUSY:
         exchange_reply(

@@ -266,6 +266,12 @@ static frun_err start(struct gateway *g)
     if (!err) {
         err = stapling_start(g->stapling, g->loop);
     }
+    if (!err) {
+        err = issuer_keys_new(g->loop, &g->shared, &g->issuer_keys);
+    }
+    if (!err) {
+        err = issuer_keys_follow(g->issuer_keys, g->gen->registry);
+    }
     heap_watch_start(&g->heap, g->loop);
     for (size_t i = 0; !err && i < g->shared.n_workers; i++) {
         err = worker_start(g->shared.workers[i]);
@@ -312,6 +318,7 @@ void gateway_free(struct gateway *g)
     token_office_free(sh->tokens);
     stapling_stop(g->stapling);
     reload_stop(g->reload);
+    issuer_keys_stop(g->issuer_keys);
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
@@ -320,6 +327,7 @@ void gateway_free(struct gateway *g)
     keyring_free(g->keyring);
     loop_free(g->loop);
     stapling_free(g->stapling);
+    issuer_keys_free(g->issuer_keys);
     reload_free(g->reload);
     generation_unref(&g->gen);
     free(g->path);

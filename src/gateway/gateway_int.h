@@ -16,6 +16,7 @@
 #include "frun/base/mono.h"
 #include "frun/gateway/gateway.h"
 #include "frun/gateway/generation.h"
+#include "frun/gateway/issuer_keys.h"
 #include "frun/gateway/keyring.h"
 #include "frun/gateway/stapling.h"
 #include "frun/gateway/worker.h"
@@ -35,6 +36,7 @@ struct gateway {
     struct gateway_shared shared;
     struct sockets sockets;
     struct keyring *keyring; /**< NULL: no tokens */
+    struct issuer_keys *issuer_keys;
     struct stapling *stapling;
     struct reload *reload; /**< its state; made with the gateway */
     struct loop *loop;

@@ -30,7 +30,9 @@ struct delivery {
 static void deliver(void *arg)
 {
     struct delivery *x = arg;
-    auth_set_keys(x->w->auth, x->keys);
+    if (x->w->auth) { /* else the worker is being freed */
+        auth_set_keys(x->w->auth, x->keys);
+    }
     keys_unref(&x->keys);
     free(x);
 }

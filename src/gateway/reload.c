@@ -207,6 +207,16 @@ static void use_keyring(struct reload *r)
     }
 }
 
+/* Issuers that are the same go on with their keys; the keys of new ones are fetched now. */
+static void use_issuers(struct reload *r)
+{
+    struct gateway *g = r->g;
+    if (issuer_keys_follow(g->issuer_keys, g->gen->registry) != FRUN_OK) {
+        log_error("reload", "no keys of issuers are fetched: no memory or threads for that; they "
+                            "are again after the next reload");
+    }
+}
+
 /* From here on there is no way back, and nothing that could fail. */
 static void commit(struct reload *r)
 {
@@ -221,6 +231,7 @@ static void commit(struct reload *r)
     generation_apply(g->gen);
     use_keyring(r);
     use_stapling(r);
+    use_issuers(r);
     generation_unref(&old);
     enter(r, PHASE_COMMIT);
 }

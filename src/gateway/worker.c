@@ -497,6 +497,7 @@ void worker_free(struct worker *w)
     token_desk_free(w->desk);
     hub_free(w->hub);
     auth_free(w->auth);
+    w->auth = NULL; /* main's mail may still lie in the loop */
     deadline_clear(&w->drain_deadline);
     deadline_clear(&w->accept_deadline);
     deadline_clear(&w->beat);

@@ -48,7 +48,7 @@ static frun_err malformed(struct foreign_no *no)
 static void see(struct foreign_no *no, struct span text)
 {
     size_t n = strlen(no->seen);
-    for (size_t i = 0; i < text.n && n + 1 < sizeof(no->seen); i++, n++) {
+    for (size_t i = 0; text.p && i < text.n && n + 1 < sizeof(no->seen); i++, n++) {
         unsigned char c = (unsigned char)text.p[i];
         no->seen[n] = c > 0x20 && c < 0x7f && c != '"' && c != '\\' ? text.p[i] : '?';
     }
@@ -392,6 +392,21 @@ struct span foreign_client(const struct foreign *f)
 struct span foreign_subject(const struct foreign *f)
 {
     return text_of(json_object_get(f->claims, "sub"));
+}
+
+void foreign_no_issuer(const struct foreign *f, struct foreign_no *no)
+{
+    (void)refuse(no, FRUN_E_DENIED, FOREIGN_ISSUER, "the token's issuer is not known here");
+    see(no, foreign_issuer(f));
+}
+
+void foreign_no_pusher(const struct foreign *f, struct foreign_no *no)
+{
+    (void)refuse(no, FRUN_E_DENIED, FOREIGN_NOBODY, "nobody is known here by this token");
+    see(no, SPAN_LIT("client="));
+    see(no, foreign_client(f));
+    see(no, SPAN_LIT(",sub="));
+    see(no, foreign_subject(f));
 }
 
 static const json_t *member(const json_t *object, struct span name)

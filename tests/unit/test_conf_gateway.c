@@ -328,7 +328,7 @@ static void test_proof_checks(void **state)
     static const struct change rows[] = {
         {"user = s4push\n", "", "pusher s4-acme.user: is missing; auth = basic needs it", true},
         {"[pusher s4-acme]\n", "[pusher s4-acme]\nauth = digest\n",
-         "pusher s4-acme.auth: 'digest': the ways are basic, oauth2 and certificate", true},
+         "pusher s4-acme.auth: 'digest': the ways are basic, oauth2, certificate and jwt", true},
         {"[pusher s4-acme]\n", "[pusher s4-acme]\nauth = basic, oauth2\n",
          "pusher s4-acme.auth: oauth2 needs a section [oauth]", true},
         {"[pusher s4-acme]\n",
@@ -355,6 +355,73 @@ static void test_proof_checks(void **state)
          "oauth.rotate_after: must be at least four times reread", true},
         {"[pusher s4-acme]\n", "[pusher s4-acme]\nenabled = no\n",
          "endpoint ACME_PROD: no [pusher NAME] may use it", false},
+    };
+    check_changes(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+#define ISSUER(more)                                                                               \
+    "[issuer IDP]\nissuer = https://idp.example.com\naudience = a\nscope = s\n" more
+
+#define JWT(more)                                                                                  \
+    ISSUER("") "[pusher b]\nendpoint = ACME_PROD\nauth = jwt\n" more "[pusher s4-acme]\n"
+
+static void test_issuer_checks(void **state)
+{
+    (void)state;
+    static const struct change rows[] = {
+        {"[pusher s4-acme]\n", JWT("issuer = IDP\ntoken_client = c\nclaim = zid = x\n"), "", false},
+        {"[pusher s4-acme]\n", JWT("issuer = IDP\ntoken_subject = c\n"), "", false},
+        {"[pusher s4-acme]\n", JWT("issuer = IDP\n"),
+         "pusher b.auth: jwt needs token_client or token_subject", true},
+        {"[pusher s4-acme]\n", JWT("issuer = IDP\nclaim = zid=x\n"),
+         "pusher b.auth: jwt needs token_client or token_subject", true},
+        {"[pusher s4-acme]\n", JWT("token_client = c\n"), "pusher b.auth: jwt needs issuer = NAME",
+         true},
+        {"[pusher s4-acme]\n", JWT("issuer = X\ntoken_client = c\n"),
+         "pusher b.issuer: there is no [issuer X]", true},
+        {"[pusher s4-acme]\n", JWT("issuer = IDP\ntoken_client = c\nclaim = zid\n"),
+         "pusher b.claim: 'zid': must be NAME=VALUE", true},
+        {"[pusher s4-acme]\n", JWT("issuer = IDP\ntoken_client = c\nclaim = zid=\n"),
+         "must be NAME=VALUE", true},
+        {"[pusher s4-acme]\n", "[pusher s4-acme]\ntoken_client = c\n",
+         "pusher s4-acme.token_client: is not used: auth does not name jwt", false},
+        {"[pusher s4-acme]\n",
+         JWT("issuer = IDP\ntoken_client = c\n[pusher c]\nendpoint = ACME_PROD\nauth = jwt\n"
+             "issuer = IDP\ntoken_client = d, c\n"),
+         "pusher c.token_client: c is that of [pusher b] at endpoint ACME_PROD too", true},
+        {"[pusher s4-acme]\n",
+         JWT("issuer = IDP\ntoken_client = c\nclaim = zid=1\n[pusher c]\nendpoint = ACME_PROD\n"
+             "auth = jwt\nissuer = IDP\ntoken_client = c\nclaim = zid=2\n"),
+         "", false},
+        {"[pusher s4-acme]\n", ISSUER("algorithms = RS256, HS256\n") "[pusher s4-acme]\n",
+         "issuer IDP.algorithms: 'HS256': signatures are", true},
+        {"[pusher s4-acme]\n", ISSUER("algorithms = none\n") "[pusher s4-acme]\n",
+         "issuer IDP.algorithms: 'none': signatures are", true},
+        {"[pusher s4-acme]\n", ISSUER("clock_skew = 6 m\n") "[pusher s4-acme]\n",
+         "issuer IDP.clock_skew", true},
+        {"[pusher s4-acme]\n", ISSUER("jwks_url = http://x\n") "[pusher s4-acme]\n",
+         "issuer IDP.jwks_url: 'http://x': must be a URL that begins with https://", true},
+        {"[pusher s4-acme]\n", ISSUER("proxy_user = u\n") "[pusher s4-acme]\n",
+         "issuer IDP.proxy_user: needs proxy", true},
+        {"[pusher s4-acme]\n", ISSUER("refresh = 10 s\n") "[pusher s4-acme]\n",
+         "issuer IDP.refresh_min: must not be above refresh", true},
+        {"[pusher s4-acme]\n",
+         ISSUER(
+             "[issuer B]\nissuer = https://idp.example.com\naudience = a\nscope = s\n") "[pusher "
+                                                                                        "s4-acme]"
+                                                                                        "\n",
+         "issuer B.issuer: is that of [issuer IDP] too", true},
+        {"[pusher s4-acme]\n",
+         "[issuer B]\nissuer = http://idp.example.com\naudience = a\nscope = s\n[pusher s4-acme]\n",
+         "issuer B.issuer: needs jwks_url too", true},
+        {"[pusher s4-acme]\n",
+         "[issuer B]\nissuer = https://push.example.com\naudience = a\nscope = s\n"
+         "[pusher s4-acme]\n",
+         "issuer B.issuer: is public_url", true},
+        {"[pusher s4-acme]\n", "[issuer B]\nissuer = https://x\nscope = s\n[pusher s4-acme]\n",
+         "issuer B.audience: is missing", true},
+        {"[pusher s4-acme]\n", "[issuer B]\nissuer = https://x\naudience = s\n[pusher s4-acme]\n",
+         "issuer B.scope: is missing", true},
     };
     check_changes(rows, sizeof(rows) / sizeof(rows[0]));
 }
@@ -484,11 +551,17 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resolved),     cmocka_unit_test(test_endpoint_overrides),
-        cmocka_unit_test(test_shares),       cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_limit_checks), cmocka_unit_test(test_certificate_checks),
-        cmocka_unit_test(test_asking),       cmocka_unit_test(test_proof_checks),
-        cmocka_unit_test(test_cross_checks), cmocka_unit_test(test_sap_and_logon_checks),
+        cmocka_unit_test(test_resolved),
+        cmocka_unit_test(test_endpoint_overrides),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_limit_checks),
+        cmocka_unit_test(test_certificate_checks),
+        cmocka_unit_test(test_asking),
+        cmocka_unit_test(test_proof_checks),
+        cmocka_unit_test(test_issuer_checks),
+        cmocka_unit_test(test_cross_checks),
+        cmocka_unit_test(test_sap_and_logon_checks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

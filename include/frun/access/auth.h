@@ -1,6 +1,6 @@
 /**
  * Who pushes? Basic credentials against password hashes, Bearer tokens against our own signing
- * keys, without ever stopping a worker.
+ * keys or those of issuers, without ever stopping a worker.
  *
  * crypt(3) runs on helper threads; a verified credential is remembered per worker under a keyed
  * hash of endpoint and Authorization value (SipHash with a key made at start, never the password
@@ -14,6 +14,7 @@
 #ifndef FRUN_ACCESS_AUTH_H
 #define FRUN_ACCESS_AUTH_H
 
+#include "frun/access/guests.h"
 #include "frun/access/registry.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
@@ -47,6 +48,7 @@ enum auth_verdict {
     AUTH_BAD_TOKEN, /**< a Bearer token that is not good: 401 with the reason */
     AUTH_FOREIGN,   /**< a right credential of a pusher that may not use this endpoint: 403 */
     AUTH_GRANTED,   /**< may use the endpoint */
+    AUTH_NO_KEYS,   /**< a token whose issuer's keys are not here: 503 */
     AUTH_BUSY       /**< too many verifications wait: 503 */
 };
 
@@ -60,6 +62,8 @@ struct auth_waiter {
     bool is_old;      /**< out: proved by the password or secret before the present one */
     const char *why;  /**< out: BAD_TOKEN: what is wrong, constant text */
     const unsigned char *shown; /**< in: SHA-256 of the connection's certificate, or NULL */
+    struct guest guest;         /**< private; zero before the first use */
+    struct auth *auth;          /**< private */
     /** Told once: @p verdict is not AUTH_PENDING; @p who is set for GRANTED and FOREIGN. */
     void (*fn)(struct auth_waiter *w, enum auth_verdict verdict, const struct pusher *who);
 };
@@ -105,6 +109,10 @@ void auth_set_keys(struct auth *a, struct keys *k);
 /** The present key set. @param a authenticator @return set, borrowed until the next pass; NULL: no
  * tokens here. Thread: worker. */
 struct keys *auth_keys(const struct auth *a);
+
+/** Fresh keys of an issuer are here, or could not be had: whoever waits for them is judged. @param
+ * a authenticator. Thread: worker. */
+void auth_on_issuers(struct auth *a);
 
 /** Do not wait any more; harmless if not waiting. @param w waiter. Thread: worker. */
 void auth_forget(struct auth_waiter *w);

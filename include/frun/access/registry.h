@@ -9,6 +9,7 @@
 #ifndef FRUN_ACCESS_REGISTRY_H
 #define FRUN_ACCESS_REGISTRY_H
 
+#include "frun/access/issuers.h"
 #include "frun/access/rules.h"
 #include "frun/access/tokens.h"
 #include "frun/base/err.h"
@@ -138,6 +139,10 @@ const struct pusher *registry_pusher(const struct registry *r, struct span user,
 /** Find the pusher that a client ID means. @param r registry @param client_id as sent @return
  * pusher that is enabled and uses tokens, or NULL. Thread: any. */
 const struct pusher *registry_client(const struct registry *r, struct span client_id);
+
+/** The issuers whose tokens are accepted. @param r registry @return them, live with @p r. Thread:
+ * any. */
+const struct issuers *registry_issuers(const struct registry *r);
 
 /** May a pusher use an endpoint? @param p pusher @param e endpoint @return true if so. Thread: any.
  */

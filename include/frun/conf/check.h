@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 /**
- * Apply a check by its name: address, auth, authority, carrier, client, client_id,
- * customer_network, digits, dn, fence, host, hash, https_url, listen, map, method, name, path,
- * proxy, public_url, san, sha256, sid, subject, target, time, url, user.
+ * Apply a check by its name: address, auth, authority, carrier, claim, client, client_id,
+ * customer_network, digits, dn, fence, host, hash, https_url, issuer, listen, map, method, name,
+ * path, proxy, public_url, san, sha256, sid, signature, subject, target, time, url, user.
  *
  * @param check    name of the check, one of the above
  * @param value    text

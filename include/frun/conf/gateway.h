@@ -14,6 +14,7 @@
 #include "frun/base/secret.h"
 #include "frun/conf/admin.h"
 #include "frun/conf/doc.h"
+#include "frun/conf/issuer.h"
 #include "frun/conf/log.h"
 #include "frun/conf/sap.h"
 
@@ -203,7 +204,8 @@ struct conf_endpoint {
 enum conf_auth {
     CONF_AUTH_BASIC = 1,  /**< user and password_hash */
     CONF_AUTH_OAUTH2 = 2, /**< a token of our own, got with client_id and secret or certificate */
-    CONF_AUTH_CERTIFICATE = 4 /**< a TLS client certificate */
+    CONF_AUTH_CERTIFICATE = 4, /**< a TLS client certificate */
+    CONF_AUTH_JWT = 8          /**< a token of an issuer */
 };
 
 /** [oauth]: the gateway's own token service. */
@@ -247,6 +249,13 @@ struct conf_pusher {
     const char *old_certificate_until;       /**< as written, or NULL */
     uint64_t old_certificate_until_s;        /**< parsed, seconds since 1970; 0: none */
     const char *client_ca;                   /**< CAs that count for it; NULL: none */
+    const char *issuer_name;                 /**< jwt: as written */
+    const struct conf_issuer *issuer;        /**< jwt: resolved */
+    size_t issuer_index;                     /**< jwt: its place among the issuers */
+    struct conf_list token_client;           /**< jwt: client IDs of its tokens */
+    struct conf_list token_subject;          /**< jwt: subjects of its tokens */
+    struct conf_list claim;                  /**< jwt: "NAME=VALUE", as written */
+    const struct conf_claim *claims;         /**< jwt: resolved, claim.n of them */
     uint64_t max_requests_per_second;        /**< sustained; 0: no ceiling */
     uint64_t burst;         /**< requests that may come at once above it; ten seconds' worth */
     uint64_t max_in_flight; /**< requests at the same time; 0: no ceiling; 64 */
@@ -267,6 +276,8 @@ struct conf_gw {
     size_t n_systems;                                  /**< count */
     const struct conf_sap *const *saps;                /**< [sap-connectivity ...] */
     size_t n_saps;                                     /**< count */
+    const struct conf_issuer *const *issuers;          /**< [issuer ...] */
+    size_t n_issuers;                                  /**< count */
     const struct conf_endpoint *const *endpoints;      /**< [endpoint ...] */
     size_t n_endpoints;                                /**< count */
     const struct conf_pusher *const *pushers;          /**< [pusher ...] */

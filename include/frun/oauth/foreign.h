@@ -100,6 +100,12 @@ struct span foreign_client(const struct foreign *f);
 /** Its "sub". @param f verified token @return text, lives with @p f; absent: none. Thread: any. */
 struct span foreign_subject(const struct foreign *f);
 
+/** Say that no issuer of ours made it. @param f token @param no filled. Thread: any. */
+void foreign_no_issuer(const struct foreign *f, struct foreign_no *no);
+
+/** Say that nobody is recognised by it. @param f verified token @param no filled. Thread: any. */
+void foreign_no_pusher(const struct foreign *f, struct foreign_no *no);
+
 /** Does a claim have a value: as a text, number or truth value, or in a list? @param f verified
  * token @param name of the claim; "a.b" is member b of a, if there is no claim "a.b" @param value
  * text @return true if so. Thread: any. */
