@@ -276,7 +276,8 @@ static bool is_own(struct exchange *x)
 static bool is_misdirected(const struct exchange *x, const struct endpoint_host *host)
 {
     const struct tls_ctx *own = host ? host->e->front_tls : NULL;
-    return x->shown && x->shown != own && strcmp(tls_label(x->shown), own ? tls_label(own) : "");
+    return x->shown && x->shown != own &&
+           strcmp(tls_label(x->shown), own ? tls_label(own) : "") != 0;
 }
 
 static void find_endpoint(struct exchange *x, const struct endpoint_host *host)

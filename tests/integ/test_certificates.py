@@ -11,6 +11,7 @@ import pytest
 
 from chain import (PASSWORD, USER, Chain, assert_problem, merge, password_hash, program, run,
                    wait_until)
+from test_reload import change
 
 ACME, GLOBEX = "/ACME_PROD/sap/frun/x", "/GLOBEX/sap/frun/x"
 HOST = "globex.push.example.com"
@@ -404,3 +405,25 @@ def test_python_and_its_own_http(shared):
         answer = c.getresponse()
         assert (answer.status, answer.read() is not None) == (200, True)
     c.close()
+
+
+# -- a reload, under connections that stay open
+
+
+def test_a_reload_counts_on_open_connections(make_chain, certs):
+    chain = make_chain(gateway={
+        "gateway": {"client_ca": "tls/pushers-ca.pem"},
+        "pusher s4-acme": {"auth": "basic, certificate", "certificate_san": "dns:s4.acme.example"}})
+    with chain.raw(certificate=certs.path("p-san")) as c:
+        def status():
+            c.send(chain.octets("POST", ACME, body=b"{}", auth=None))
+            return c.answer().status
+        assert status() == 200
+        for over, want in (({"pusher s4-acme": {"enabled": "no"}}, 401),
+                           ({"pusher s4-acme": {"enabled": "yes"}}, 200),
+                           ({"gateway": {"client_ca": "tls/globex-ca.pem"}}, 401),
+                           ({"gateway": {"client_ca": "tls/pushers-ca.pem"}}, 200),
+                           ({"pusher s4-acme": {"certificate_san": "dns:x.acme.example"}}, 401),
+                           ({"pusher s4-acme": {"certificate_sha256": sha256(certs, "p-san")}}, 200)):
+            change(chain, **over)
+            assert status() == want, over
