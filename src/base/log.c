@@ -631,6 +631,21 @@ void log_reopen(void)
     (void)pthread_mutex_unlock(&sink.lock);
 }
 
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&sink.level, (int)level, memory_order_relaxed);
+}
+
+enum log_level log_level_now(void)
+{
+    return (enum log_level)atomic_load_explicit(&sink.level, memory_order_relaxed);
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return levels[level].name;
+}
+
 bool log_wants(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&sink.level, memory_order_relaxed);

@@ -59,6 +59,17 @@ void log_stop(void);
 /** Open the file again at the next line (after rotation). Thread: main. */
 void log_reopen(void);
 
+/** From now on drop lines above another level; log_start() sets it anew. @param level level.
+ * Thread: any. */
+void log_set_level(enum log_level level);
+
+/** The level above which lines are dropped. @return level. Thread: any. */
+enum log_level log_level_now(void);
+
+/** A level's name in configuration and log. @param level level @return constant text. Thread: any.
+ */
+const char *log_level_name(enum log_level level);
+
 /** Would a line of this level be written? @param level level @return true if so. Thread: any. */
 bool log_wants(enum log_level level);
 

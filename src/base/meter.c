@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/base/meter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Two more subjects: none, and all that are above the ceiling. */
+#define SUBJECTS (METER_MAX_SUBJECTS + 2u)
+#define REST     (METER_MAX_SUBJECTS + 1u)
+
+struct row {
+    char *name; /* NULL: of nobody */
+    struct meter_cells *cells;
+};
+
+struct meter {
+    size_t workers;
+    _Atomic(struct row *) rows[SUBJECTS][METER_VARIANTS];
+};
+
+static const unsigned bounds_ms[METER_BOUNDS] = {10,   20,   30,   40,   50,   75,  100,  125,
+                                                 150,  200,  300,  400,  500,  750, 1000, 1250,
+                                                 1500, 2000, 2500, 3000, 4000, 5000};
+
+unsigned meter_bound_ms(size_t i)
+{
+    return bounds_ms[i];
+}
+
+frun_err meter_new(size_t workers, struct meter **out)
+{
+    /* Untouched pages of the pointers cost nothing. */
+    struct meter *m = calloc(1, sizeof(*m));
+    if (!m) {
+        return FRUN_E_NOMEM;
+    }
+    m->workers = workers;
+    *out = m;
+    return FRUN_OK;
+}
+
+static void row_free(struct row *r)
+{
+    if (r) {
+        free(r->name);
+        free(r->cells);
+        free(r);
+    }
+}
+
+void meter_free(struct meter *m)
+{
+    for (size_t i = 0; m && i < SUBJECTS; i++) {
+        for (size_t k = 0; k < METER_VARIANTS; k++) {
+            row_free(atomic_load(&m->rows[i][k]));
+        }
+    }
+    free(m);
+}
+
+static struct row *row_new(const struct meter *m, unsigned subject, struct span name)
+{
+    struct row *r = calloc(1, sizeof(*r));
+    size_t bytes = m->workers * sizeof(struct meter_cells);
+    if (!r) {
+        return NULL;
+    }
+    r->cells = aligned_alloc(_Alignof(struct meter_cells), bytes);
+    r->name = subject == METER_NOBODY ? NULL
+              : subject == REST       ? strdup("")
+                                      : strndup(name.p ? name.p : "", name.n);
+    if (!r->cells || (!r->name && subject != METER_NOBODY)) {
+        row_free(r);
+        return NULL;
+    }
+    memset(r->cells, 0, bytes);
+    return r;
+}
+
+/* The first worker that counts makes the row; of two that do at once one is taken. */
+static struct row *find(struct meter *m, unsigned subject, unsigned variant, struct span name)
+{
+    _Atomic(struct row *) *at = &m->rows[subject][variant];
+    struct row *r = atomic_load_explicit(at, memory_order_acquire);
+    if (r) {
+        return r;
+    }
+    struct row *mine = row_new(m, subject, name);
+    if (!mine || atomic_compare_exchange_strong(at, &r, mine)) {
+        return mine;
+    }
+    row_free(mine);
+    return r;
+}
+
+static void observe(struct meter_histogram *h, uint64_t us)
+{
+    size_t i = 0;
+    while (i < METER_BOUNDS && us > (uint64_t)bounds_ms[i] * 1000) {
+        i++;
+    }
+    meter_add(&h->buckets[i], 1);
+    meter_add(&h->sum_us, us);
+}
+
+enum meter_denial meter_denial_of(unsigned status, enum meter_origin origin)
+{
+    if (origin != METER_ORIGIN_OWN || status < 400) {
+        return METER_DENIAL_NONE;
+    }
+    switch (status) {
+    case 401:
+        return METER_DENIAL_CREDENTIALS;
+    case 403:
+        return METER_DENIAL_FORBIDDEN;
+    case 404:
+    case 405:
+        return METER_DENIAL_NOT_FOUND;
+    case 413:
+    case 414:
+    case 431:
+        return METER_DENIAL_TOO_LARGE;
+    case 429:
+        return METER_DENIAL_RATE;
+    case 500:
+    case 502:
+    case 504:
+        return METER_DENIAL_FAILED;
+    case 503:
+        return METER_DENIAL_UNAVAILABLE;
+    default:
+        return METER_DENIAL_MALFORMED;
+    }
+}
+
+void meter_request(struct meter *m, size_t worker, unsigned subject, unsigned variant,
+                   struct span name, const struct meter_event *e)
+{
+    struct row *r = find(m, subject < REST ? subject : REST, variant, name);
+    if (!r) {
+        return;
+    }
+    struct meter_cells *c = &r->cells[worker];
+    unsigned class = e->status / 100;
+    enum meter_denial denial = meter_denial_of(e->status, e->origin);
+    meter_add(&c->requests[class < METER_CLASSES ? class : 0][e->origin], 1);
+    observe(&c->total, e->total_us);
+    if (e->upstream_us) {
+        observe(&c->upstream, e->upstream_us);
+    }
+    meter_add(&c->bytes_in, e->bytes_in);
+    meter_add(&c->bytes_out, e->bytes_out);
+    if (e->repeats) {
+        meter_add(&c->repeats, e->repeats);
+    }
+    if (denial != METER_DENIAL_NONE) {
+        meter_add(&c->denials[denial], 1);
+    }
+}
+
+static void add_histogram(uint64_t *buckets, uint64_t *sum_us, const struct meter_histogram *h)
+{
+    for (size_t i = 0; i <= METER_BOUNDS; i++) {
+        buckets[i] += meter_get(&h->buckets[i]);
+    }
+    *sum_us += meter_get(&h->sum_us);
+}
+
+static void add_cells(struct meter_sum *to, const struct meter_cells *c)
+{
+    for (size_t i = 0; i < METER_CLASSES; i++) {
+        for (size_t k = 0; k < METER_ORIGINS; k++) {
+            uint64_t n = meter_get(&c->requests[i][k]);
+            to->requests[i][k] += n;
+            to->all += n;
+        }
+    }
+    for (size_t i = 0; i < METER_DENIALS; i++) {
+        to->denials[i] += meter_get(&c->denials[i]);
+    }
+    add_histogram(to->total_buckets, &to->total_us, &c->total);
+    add_histogram(to->upstream_buckets, &to->upstream_us, &c->upstream);
+    to->bytes_in += meter_get(&c->bytes_in);
+    to->bytes_out += meter_get(&c->bytes_out);
+    to->repeats += meter_get(&c->repeats);
+}
+
+static void add_row(const struct meter *m, unsigned subject, unsigned variant,
+                    struct meter_sum *out)
+{
+    const struct row *r = atomic_load_explicit(&m->rows[subject][variant], memory_order_acquire);
+    for (size_t w = 0; r && w < m->workers; w++) {
+        add_cells(out, &r->cells[w]);
+    }
+}
+
+void meter_each(const struct meter *m, meter_row_fn fn, void *ctx)
+{
+    for (unsigned i = 0; i < SUBJECTS; i++) {
+        for (unsigned k = 0; k < METER_VARIANTS; k++) {
+            const struct row *r = atomic_load_explicit(&m->rows[i][k], memory_order_acquire);
+            if (r) {
+                struct meter_sum sum = {0};
+                add_row(m, i, k, &sum);
+                fn(ctx, span_of(r->name), k, &sum);
+            }
+        }
+    }
+}
+
+void meter_of(const struct meter *m, unsigned subject, struct meter_sum *out)
+{
+    *out = (struct meter_sum){0};
+    for (unsigned k = 0; k < METER_VARIANTS; k++) {
+        add_row(m, subject < REST ? subject : REST, k, out);
+    }
+}
+
+void meter_merge(struct meter_sum *to, const struct meter_sum *from)
+{
+    for (size_t i = 0; i < METER_CLASSES; i++) {
+        for (size_t k = 0; k < METER_ORIGINS; k++) {
+            to->requests[i][k] += from->requests[i][k];
+        }
+    }
+    for (size_t i = 0; i < METER_DENIALS; i++) {
+        to->denials[i] += from->denials[i];
+    }
+    for (size_t i = 0; i <= METER_BOUNDS; i++) {
+        to->total_buckets[i] += from->total_buckets[i];
+        to->upstream_buckets[i] += from->upstream_buckets[i];
+    }
+    to->total_us += from->total_us;
+    to->upstream_us += from->upstream_us;
+    to->bytes_in += from->bytes_in;
+    to->bytes_out += from->bytes_out;
+    to->repeats += from->repeats;
+    to->all += from->all;
+}
+
+double meter_quantile_ms(const uint64_t *buckets, unsigned permille)
+{
+    uint64_t all = 0;
+    uint64_t seen = 0;
+    for (size_t i = 0; i <= METER_BOUNDS; i++) {
+        all += buckets[i];
+    }
+    double wanted = (double)all * permille / 1000.0;
+    for (size_t i = 0; all && i < METER_BOUNDS; i++) {
+        if (buckets[i] && (double)(seen + buckets[i]) >= wanted) {
+            double low = i ? bounds_ms[i - 1] : 0;
+            double part = (wanted - (double)seen) / (double)buckets[i];
+            return low + (bounds_ms[i] - low) * part;
+        }
+        seen += buckets[i];
+    }
+    return all ? bounds_ms[METER_BOUNDS - 1] : 0;
+}
