@@ -2,6 +2,8 @@
 #include "frun/admin/json.h"
 
 #include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
 static int put(const char *text, size_t n, void *arg)
 {
@@ -42,4 +44,21 @@ struct json_t *admin_json_body(struct admin_request *r)
         return NULL;
     }
     return value;
+}
+
+struct json_t *admin_json_text(const char *s)
+{
+    json_t *v = json_string(s);
+    if (v) {
+        return v;
+    }
+    char *plain = strdup(s);
+    for (char *at = plain; at && *at; at++) {
+        if ((unsigned char)*at >= 0x80) {
+            *at = '?';
+        }
+    }
+    v = plain ? json_string(plain) : NULL;
+    free(plain);
+    return v;
 }

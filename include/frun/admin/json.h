@@ -13,6 +13,10 @@ struct json_t;
  * taken; NULL: memory was refused while it was made, the answer is 500 then. Thread: owner. */
 void admin_json_answer(struct admin_request *r, struct json_t *value);
 
+/** A JSON text of octets that may be anything: those of a text that is no UTF-8 become "?". @param
+ * s text @return value, json_decref() it; NULL: no memory. Thread: any. */
+struct json_t *admin_json_text(const char *s);
+
 /** Read the request's body as a JSON object; an empty body is an empty object. @param r request;
  * answered with 400, and gone, on failure @return object, json_decref() it; NULL on failure.
  * Thread: owner. */
