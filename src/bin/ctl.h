@@ -31,8 +31,21 @@ int ctl_push(int argc, char **argv);
 int ctl_pusher_list(int argc, char **argv);
 int ctl_pusher_rotate(int argc, char **argv);
 int ctl_pusher_service_key(int argc, char **argv);
-int ctl_status(int argc, char **argv);
+int ctl_certificate_list(int argc, char **argv);
+int ctl_connector_drain(int argc, char **argv);
+int ctl_connector_list(int argc, char **argv);
 int ctl_drain(int argc, char **argv);
+int ctl_endpoint_show(int argc, char **argv);
+int ctl_log_level(int argc, char **argv);
+int ctl_requests(int argc, char **argv);
+int ctl_status(int argc, char **argv);
+int ctl_top(int argc, char **argv);
+int ctl_tunnel_list(int argc, char **argv);
+
+struct ctl_control;
+
+/* endpoint list, as the running daemon has it. */
+int ctl_endpoint_live(struct ctl_control *c);
 
 /* Print "frunctl: ..." and return EX_USAGE: the arguments make no sense. */
 int ctl_misuse(const char *fmt, ...) FRUN_PRINTF(1, 2);

@@ -11,6 +11,7 @@
 
 #include <getopt.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,23 @@ static bool find_in_config(struct ctl_control *c)
     return admin != NULL;
 }
 
+static int complain(const struct ctl_control *c, int status, const char *fmt, ...)
+    FRUN_PRINTF(3, 4);
+
+/* Why there is no daemon to ask, unless that is no concern. */
+static int complain(const struct ctl_control *c, int status, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (!c->is_quiet) {
+        (void)ctl_fail("%s", text);
+    }
+    return status;
+}
+
 static int find_socket(struct ctl_control *c)
 {
     if (c->socket) {
@@ -88,21 +106,17 @@ static int find_socket(struct ctl_control *c)
         return EXIT_SUCCESS;
     }
     if (!find_in_config(c)) {
-        (void)ctl_fail("%s cannot be read or is not good; 'frunctl config check %s' tells why, and "
-                       "--socket does without it",
-                       c->config, c->config);
-        return EX_CONFIG;
+        return complain(
+            c, EX_CONFIG,
+            "%s cannot be read or is not good; 'frunctl config check %s' tells why, and "
+            "--socket does without it",
+            c->config, c->config);
     }
     if (!c->socket[0]) {
-        (void)ctl_fail("%s has no control socket ([admin] control_socket)", c->config);
-        return EX_UNAVAILABLE;
+        return complain(c, EX_UNAVAILABLE, "%s has no control socket ([admin] control_socket)",
+                        c->config);
     }
     return EXIT_SUCCESS;
-}
-
-bool ctl_control_has(struct ctl_control *c)
-{
-    return find_socket(c) == EXIT_SUCCESS && access(c->socket, F_OK) == 0;
 }
 
 /* What a daemon that refuses says. */
@@ -146,9 +160,8 @@ int ctl_control_ask(struct ctl_control *c, const char *method, const char *targe
     buf_init(&text, MAX_ANSWER_BYTES);
     frun_err err = admin_client_call(&call, &http, &text, &d);
     if (err) {
-        (void)ctl_fail("%s", d.text);
         buf_done(&text);
-        return exit_of(err);
+        return complain(c, exit_of(err), "%s", d.text);
     }
     struct span raw = buf_span(&text);
     json_t *v = raw.n ? json_loadb(raw.p, raw.n, 0, NULL) : json_object();

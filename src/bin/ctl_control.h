@@ -18,6 +18,7 @@ struct ctl_control {
     const char *socket;               /* --socket, else found by --config or tried */
     const char *config;               /* --config, or NULL */
     bool is_json;                     /* --json */
+    bool is_quiet;                    /* no word about a daemon that cannot be reached */
     const char *words[CTL_MAX_WORDS]; /* in order */
     size_t n_words;                   /* count */
     char found[108];                  /* of --config */
@@ -25,9 +26,6 @@ struct ctl_control {
 
 /* --socket PATH, --config FILE, --json and at most max_words words. EXIT_SUCCESS, or reported. */
 int ctl_control_parse(int argc, char **argv, size_t max_words, struct ctl_control *c);
-
-/* Is there a daemon's socket to ask? After ctl_control_parse(). */
-bool ctl_control_has(struct ctl_control *c);
 
 /* Ask the daemon; what it refuses is reported in its own words. body: JSON text or NULL. value:
  * out, the answer, json_decref() it. EXIT_SUCCESS; EX_UNAVAILABLE no daemon; EX_NOPERM; EX_CONFIG;

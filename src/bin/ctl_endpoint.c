@@ -5,8 +5,10 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_control.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -92,20 +94,11 @@ static void print_hosts(const size_t *widths, const struct conf_endpoint *e)
     }
 }
 
-int ctl_endpoint_list(int argc, char **argv)
+static void print_table(const struct conf_gw *c)
 {
     static const char *const heads[] = {"NAME", "CUSTOMER NETWORK", "SYSTEM", "ROUTE", "ROOT URL"};
-    const char *config = NULL;
     const char *cells[5];
     size_t widths[4] = {0};
-    struct conf_gw *c = NULL;
-    int status = parse(argc, argv, &config, NULL);
-    if (!status) {
-        status = load(config, &c);
-    }
-    if (status) {
-        return status;
-    }
     widen(widths, heads);
     for (size_t i = 0; i < c->n_endpoints; i++) {
         cells_of(c->endpoints[i], cells);
@@ -116,6 +109,46 @@ int ctl_endpoint_list(int argc, char **argv)
         cells_of(c->endpoints[i], cells);
         print_row(widths, cells);
         print_hosts(widths, c->endpoints[i]);
+    }
+}
+
+static void print_json(const struct conf_gw *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        const struct conf_endpoint *e = c->endpoints[i];
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", e->place.name, "customer_network",
+                            e->customer_network, "system", e->system_name, "route",
+                            route_name((enum conf_route)e->route), "root_url", e->root_url));
+    }
+    json_t *all = json_pack("{s:o}", "endpoints", list);
+    ctl_control_print(all);
+    json_decref(all);
+}
+
+/* The running daemon knows more than its files; if it cannot be asked they are read. */
+int ctl_endpoint_list(int argc, char **argv)
+{
+    struct ctl_control ctl;
+    struct conf_gw *c = NULL;
+    int status = ctl_control_parse(argc, argv, 0, &ctl);
+    if (status) {
+        return status;
+    }
+    ctl.is_quiet = ctl.config != NULL;
+    status = ctl_endpoint_live(&ctl);
+    if (!status || !ctl.config) {
+        return status;
+    }
+    status = load(ctl.config, &c);
+    if (status) {
+        return status;
+    }
+    if (ctl.is_json) {
+        print_json(c);
+    } else {
+        print_table(c);
     }
     conf_gw_unref(&c);
     return EXIT_SUCCESS;

@@ -69,6 +69,7 @@ static void refuse(struct door *d, unsigned status, unsigned retry_after_s, cons
 {
     log_warning("tunnel", "connector from %s (%s) refused with %u: %s", d->peer,
                 d->subject[0] ? d->subject : "no certificate", status, why);
+    meter_add(&d->w->count.tunnels_refused, 1);
     struct arena a;
     arena_init(&a, DOOR_HELLO_BYTES);
     struct head *h = arena_alloc(&a, sizeof(*h));
@@ -174,6 +175,7 @@ static void arrive(void *arg)
         stream_free(m->stream);
     } else {
         atomic_fetch_add(&w->shared->n_tunnels, 1);
+        meter_add(&w->count.tunnels_opened, 1);
         probe_all(w->shared, m->member.seat);
     }
     seat_unref(&m->member.seat);

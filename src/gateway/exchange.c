@@ -218,6 +218,7 @@ static void finish(struct exchange *x)
     if (x->e && !x->opened_us) {
         x->log.wait_us = x->log.total_us; /* it never came to anything else */
     }
+    count_request(x->w, x->e, &x->log);
     accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
     relay_done(&x->relay);
     loop_free_later(x->w->loop, recycle, x);

@@ -82,6 +82,7 @@ static void on_ready(void *ctx)
     struct greeting *g = ctx;
     struct worker *w = g->base.w;
     const struct tls_ctx *shown = stream_tls(g->stream);
+    meter_add(&w->count.handshakes, shown ? 1 : 0);
     bool is_tunnel = shown && tls_is_mutual(shown);
     if (is_tunnel && w->is_draining) {
         end(&g->base); /* connectors come again by themselves */
@@ -101,6 +102,7 @@ static void on_closed(void *ctx, frun_err err)
 {
     struct greeting *g = ctx;
     (void)err;
+    meter_add(&g->base.w->count.handshakes_failed, 1);
     log_debug(NULL, "handshake with %s failed: %s", g->base.peer, stream_why(g->stream));
     end(&g->base);
 }
@@ -121,6 +123,7 @@ frun_err front_new(struct worker *w, int *fd, const struct addr *peer)
         free(g);
         return err;
     }
+    meter_add(&w->count.connections, 1);
     front_enter(&g->base, w, &greeting_ops, peer);
     return FRUN_OK;
 }

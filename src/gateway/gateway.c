@@ -49,7 +49,8 @@ static size_t count_workers(const struct conf_gateway *c)
 /* Helper threads speak here; a worker only sees whether there is a token. */
 static void on_token_news(void *ctx, const struct token_news *n)
 {
-    (void)ctx;
+    struct gateway_shared *sh = ctx;
+    atomic_fetch_add(&sh->token_fetches[n->event], 1);
     unsigned long long valid_s = n->valid_ms / 1000;
     unsigned long long retry_s = (n->retry_ms + 999) / 1000;
     switch (n->event) {
@@ -72,7 +73,7 @@ static void on_token_news(void *ctx, const struct token_news *n)
 
 frun_err gateway_open_office(struct gateway_shared *sh, const struct generation *g)
 {
-    static const struct token_office_settings set = {.news = on_token_news};
+    const struct token_office_settings set = {.news = on_token_news, .ctx = sh};
     return registry_needs_tokens(g->registry) && !sh->tokens ? token_office_new(&set, &sh->tokens)
                                                              : FRUN_OK;
 }
@@ -85,7 +86,8 @@ static frun_err make_workers(struct gateway *g, const struct conf_gw *conf)
     if (!sh->workers) {
         return FRUN_E_NOMEM;
     }
-    frun_err err = offload_new(GATEWAY_HASHERS, GATEWAY_MAX_QUEUED, &sh->hashers);
+    frun_err err = meter_new(n, &sh->meter);
+    err = err ? err : offload_new(GATEWAY_HASHERS, GATEWAY_MAX_QUEUED, &sh->hashers);
     if (!err) {
         err = offload_new(GATEWAY_RESOLVERS, GATEWAY_MAX_QUEUED, &sh->resolvers);
     }
@@ -322,6 +324,7 @@ void gateway_free(struct gateway *g)
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
+    meter_free(sh->meter);
     free(sh->workers);
     deadline_clear(&g->minute);
     keyring_free(g->keyring);

@@ -4,11 +4,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_int.h"
 
+#include "frun/admin/common.h"
 #include "frun/admin/json.h"
 #include "frun/base/log.h"
+#include "frun/gateway/survey.h"
 
 #include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A request that waits for a survey. */
+struct inquiry {
+    struct gateway *g;
+    struct admin_request *r;
+};
+
+/* -- the daemon
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const char *state_name(const struct gateway *g)
 {
@@ -18,19 +33,53 @@ static const char *state_name(const struct gateway *g)
     return atomic_load(&g->shared.is_ready) ? "running" : "starting";
 }
 
+static void inquire(struct gateway *g, struct admin_request *r, unsigned what,
+                    const char *connector, survey_fn fn)
+{
+    struct inquiry *q = malloc(sizeof(*q));
+    if (q) {
+        *q = (struct inquiry){g, r};
+    }
+    if (!q || survey_start(&g->shared, what, connector, fn, q) != FRUN_OK) {
+        free(q);
+        admin_request_fail(r, 500, "out of memory");
+    }
+}
+
+/* The answer to a survey; frees the inquiry. */
+static void answer(struct inquiry *q, json_t *value)
+{
+    struct admin_request *r = q->r;
+    free(q);
+    admin_json_answer(r, value);
+}
+
+static void tell_status(void *ctx, const struct survey_part *parts, size_t n)
+{
+    struct inquiry *q = ctx;
+    const struct gateway *g = q->g;
+    const struct gateway_shared *sh = &g->shared;
+    json_int_t waiting = 0;
+    bool is_healthy = true;
+    for (size_t i = 0; i < n; i++) {
+        waiting += (json_int_t)parts[i].n_waiting;
+        is_healthy &= parts[i].is_there && parts[i].is_healthy;
+    }
+    answer(q, json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+                        "daemon", "frunproxyd", "version", FRUN_VERSION, "pid", (int)getpid(),
+                        "state", state_name(g), "healthy", (int)is_healthy, "started", g->started,
+                        "uptime_seconds", (json_int_t)((mono_now_ms() - g->started_ms) / 1000),
+                        "workers", (json_int_t)sh->n_workers, "endpoints",
+                        (json_int_t)g->gen->conf->n_endpoints, "pushers",
+                        (json_int_t)g->gen->conf->n_pushers, "tunnels",
+                        (json_int_t)atomic_load(&sh->n_tunnels), "connections",
+                        (json_int_t)atomic_load(&sh->n_connections), "waiting", waiting,
+                        "log_level", log_level_name(log_level_now())));
+}
+
 static void get_status(void *ctx, struct admin_request *r)
 {
-    const struct gateway *g = ctx;
-    const struct gateway_shared *sh = &g->shared;
-    json_t *v = json_pack(
-        "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "daemon", "frunproxyd",
-        "version", FRUN_VERSION, "pid", (int)getpid(), "state", state_name(g), "started",
-        g->started, "uptime_seconds", (json_int_t)((mono_now_ms() - g->started_ms) / 1000),
-        "workers", (json_int_t)sh->n_workers, "endpoints", (json_int_t)g->gen->conf->n_endpoints,
-        "pushers", (json_int_t)g->gen->conf->n_pushers, "tunnels",
-        (json_int_t)atomic_load(&sh->n_tunnels), "connections",
-        (json_int_t)atomic_load(&sh->n_connections));
-    admin_json_answer(r, v);
+    inquire(ctx, r, SURVEY_NUMBERS, NULL, tell_status);
 }
 
 static void post_drain(void *ctx, struct admin_request *r)
@@ -42,6 +91,302 @@ static void post_drain(void *ctx, struct admin_request *r)
     }
     admin_json_answer(r, json_pack("{s:s}", "state", state_name(g)));
 }
+
+static void get_config(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    size_t n = 0;
+    const struct conf_kind *kinds = conf_gw_kinds(&n);
+    admin_json_answer(r, admin_common_config(g->gen->conf->doc, kinds, n));
+}
+
+/* -- endpoints and pushers
+ * ------------------------------------------------------------------------------------- */
+
+/* Which tunnels, or what else, carry an endpoint's requests now is not asked here: that is the
+ * workers' business. */
+static json_t *endpoint_json(const struct gateway *g, const struct endpoint *e)
+{
+    const struct conf_endpoint *c = e->conf;
+    struct meter_sum sum;
+    uint64_t classes[METER_CLASSES] = {0};
+    meter_of(g->shared.meter, e->serial, &sum);
+    for (size_t i = 0; i < METER_CLASSES; i++) {
+        for (size_t k = 0; k < METER_ORIGINS; k++) {
+            classes[i] += sum.requests[i][k];
+        }
+    }
+    json_t *o = json_pack(
+        "{s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}",
+        "name", admin_json_text(c->place.name), "customer_network",
+        admin_json_text(c->customer_network), "system", c->system_name, "logical_system",
+        c->logical_system ? c->logical_system : "", "route", count_route_name((unsigned)c->route),
+        "root_url", c->root_url, "description", admin_json_text(c->description), "requests",
+        (json_int_t)sum.all, "ok", (json_int_t)classes[2], "client_errors", (json_int_t)classes[4],
+        "server_errors", (json_int_t)classes[5], "unanswered", (json_int_t)classes[0], "bytes_in",
+        (json_int_t)sum.bytes_in, "bytes_out", (json_int_t)sum.bytes_out, "p50_ms",
+        meter_quantile_ms(sum.total_buckets, 500), "p95_ms",
+        meter_quantile_ms(sum.total_buckets, 950), "seconds_in_all", (double)sum.total_us / 1e6);
+    if (o && c->location_id) {
+        (void)json_object_set_new(o, "location_id", json_string(c->location_id));
+    }
+    if (o && c->virtual_host) {
+        (void)json_object_set_new(o, "virtual_host", json_string(c->virtual_host));
+    }
+    return o;
+}
+
+static void get_endpoints(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    size_t n = 0;
+    const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        (void)json_array_append_new(list, endpoint_json(g, &all[i]));
+    }
+    admin_json_answer(r, json_pack("{s:o}", "endpoints", list));
+}
+
+static const struct {
+    const char *name;
+    enum meter_origin origin;
+} origins[] = {{"focused-run", METER_ORIGIN_BACKEND},
+               {"connector", METER_ORIGIN_CONNECTOR},
+               {"gateway", METER_ORIGIN_OWN},
+               {"nobody", METER_ORIGIN_NONE}};
+
+/* { "2xx": { "focused-run": 4 } } */
+static json_t *answers_json(const struct meter_sum *sum)
+{
+    static const char *const classes[METER_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    json_t *all = json_object();
+    for (size_t i = 0; i < METER_CLASSES; i++) {
+        json_t *one = json_object();
+        for (size_t k = 0; k < sizeof(origins) / sizeof(origins[0]); k++) {
+            uint64_t n = sum->requests[i][origins[k].origin];
+            if (n) {
+                (void)json_object_set_new(one, origins[k].name, json_integer((json_int_t)n));
+            }
+        }
+        if (json_object_size(one)) {
+            (void)json_object_set_new(all, classes[i], one);
+        } else {
+            json_decref(one);
+        }
+    }
+    return all;
+}
+
+static void get_endpoint(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    struct span name = admin_request_param(r, 0);
+    const struct endpoint *e = registry_endpoint_named(g->gen->registry, name);
+    struct meter_sum sum;
+    if (!e) {
+        admin_request_fail(r, 404, "there is no endpoint \"%.*s\"", SPAN_FMT(name));
+        return;
+    }
+    json_t *o = endpoint_json(g, e);
+    json_t *pushers = json_array();
+    for (size_t i = 0; i < g->gen->conf->n_pushers; i++) {
+        const struct pusher *p =
+            registry_pusher_named(g->gen->registry, span_of(g->gen->conf->pushers[i]->place.name));
+        if (p && registry_may(p, e)) {
+            (void)json_array_append_new(pushers, json_string(p->conf->place.name));
+        }
+    }
+    meter_of(g->shared.meter, e->serial, &sum);
+    if (o) {
+        (void)json_object_set_new(o, "pushers", pushers);
+        (void)json_object_set_new(o, "answers", answers_json(&sum));
+        (void)json_object_set_new(o, "repeats", json_integer((json_int_t)sum.repeats));
+    } else {
+        json_decref(pushers);
+    }
+    admin_json_answer(r, o);
+}
+
+static void get_pushers(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    json_t *list = json_array();
+    for (size_t i = 0; i < g->gen->conf->n_pushers; i++) {
+        const struct conf_pusher *p = g->gen->conf->pushers[i];
+        json_t *endpoints = json_array();
+        json_t *ways = json_array();
+        for (size_t k = 0; k < p->endpoint.n; k++) {
+            (void)json_array_append_new(endpoints, json_string(p->endpoint.items[k]));
+        }
+        for (size_t k = 0; k < p->auth.n; k++) {
+            (void)json_array_append_new(ways, json_string(p->auth.items[k]));
+        }
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:b, s:o, s:o, s:I, s:I}", "name", p->place.name, "enabled",
+                            (int)p->is_enabled, "auth", ways, "endpoints", endpoints,
+                            "max_requests_per_second", (json_int_t)p->max_requests_per_second,
+                            "max_in_flight", (json_int_t)p->max_in_flight));
+    }
+    admin_json_answer(r, json_pack("{s:o}", "pushers", list));
+}
+
+/* -- tunnels and connectors
+ * ------------------------------------------------------------------------------------ */
+
+static json_t *tunnel_json(const struct hub_view *t, size_t worker)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:f, s:f}", "connector",
+                     t->connector_name, "location_id", t->member.location_id, "address",
+                     t->member.address, "instance", t->member.instance, "version",
+                     t->member.version, "worker", (json_int_t)worker, "state",
+                     t->is_draining  ? "draining"
+                     : t->is_suspect ? "suspect"
+                                     : "open",
+                     "in_flight", (json_int_t)t->in_flight, "age_seconds",
+                     (double)t->age_ms / 1000.0, "rtt_ms", (double)t->rtt_us / 1000.0);
+}
+
+static void tell_tunnels(void *ctx, const struct survey_part *parts, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < parts[i].n_tunnels; k++) {
+            (void)json_array_append_new(list, tunnel_json(&parts[i].tunnels[k], i));
+        }
+    }
+    answer(ctx, json_pack("{s:o}", "tunnels", list));
+}
+
+static void get_tunnels(void *ctx, struct admin_request *r)
+{
+    inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_tunnels);
+}
+
+static json_t *connector_json(const struct conf_gw_connector *c, const struct survey_part *parts,
+                              size_t n)
+{
+    json_int_t open = 0;
+    json_int_t draining = 0;
+    json_int_t in_flight = 0;
+    json_t *locations = json_array();
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < parts[i].n_tunnels; k++) {
+            const struct hub_view *t = &parts[i].tunnels[k];
+            if (strcmp(t->connector_name, c->place.name) == 0) {
+                open += !t->is_draining;
+                draining += t->is_draining;
+                in_flight += (json_int_t)t->in_flight;
+            }
+        }
+    }
+    for (size_t i = 0; i < c->location_id.n; i++) {
+        (void)json_array_append_new(locations, json_string(c->location_id.items[i]));
+    }
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:s}", "name", c->place.name, "state",
+                     open ? "connected" : "away", "tunnels", open, "draining", draining,
+                     "in_flight", in_flight, "location_ids", locations, "certificate_subject",
+                     c->certificate_subject ? c->certificate_subject : "");
+}
+
+static void tell_connectors(void *ctx, const struct survey_part *parts, size_t n)
+{
+    const struct inquiry *q = ctx;
+    json_t *list = json_array();
+    for (size_t i = 0; i < q->g->gen->conf->n_connectors; i++) {
+        (void)json_array_append_new(list, connector_json(q->g->gen->conf->connectors[i], parts, n));
+    }
+    answer(ctx, json_pack("{s:o}", "connectors", list));
+}
+
+static void get_connectors(void *ctx, struct admin_request *r)
+{
+    inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_connectors);
+}
+
+static void tell_drained(void *ctx, const struct survey_part *parts, size_t n)
+{
+    json_int_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (json_int_t)parts[i].n_tunnels;
+    }
+    answer(ctx, json_pack("{s:I}", "tunnels_draining", sum));
+}
+
+static void post_connector_drain(void *ctx, struct admin_request *r)
+{
+    struct gateway *g = ctx;
+    struct span name = admin_request_param(r, 0);
+    for (size_t i = 0; i < g->gen->conf->n_connectors; i++) {
+        if (span_eq(name, span_of(g->gen->conf->connectors[i]->place.name))) {
+            log_info("admin", "%s drains the tunnels of connector %.*s",
+                     admin_request_peer(r)->name, SPAN_FMT(name));
+            inquire(g, r, SURVEY_DRAIN, g->gen->conf->connectors[i]->place.name, tell_drained);
+            return;
+        }
+    }
+    admin_request_fail(r, 404, "there is no connector \"%.*s\"", SPAN_FMT(name));
+}
+
+/* -- requests and certificates
+ * --------------------------------------------------------------------------------- */
+
+static void tell_requests(void *ctx, const struct survey_part *parts, size_t n)
+{
+    struct admin_recent_entry *all = malloc((n + 1) * ADMIN_RECENT_MAX * sizeof(*all));
+    size_t have = 0;
+    for (size_t i = 0; all && i < n; i++) {
+        if (parts[i].n_recent) {
+            memcpy(all + have, parts[i].recent, parts[i].n_recent * sizeof(*all));
+            have += parts[i].n_recent;
+        }
+    }
+    json_t *list = all ? admin_recent_json(all, have) : NULL;
+    free(all);
+    answer(ctx, list ? json_pack("{s:o}", "requests", list) : NULL);
+}
+
+static void get_requests(void *ctx, struct admin_request *r)
+{
+    inquire(ctx, r, SURVEY_RECENT, NULL, tell_requests);
+}
+
+static void add_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
+{
+    (void)json_array_append_new(ctx, admin_common_certificate(what, name, until_s));
+}
+
+void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, void *ctx)
+{
+    size_t n = 0;
+    const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
+    if (g->gen->front_tls) {
+        fn(ctx, "front", "gateway", tls_own_validity(g->gen->front_tls).until);
+    }
+    if (g->gen->tunnel_tls) {
+        fn(ctx, "tunnel", "tunnel", tls_own_validity(g->gen->tunnel_tls).until);
+        fn(ctx, "client-ca", "tunnel", tls_ca_validity(g->gen->tunnel_tls).until);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *name = all[i].conf->place.name;
+        if (all[i].front_tls) {
+            fn(ctx, "front", name, tls_own_validity(all[i].front_tls).until);
+        }
+        if (all[i].backend_tls && tls_ca_validity(all[i].backend_tls).until) {
+            fn(ctx, "backend-ca", name, tls_ca_validity(all[i].backend_tls).until);
+        }
+    }
+}
+
+static void get_certificates(void *ctx, struct admin_request *r)
+{
+    json_t *list = json_array();
+    gateway_certificates(ctx, add_certificate, list);
+    admin_json_answer(r, json_pack("{s:o}", "certificates", list));
+}
+
+/* -- another configuration
+ * ------------------------------------------------------------------------------------- */
 
 static void post_reload(void *ctx, struct admin_request *r)
 {
@@ -55,21 +400,38 @@ static void get_diff(void *ctx, struct admin_request *r)
     reload_preview(g->reload, r);
 }
 
+/* -- the socket
+ * ------------------------------------------------------------------------------------------------
+ */
+
 static const struct admin_route routes[] = {
+    {"GET", "/metrics", false, gateway_metrics},
+    {"GET", "/api/v1/status", false, get_status},
+    {"GET", "/api/v1/config", false, get_config},
+    {"GET", "/api/v1/endpoints", false, get_endpoints},
+    {"GET", "/api/v1/endpoints/{name}", false, get_endpoint},
+    {"GET", "/api/v1/pushers", false, get_pushers},
+    {"GET", "/api/v1/connectors", false, get_connectors},
+    {"POST", "/api/v1/connectors/{name}/drain", true, post_connector_drain},
+    {"GET", "/api/v1/tunnels", false, get_tunnels},
+    {"GET", "/api/v1/requests", false, get_requests},
+    {"GET", "/api/v1/certificates", false, get_certificates},
+    {"POST", "/api/v1/drain", true, post_drain},
     {"POST", "/api/v1/reload", true, post_reload},
     {"GET", "/api/v1/config/diff", false, get_diff},
-
-    {"GET", "/api/v1/status", false, get_status},
-    {"POST", "/api/v1/drain", true, post_drain},
 };
 
 frun_err gateway_admin_open(struct gateway *g, struct diag *d)
 {
     mono_wall_text(g->started);
     g->started_ms = mono_now_ms();
+    g->started_s = time(NULL);
     frun_err err = admin_server_new(g->loop, &ADMIN_LIMITS_DEFAULT, &g->admin);
     if (!err) {
         err = admin_server_add(g->admin, routes, sizeof(routes) / sizeof(routes[0]), g);
+    }
+    if (!err) {
+        err = admin_common_add(g->admin);
     }
     if (err) {
         diag_set(d, "%s", err_text(err));

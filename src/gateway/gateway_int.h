@@ -5,6 +5,7 @@
  *     reload.c          another configuration while it runs
  *     sockets.c         the addresses it listens on
  *     gateway_admin.c   what administrators see and say through the control socket
+ *     gateway_metrics.c the same for monitoring
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_GATEWAY_INT_H
@@ -46,7 +47,8 @@ struct gateway {
     struct admin_control *control; /**< NULL: no control socket */
     char started[MONO_WALL_TEXT_BYTES];
     uint64_t started_ms;
-    size_t n_running; /**< workers that have not stopped */
+    int64_t started_s; /**< since 1970 */
+    size_t n_running;  /**< workers that have not stopped */
     int n_signals;
 };
 
@@ -86,6 +88,17 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d) FRUN_MUST_CHECK;
 
 /** Undo gateway_admin_open(). @param g daemon. */
 void gateway_admin_close(struct gateway *g);
+
+/** Told each certificate. @param ctx the caller's @param what "front", "tunnel", "client-ca",
+ * "backend-ca" @param name whose @param until_s its last second, since 1970. */
+typedef void (*gateway_certificate_fn)(void *ctx, const char *what, const char *name,
+                                       int64_t until_s);
+
+/** Tell every certificate that is in use. @param g daemon @param fn told @param ctx for it. */
+void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, void *ctx);
+
+/** Answer GET /metrics. @param ctx daemon @param r request. */
+void gateway_metrics(void *ctx, struct admin_request *r);
 
 /** Finish what is under way and end; again: end at once. @param g daemon. */
 void gateway_stop(struct gateway *g);

@@ -365,3 +365,59 @@ void hub_drain(struct hub *h)
         }
     }
 }
+
+static void view(const struct tunnel *t, bool is_draining, struct hub_view *out)
+{
+    *out = (struct hub_view){.member = t->member,
+                             .in_flight = h2_in_flight(t->h2),
+                             .age_ms = loop_now_ms(t->hub->loop) - t->since_ms,
+                             .rtt_us = h2_rtt_us(t->h2),
+                             .is_draining = is_draining,
+                             .is_suspect = t->is_suspect};
+    (void)snprintf(out->connector_name, sizeof(out->connector_name), "%s",
+                   seat_name(t->member.seat));
+    out->member.seat = NULL; /* whoever looks at it may live longer */
+}
+
+static size_t view_all(const struct list *tunnels, bool is_draining, struct hub_view *out,
+                       size_t max)
+{
+    size_t n = 0;
+    struct list *it;
+    list_foreach (it, tunnels) {
+        if (n < max) {
+            view(list_entry(it, struct tunnel, node), is_draining, &out[n++]);
+        }
+    }
+    return n;
+}
+
+size_t hub_look(const struct hub *h, struct hub_view *out, size_t max)
+{
+    size_t n = 0;
+    struct list *it;
+    list_foreach (it, &h->locations) {
+        n += view_all(&list_entry(it, struct hub_location, node)->tunnels, h->is_draining, out + n,
+                      max - n);
+    }
+    return n + view_all(&h->draining, true, out + n, max - n);
+}
+
+size_t hub_drain_connector(struct hub *h, const char *connector)
+{
+    size_t n = 0;
+    struct list *loc_it;
+    list_foreach (loc_it, &h->locations) {
+        struct hub_location *loc = list_entry(loc_it, struct hub_location, node);
+        struct list *it;
+        struct list *next;
+        list_foreach_safe (it, next, &loc->tunnels) {
+            struct tunnel *t = list_entry(it, struct tunnel, node);
+            if (strcmp(seat_name(t->member.seat), connector) == 0) {
+                h2_drain(t->h2);
+                n++;
+            }
+        }
+    }
+    return n;
+}

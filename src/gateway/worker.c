@@ -141,6 +141,7 @@ static void on_tunnel_gone(void *ctx, const struct hub_member *m)
     struct worker *w = ctx;
     seat_leave(m->seat, w->index);
     atomic_fetch_sub(&w->shared->n_tunnels, 1);
+    meter_add(&w->count.tunnels_closed, 1);
     worker_on_gone(w);
 }
 

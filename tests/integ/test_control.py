@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control socket and frunctl's live commands: both daemons, text and JSON, who may and who may not."""
 
+import http.client
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
 
-from chain import program, run
+import pytest
+from chain import FRUN_PASSWORD, PASSWORD, program, run
 from tools import wait_until
 
 
@@ -72,3 +75,205 @@ def test_left_behind_and_foreign(make_chain):
     assert r.returncode == 78 and "admin.control_socket" in r.stderr, r.stderr
     with open(path, encoding="ascii") as f:
         assert f.read() == "mine"
+
+
+class Unix(http.client.HTTPConnection):
+    """HTTP over a UNIX socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(self.path)
+
+
+def get(chain, target, headers=None, socket_name="control.sock", method="GET", body=None):
+    c = Unix(chain.path(socket_name))
+    c.request(method, target, body=body, headers=headers or {})
+    r = c.getresponse()
+    data = r.read().decode()
+    c.close()
+    return r.status, r.getheader("Content-Type"), data
+
+
+def samples(text):
+    """{ 'name{labels}': value } of a text of metrics."""
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines() if not line.startswith("#")}
+
+
+def metrics(chain, **kw):
+    status, kind, text = get(chain, "/metrics", **kw)
+    assert status == 200, text
+    return samples(text)
+
+
+def load(chain):
+    """Some pushes with every kind of end."""
+    for _ in range(5):
+        assert chain.push(b"x" * 100).status < 300
+    assert chain.push(auth=("s4push", "wrong")).status == 401
+    assert chain.push(target="/GLOBEX/sap/frun/ngdci").status == 403
+    assert chain.push(target="/NOBODY/sap/frun/ngdci").status == 404
+    chain.pushes_logged(7)
+
+
+def test_counters_are_what_was_pushed(chain):
+    load(chain)
+    m = metrics(chain)
+    acme = 'endpoint="ACME_PROD",route="tunnel"'
+    assert m[f'frunproxy_requests_total{{{acme},code="2xx",origin="focused-run"}}'] == 5
+    assert m[f'frunproxy_requests_total{{{acme},code="4xx",origin="gateway"}}'] == 1
+    assert m[f'frunproxy_denials_total{{{acme},reason="credentials"}}'] == 1
+    assert m[f'frunproxy_request_duration_seconds_count{{{acme}}}'] == 6
+    assert m[f'frunproxy_upstream_duration_seconds_count{{{acme}}}'] == 5
+    # Of the refused one the body may have been read.
+    assert 500 <= m[f'frunproxy_request_body_bytes_total{{{acme}}}'] <= 522
+    assert m['frunproxy_denials_total{endpoint="GLOBEX",route="tunnel",reason="forbidden"}'] == 1
+    assert m['frunproxy_tunnels{connector="DC1-A"}'] == 2
+    assert m['frunproxy_healthy'] == 1
+    assert m['frunproxy_handshakes_total'] >= 8
+    one = ctl_json(chain, "endpoint", "show", "ACME_PROD")
+    assert one["requests"] == 6 and one["answers"]["2xx"] == {"focused-run": 5}
+    assert one["pushers"] == ["s4-acme"] and one["bytes_in"] >= 500
+
+
+def test_every_command(chain):
+    load(chain)
+    rows = ctl_json(chain, "endpoint", "list")["endpoints"]
+    assert [e["name"] for e in rows] == ["ACME_PROD", "GLOBEX"]
+    assert "ACME_PROD" in ctl(chain, "endpoint", "list")
+    assert "focused-run" in ctl(chain, "endpoint", "show", "ACME_PROD")
+    assert "no endpoint" in ctl(chain, "endpoint", "show", "NONE", code=1)
+    connectors = ctl_json(chain, "connector", "list")["connectors"]
+    assert [(c["name"], c["state"]) for c in connectors] == [("DC1-A", "connected"),
+                                                            ("DC1-B", "away")]
+    assert "DC1-A" in ctl(chain, "connector", "list")
+    tunnels = ctl_json(chain, "tunnel", "list")["tunnels"]
+    assert [t["connector"] for t in tunnels] == ["DC1-A"] * 2
+    assert {t["worker"] for t in tunnels} == {0, 1}
+    assert "DC1-A" in ctl(chain, "tunnel", "list")
+    requests = ctl_json(chain, "requests")["requests"]
+    pushes = [r for r in requests if r.get("endpoint") == "ACME_PROD" and r["status"] < 300]
+    assert len(pushes) == 5 and pushes[0]["by"] == "focused-run"
+    assert pushes[0]["path"] == "/ACME_PROD/sap/frun/ngdci" and pushes[0]["pusher"] == "s4-acme"
+    assert "ACME_PROD" in ctl(chain, "requests")
+    certificates = ctl_json(chain, "certificate", "list")["certificates"]
+    assert {"front", "tunnel", "client-ca"} <= {c["what"] for c in certificates}
+    assert all(c["state"] == "valid" for c in certificates)
+    assert "valid" in ctl(chain, "certificate", "list")
+
+
+def test_connector_drain(chain):
+    before = {t["age_seconds"] for t in ctl_json(chain, "tunnel", "list")["tunnels"]}
+    assert before
+    answer = ctl_json(chain, "connector", "drain", "DC1-A")
+    assert answer["tunnels_draining"] == 2
+    wait_until(lambda: "closing this tunnel" in chain.gateway.tail() or
+               ctl_json(chain, "connector", "list")["connectors"][0]["tunnels"] == 2,
+               "the connector is back")
+    assert "no connector" in ctl(chain, "connector", "drain", "NONE", code=1)
+    assert "is missing" in ctl(chain, "connector", "drain", code=64)
+
+
+def test_log_level(chain):
+    assert ctl(chain, "log", "level") == "debug\n"
+    assert ctl_json(chain, "log", "level", "error")["level"] == "error"
+    assert ctl_json(chain, "status")["log_level"] == "error"
+    assert "error, warning" in ctl(chain, "log", "level", "loud", code=1)
+
+
+def test_top(chain):
+    ctl_process = subprocess.Popen([program("frunctl"), "top", "2", "1", "--json", "--socket",
+                                    chain.path("control.sock")], stdout=subprocess.PIPE, text=True)
+    try:
+        while ctl_process.poll() is None:
+            assert chain.push().status < 300
+        text = ctl_process.stdout.read()
+    finally:
+        ctl_process.stdout.close()
+    assert ctl_process.returncode == 0
+    rows = {e["name"]: e for e in json.loads(text)["endpoints"]}
+    assert rows["ACME_PROD"]["requests_per_second"] > 0
+    assert rows["GLOBEX"]["requests_per_second"] == 0
+    assert "REQ/S" in ctl(chain, "top", "1", "1")
+    ctl(chain, "top", "often", code=64)
+
+
+def test_endpoint_list_without_daemon(make_chain):
+    chain = make_chain(start=False)
+    r = run([program("frunctl"), "endpoint", "list", "--json", "--config",
+             chain.path("frunproxy.ini")])
+    assert r.returncode == 0 and r.stderr == ""
+    assert [e["name"] for e in json.loads(r.stdout)["endpoints"]] == ["ACME_PROD", "GLOBEX"]
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_likes_the_metrics(chain):
+    load(chain)
+    for name in ["control.sock"]:
+        _, kind, text = get(chain, "/metrics", socket_name=name)
+        assert kind == "text/plain; version=0.0.4; charset=utf-8"
+        r = run(["promtool", "check", "metrics"], text)
+        assert r.returncode == 0, r.stdout + r.stderr + text
+
+
+def test_openmetrics(chain):
+    for name in ["control.sock"]:
+        _, kind, text = get(chain, "/metrics", {"Accept": "application/openmetrics-text"},
+                            socket_name=name)
+        assert kind.startswith("application/openmetrics-text; version=1.0.0")
+        assert text.endswith("\n# EOF\n") and "# UNIT" in text
+
+
+GATEWAY_PAGES = ["status", "config", "endpoints", "endpoints/ACME_PROD", "pushers", "connectors",
+                 "tunnels", "requests", "certificates", "log/level"]
+
+
+def test_no_secret_anywhere(chain):
+    load(chain)
+    secrets = [PASSWORD, FRUN_PASSWORD, "acme-prod-proxy", "globex-proxy", "$6$"]
+    for name, pages in [("control.sock", GATEWAY_PAGES)]:
+        for page in [f"/api/v1/{p}" for p in pages] + ["/metrics"]:
+            status, _, text = get(chain, page, socket_name=name)
+            assert status == 200, (page, text)
+            assert not [s for s in secrets if s in text], page
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+def test_others_are_refused(chain):
+    """By the mode of the file, and behind an open one by their numbers."""
+    def status_as_nobody():
+        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               program("frunctl"), "status", "--socket", path],
+                              capture_output=True, text=True, timeout=60)
+    path = chain.path("control.sock")
+    folder = os.path.dirname(path)
+    while folder != "/":
+        os.chmod(folder, os.stat(folder).st_mode | 0o755)
+        folder = os.path.dirname(folder)
+    if not os.access("/proc/self", os.R_OK):
+        pytest.skip("no /proc")
+    r = status_as_nobody()
+    assert r.returncode == 77 and "not permitted" in r.stderr, r.stderr
+    os.chmod(path, 0o666)
+    r = status_as_nobody()
+    assert r.returncode == 77 and "root" in r.stderr, (r.returncode, r.stderr)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+def test_group(make_chain):
+    chain = make_chain(gateway={"admin": {"group": "users"}})
+    path = chain.path("control.sock")
+    folder = os.path.dirname(path)
+    while folder != "/":
+        os.chmod(folder, os.stat(folder).st_mode | 0o755)
+        folder = os.path.dirname(folder)
+    for groups, code in ((["--groups=100"], 0), (["--clear-groups"], 77)):
+        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", *groups,
+                            program("frunctl"), "status", "--socket", path],
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == code, (groups, r.returncode, r.stdout, r.stderr)

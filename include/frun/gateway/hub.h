@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /** How long a suspect tunnel may take to answer a PING, milliseconds. */
 #define HUB_PROBE_MS 3000
@@ -111,6 +112,25 @@ bool hub_has(const struct hub_location *loc);
 
 /** Tunnels open now. @param h hub @return count. Thread: worker. */
 size_t hub_count(const struct hub *h);
+
+/** A tunnel as administrators see it. */
+struct hub_view {
+    struct hub_member member; /**< who it is; the name's text is in connector_name */
+    char connector_name[64];  /**< name of the connector, cut if longer */
+    size_t in_flight;         /**< requests in it */
+    uint64_t age_ms;          /**< since it stands */
+    uint64_t rtt_us;          /**< round trip of its last PING, 0: none yet */
+    bool is_draining;         /**< takes no new requests */
+    bool is_suspect;          /**< of an earlier start of its connector */
+};
+
+/** Look at the tunnels. @param h hub @param out filled @param max room, in tunnels @return how
+ * many. Thread: worker. */
+size_t hub_look(const struct hub *h, struct hub_view *out, size_t max);
+
+/** Drain the tunnels of one connector; it dials anew. @param h hub @param connector its name
+ * @return how many. Thread: worker. */
+size_t hub_drain_connector(struct hub *h, const char *connector);
 
 /** Drain all tunnels: no new calls; each closes when its last call has ended. @param h hub. Thread:
  * worker. */

@@ -8,10 +8,12 @@
 
 #include "frun/access/auth.h"
 #include "frun/access/registry.h"
+#include "frun/admin/recent.h"
 #include "frun/base/buf.h"
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/fetch/token.h"
+#include "frun/gateway/count.h"
 #include "frun/gateway/generation.h"
 #include "frun/gateway/hub.h"
 #include "frun/gateway/roads.h"
@@ -43,12 +45,14 @@ struct gateway_shared {
     struct loop *main_loop;      /**< main's */
     loop_job_fn on_stopped;      /**< posted to main_loop when a worker has drained */
     void *on_stopped_arg;        /**< for it */
-    char apart[64];          /**< what follows changes with every connection; the fields above are
-                                read with every request, in a cache line of their own */
-    atomic_bool is_ready;    /**< started completely */
-    atomic_bool is_draining; /**< SIGTERM came */
-    atomic_size_t n_tunnels; /**< open tunnels of all workers */
-    atomic_size_t n_connections; /**< front-door connections and orphans of all workers */
+    struct meter *meter;         /**< requests counted; NULL: nobody counts */
+    char apart[64]; /**< what follows changes with every connection; the fields above are
+                       read with every request, in a cache line of their own */
+    atomic_uint_fast64_t token_fetches[3]; /**< by enum token_event, any thread */
+    atomic_bool is_ready;                  /**< started completely */
+    atomic_bool is_draining;               /**< SIGTERM came */
+    atomic_size_t n_tunnels;               /**< open tunnels of all workers */
+    atomic_size_t n_connections;           /**< front-door connections and orphans of all workers */
 };
 
 /** A listening socket of one worker. */
@@ -118,6 +122,8 @@ struct worker {
     bool is_saying_goodbye;          /**< the tunnels have been told to close */
     bool is_draining;                /**< no new connections; stops when the last front has gone */
     struct deadline drain_deadline;  /**< forces the end of draining */
+    struct count count;              /**< read by main too */
+    struct admin_recent recent;      /**< its last requests */
 };
 
 /** Make a worker with its loop; nothing runs yet. @param shared see there @param index 0.. @param

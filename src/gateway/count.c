@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/gateway/count.h"
+
+#include "frun/gateway/worker.h"
+
+#include <string.h>
+#include <time.h>
+
+static const char *const route_names[METER_VARIANTS] = {"tunnel", "direct", "sap-connectivity",
+                                                        "none"};
+
+/** The variant of requests that belong to no endpoint. */
+#define NO_ROUTE 3u
+
+const char *count_route_name(unsigned variant)
+{
+    return route_names[variant < METER_VARIANTS ? variant : NO_ROUTE];
+}
+
+/* The road it took; before it took one, the road of its endpoint. */
+static unsigned variant_of(const struct endpoint *e, const char *route)
+{
+    if (route && e) {
+        for (unsigned i = 0; i < NO_ROUTE; i++) {
+            if (strcmp(route, route_names[i]) == 0) {
+                return i;
+            }
+        }
+    }
+    return e ? (unsigned)e->conf->route : NO_ROUTE;
+}
+
+static enum meter_origin origin_of(const char *by)
+{
+    switch (by ? by[0] : '\0') {
+    case 'f':
+        return METER_ORIGIN_BACKEND;
+    case 'c':
+        return METER_ORIGIN_CONNECTOR;
+    case '\0':
+        return METER_ORIGIN_NONE;
+    default:
+        return METER_ORIGIN_OWN;
+    }
+}
+
+static void remember(struct admin_recent *r, const struct accesslog_entry *log)
+{
+    struct admin_recent_entry *e = admin_recent_add(r);
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    e->ended_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    admin_recent_text(e->id, sizeof(e->id), log->request_id);
+    admin_recent_text(e->endpoint, sizeof(e->endpoint), log->endpoint);
+    admin_recent_text(e->pusher, sizeof(e->pusher), log->pusher);
+    admin_recent_text(e->connector, sizeof(e->connector), span_of(log->connector));
+    admin_recent_text(e->method, sizeof(e->method), log->method);
+    admin_recent_text(e->path, sizeof(e->path), log->path);
+    admin_recent_text(e->route, sizeof(e->route), span_of(log->route));
+    admin_recent_text(e->by, sizeof(e->by), span_of(log->by));
+    admin_recent_text(e->error, sizeof(e->error), span_of(log->error));
+    e->status = log->status;
+    e->total_us = log->total_us;
+    e->wait_us = log->wait_us;
+    e->upstream_us = log->upstream_us;
+    e->bytes_in = log->bytes_in;
+    e->bytes_out = log->bytes_out;
+}
+
+void count_request(struct worker *w, const struct endpoint *e, const struct accesslog_entry *log)
+{
+    const struct meter_event event = {.status = log->status,
+                                      .origin = origin_of(log->by),
+                                      .total_us = log->total_us,
+                                      .upstream_us = log->upstream_us,
+                                      .bytes_in = log->bytes_in,
+                                      .bytes_out = log->bytes_out,
+                                      .repeats = log->repeats};
+    if (w->shared->meter) {
+        meter_request(w->shared->meter, w->index, e ? e->serial : METER_NOBODY,
+                      variant_of(e, log->route), log->endpoint, &event);
+    }
+    remember(&w->recent, log);
+}
