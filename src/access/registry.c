@@ -359,6 +359,18 @@ static frun_err gather_hosts(struct registry *r)
     return err;
 }
 
+static frun_err code_principal(struct registry *r, struct pusher *p)
+{
+    struct span name = span_of(p->conf->principal);
+    char *coded = arena_alloc(&r->arena, TEXT_BASE64_BYTES(name.n));
+    if (!coded) {
+        return FRUN_E_NOMEM;
+    }
+    size_t n = name.n ? text_base64(name, coded) : 0;
+    p->principal = span_make(coded, n);
+    return FRUN_OK;
+}
+
 /* A pusher that is not enabled, or has no such way, is not found. */
 static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, struct pusher *p)
 {
@@ -382,7 +394,7 @@ static frun_err prepare_pusher(struct registry *r, const struct conf_pusher *c, 
     if (!err && p->rules.n && c->ways & (CONF_AUTH_OAUTH2 | CONF_AUTH_CERTIFICATE)) {
         r->certified[r->n_certified++] = p;
     }
-    return err;
+    return err ? err : code_principal(r, p);
 }
 
 static const struct endpoint *common_endpoint(const struct registry *r, const struct pusher *a,

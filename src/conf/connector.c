@@ -69,10 +69,35 @@ static void name_internal_host(const struct work *w, struct conf_mapping *m)
     }
 }
 
+static void check_principals(const struct work *w, const struct conf_mapping *m)
+{
+    static const char *const rest[] = {"principal_subject", "principal_lifetime"};
+    conf_pair_check(w->d, m, "principal_ca_certificate", "principal_ca_key");
+    for (size_t i = 0; i < 2 && !m->principal_ca_certificate; i++) {
+        if (conf_key_given(w->d, m, rest[i])) {
+            conf_issue_add(w->d, true, m, rest[i], "needs principal_ca_certificate too");
+        }
+    }
+    if (!m->principal_ca_certificate) {
+        return;
+    }
+    if (m->principal_type != 1) {
+        conf_issue_add(w->d, true, m, "principal_ca_certificate",
+                       "needs principal_type = X.509 Certificate");
+    }
+    if (m->protocol != 0 || !m->system_certificate) {
+        conf_issue_add(
+            w->d, true, m, "principal_ca_certificate",
+            "needs protocol = HTTPS and system_certificate: who pushes is told only over "
+            "a connection on which both sides have shown a certificate");
+    }
+}
+
 static void check_mapping(const struct work *w, struct conf_mapping *m)
 {
     name_internal_host(w, m);
     conf_pair_check(w->d, m, "system_certificate", "system_private_key");
+    check_principals(w, m);
     if (m->protocol == 0 && !conf_key_given(w->d, m, "backend_ca")) {
         conf_issue_add(w->d, true, m, "backend_ca",
                        "is missing: protocol HTTPS trusts no certificate without it");
@@ -81,7 +106,8 @@ static void check_mapping(const struct work *w, struct conf_mapping *m)
         conf_issue_add(w->d, true, m, "system_certificate_for_logon",
                        "needs system_certificate and system_private_key");
     }
-    if (m->basic_credentials == 1 && !m->system_certificate_for_logon) {
+    if (m->basic_credentials == 1 && !m->system_certificate_for_logon &&
+        !m->principal_ca_certificate) {
         conf_issue_add(w->d, false, m, "basic_credentials",
                        "drop without system_certificate_for_logon: nothing logs on to this system");
     }

@@ -84,7 +84,19 @@ static const struct conf_row mapping_rows[] = {
      "Host name or address of the back-end system in this network."},
     {"internal_port", CONF_UINT, AT(internal_port), 1, 65535, NULL, true, NULL, LIVE, "Its port."},
     {"principal_type", CONF_CHOICE, AT(principal_type), 0, 0, "None", false,
-     "None|X.509 Certificate", LIVE, "Principal type; kept, without effect yet."},
+     "None|X.509 Certificate", LIVE,
+     "Principal type. With X.509 Certificate, and a principal_ca_certificate, the system is told "
+     "who pushes by a short-lived certificate, where the gateway says it (propagate_principal)."},
+    {"principal_ca_certificate", CONF_PATH, AT(principal_ca_certificate), 0, 0, NULL, false, NULL,
+     LIVE,
+     "PEM file: the CA that signs the certificates of principals. Needs HTTPS and "
+     "system_certificate: they are told only to a system that asks for it."},
+    {"principal_ca_key", CONF_PATH, AT(principal_ca_key), 0, 0, NULL, false, NULL, LIVE,
+     "PEM file: its key, RSA from 2048 bits or EC from P-256."},
+    {"principal_subject", CONF_TEXT, AT(principal_subject), 1, 500, "CN=${name}", false, "dn", LIVE,
+     "Subject of these certificates, RFC 4514 text; ${name} stands for the principal."},
+    {"principal_lifetime", CONF_TIME, AT(principal_lifetime_ms), 60000, 86400000, "60 m", false,
+     NULL, LIVE, "How long they are good; renewed in the last quarter of it."},
     {"system_certificate_for_logon", CONF_BOOL, AT(system_certificate_for_logon), 0, 0, "no", false,
      NULL, LIVE,
      "Log on to the back-end system by system_certificate; otherwise an empty SSL_CLIENT_CERT "

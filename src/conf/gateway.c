@@ -384,6 +384,10 @@ static void check_endpoints(struct work *w)
         if (e->system) {
             check_route(w, e);
         }
+        if (e->propagate_principal && e->route != CONF_ROUTE_TUNNEL) {
+            conf_issue_add(w->d, true, e, "propagate_principal",
+                           "needs route tunnel: only a connector turns it into a certificate");
+        }
         check_unique(w, roots, fences, e);
         check_hosts(w, hosts, e);
     }
@@ -429,6 +433,23 @@ static void check_token_client(struct work *w, struct map *users, struct conf_pu
         } else if (!other && map_put(users, span_of(key), p)) {
             w->is_starved = true;
         }
+    }
+}
+
+/* One name for all its ways, so that it does not depend on how the pusher came. */
+static void check_principal(const struct work *w, struct conf_pusher *p)
+{
+    bool is_told = false;
+    if (!p->principal) {
+        p->principal = p->user ? p->user : p->client_id ? p->client_id : p->place.name;
+    }
+    for (size_t i = 0; i < p->endpoint.n; i++) {
+        is_told = is_told || (p->endpoints[i] && p->endpoints[i]->propagate_principal);
+    }
+    if (is_told && strlen(p->principal) > 64) {
+        conf_issue_add(w->d, true, p, "principal",
+                       "is missing: '%.80s...' is longer than the 64 octets of a common name",
+                       p->principal);
     }
 }
 
@@ -629,6 +650,9 @@ static void check_pushers(struct work *w)
     for (size_t i = 0; i < w->n_pushers && !w->is_starved; i++) {
         check_ways(w, clients, w->pushers[i]);
         resolve_pusher(w, names, users, w->pushers[i]);
+        if (!w->is_starved) {
+            check_principal(w, w->pushers[i]);
+        }
         check_limits(w, w->pushers[i]);
         if (!w->is_starved) {
             conf_certs_check(w->d, w->gateway, w->pushers[i]);

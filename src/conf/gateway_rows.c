@@ -224,6 +224,9 @@ static const struct conf_row endpoint_rows[] = {
      "get 429. Not more than half of max_streams unless given; 0: no ceiling."},
     {"repeat_requests", CONF_BOOL, AT(repeat_requests), 0, 0, "no", false, NULL, LIVE,
      "A POST may be sent twice after a broken connection: only if Focused Run removes duplicates."},
+    {"propagate_principal", CONF_BOOL, AT(propagate_principal), 0, 0, "no", false, NULL, LIVE,
+     "Route tunnel: tell the connector who pushes (principal of the pusher), so that it can tell "
+     "Focused Run by a certificate: see principal_type in frunconnector.ini."},
     {"virtual_host", CONF_TEXT, AT(virtual_host), 1, 300, NULL, false, "authority", LIVE,
      "Instead of the system's."},
     {"location_id", CONF_TEXT, AT(location_id), 0, 64, NULL, false, "name", LIVE,
@@ -287,6 +290,9 @@ static const struct conf_row pusher_rows[] = {
      "User name it sends with auth = basic; unique among the pushers of an endpoint."},
     {"password_hash", CONF_TEXT, AT(password.hash), 1, 300, NULL, false, "hash", LIVE,
      "crypt(5) hash of its password ($y$, $6$, $5$, $2b$); 'frunctl passwd' makes one."},
+    {"principal", CONF_TEXT, AT(principal), 1, 64, NULL, false, NULL, LIVE,
+     "Who it is toward Focused Run, where an endpoint says propagate_principal, whatever way it "
+     "proved itself by; its user, else its client_id, else the section's name unless given."},
     {"max_requests_per_second", CONF_UINT, AT(max_requests_per_second), 0, 1000000, "0", false,
      NULL, LIVE,
      "Requests a second, sustained; what comes faster waits for its turn up to hold, then gets "

@@ -10,10 +10,14 @@
 /** Octets of a remembered cause. */
 #define MAX_WHY 512
 
+/** Certificates of principals that may wait to be made. */
+enum { SIGNER_QUEUE = 64 };
+
 /** One back end. */
 struct backend {
     const struct conf_mapping *mapping; /**< its mapping */
     struct upstream *pool;              /**< its connections */
+    struct principals *principals;      /**< certificates it is told, or NULL */
     char scope[160];                    /**< for the log */
     char why[MAX_WHY];                  /**< cause of the last failure, "" while it answers */
     uint64_t logged_ms;                 /**< when a failure was logged last */
@@ -21,6 +25,7 @@ struct backend {
 
 struct backends {
     struct loop *loop;       /**< worker */
+    struct offload *signer;  /**< makes certificates of principals; NULL: nobody needs it */
     struct backend *backend; /**< by index of the mapping */
     size_t n;                /**< count */
 };
@@ -46,7 +51,14 @@ static frun_err open_backend(struct backends *b, struct offload *o, const struct
     s.limits.max_head_bytes = (size_t)c->max_head;
     b->backend[i].mapping = m;
     (void)snprintf(b->backend[i].scope, sizeof(b->backend[i].scope), "system %s", m->place.name);
-    return upstream_new(b->loop, o, &s, &b->backend[i].pool);
+    frun_err err = upstream_new(b->loop, o, &s, &b->backend[i].pool);
+    b->n = err ? b->n : i + 1;
+    if (err || !t->cas || !t->cas[i]) {
+        return err;
+    }
+    /* A thread of its own: the resolver's may all wait for a name server. */
+    err = b->signer ? FRUN_OK : offload_new(1, SIGNER_QUEUE, &b->signer);
+    return err ? err : principals_new(b->loop, b->signer, t->cas[i], &b->backend[i].principals);
 }
 
 frun_err backends_new(struct loop *l, struct offload *o, const struct conf_cn *conf,
@@ -68,7 +80,6 @@ frun_err backends_new(struct loop *l, struct offload *o, const struct conf_cn *c
             backends_free(b);
             return err;
         }
-        b->n++;
     }
     *out = b;
     return FRUN_OK;
@@ -81,7 +92,9 @@ void backends_free(struct backends *b)
     }
     for (size_t i = 0; i < b->n; i++) {
         upstream_free(b->backend[i].pool);
+        principals_free(b->backend[i].principals);
     }
+    offload_free(b->signer);
     free(b->backend);
     free(b);
 }
@@ -89,6 +102,11 @@ void backends_free(struct backends *b)
 struct upstream *backends_get(struct backends *b, size_t index)
 {
     return b->backend[index].pool;
+}
+
+struct principals *backends_principals(struct backends *b, size_t index)
+{
+    return b->backend[index].principals;
 }
 
 void backends_answered(struct backends *b, size_t index)

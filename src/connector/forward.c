@@ -5,6 +5,7 @@
 #include "frun/base/log.h"
 #include "frun/connector/access.h"
 #include "frun/connector/rewrite.h"
+#include "frun/http/policy.h"
 #include "frun/http/problem.h"
 #include "frun/http/relay.h"
 #include "frun/http/uri.h"
@@ -34,6 +35,7 @@ enum { RETRY_AFTER_BUSY_S = 2 };
 /** Where a request is. */
 enum forward_state {
     FORWARD_JUDGING,   /**< not sent anywhere, call and relay are unused */
+    FORWARD_NAMING,    /**< the certificate of its principal is being made */
     FORWARD_CALLING,   /**< call is open, nothing was answered */
     FORWARD_ANSWERING, /**< the back end's head went out; call is NULL once the answer is complete
                         */
@@ -43,22 +45,23 @@ enum forward_state {
 
 /** One request. */
 struct forward {
-    struct forward_env *env;     /**< shared things */
-    struct forward *next_spare;  /**< another one, while spare */
-    const char *scope;           /**< tunnel it came through */
-    struct served *in;           /**< towards the gateway */
-    struct call *call;           /**< towards the back end, or NULL */
-    enum forward_state state;    /**< where it is */
-    struct arena arena;          /**< its memory */
-    struct head req;             /**< what is sent, also again */
-    struct relay relay;          /**< bodies */
-    struct access_result access; /**< decision */
-    struct span method;          /**< as received */
-    struct span request_id;      /**< the gateway's, may be absent */
-    struct span log_id;          /**< the same for the log, "-" if absent */
-    struct span rest;            /**< refusing: what of our text has not been taken */
-    unsigned repeats;            /**< how often it was sent again */
-    bool is_repeatable;          /**< may be sent again though it may have been processed */
+    struct forward_env *env;         /**< shared things */
+    struct forward *next_spare;      /**< another one, while spare */
+    const char *scope;               /**< tunnel it came through */
+    struct served *in;               /**< towards the gateway */
+    struct call *call;               /**< towards the back end, or NULL */
+    enum forward_state state;        /**< where it is */
+    struct arena arena;              /**< its memory */
+    struct head req;                 /**< what is sent, also again */
+    struct relay relay;              /**< bodies */
+    struct access_result access;     /**< decision */
+    struct principals_waiter naming; /**< for that certificate */
+    struct span method;              /**< as received */
+    struct span request_id;          /**< the gateway's, may be absent */
+    struct span log_id;              /**< the same for the log, "-" if absent */
+    struct span rest;                /**< refusing: what of our text has not been taken */
+    unsigned repeats;                /**< how often it was sent again */
+    bool is_repeatable;              /**< may be sent again though it may have been processed */
 };
 
 /** What a failure of the back end is told as. */
@@ -67,6 +70,8 @@ struct fault {
     const char *type;  /**< RFC 9209 error type */
     const char *words; /**< what happened */
 };
+
+static void on_named(struct principals_waiter *w, frun_err err, struct span text);
 
 static const struct call_events call_table;
 static const struct served_events served_table;
@@ -82,6 +87,8 @@ static struct forward *make(struct forward_env *env)
     f = calloc(1, sizeof(*f));
     if (f) {
         f->env = env;
+        list_init(&f->naming.node);
+        f->naming.fn = on_named;
         arena_init(&f->arena, (size_t)env->conf->connector->max_head * 2 + ARENA_EXTRA_BYTES);
     }
     return f;
@@ -128,6 +135,7 @@ static void set_state(struct forward *f, enum forward_state to)
     f->state = to;
     if (to == FORWARD_GONE) {
         assert(!f->call);
+        principals_forget(&f->naming);
         f->in = NULL;
         f->env->in_flight--;
         loop_free_later(f->env->loop, recycle, f);
@@ -197,6 +205,11 @@ static bool mentions(const char *text, const char *word)
 /* Who distrusts whom makes the difference to whoever has to mend it. */
 static struct fault fault_of_tls(const char *text)
 {
+    if (mentions(text, "did not ask for our certificate")) {
+        return (struct fault){502, "tls_protocol_error",
+                              "it does not ask for this connector's system certificate, without "
+                              "which it is not told who pushes"};
+    }
     if (mentions(text, "refused our certificate") || mentions(text, "demands a certificate")) {
         return (struct fault){502, "tls_alert_received",
                               "it does not accept this connector's system certificate, or there is "
@@ -440,6 +453,72 @@ static frun_err keep_facts(struct forward *f, const struct head *h)
     return arena_copy(&f->arena, h->method, &f->method);
 }
 
+/* The head is ready: off it goes. */
+static void send_on(struct forward *f)
+{
+    frun_err err = open_call(f);
+    if (err) {
+        struct call_failure x = {.err = err, .is_unprocessed = true};
+        (void)snprintf(x.text, sizeof(x.text), "%s", err_text(err));
+        refuse_failed(f, &x);
+        return;
+    }
+    set_state(f, FORWARD_CALLING);
+    f->in->ops->accept_body(f->in);
+    relay_attach(&f->relay, f->call);
+}
+
+static void refuse_unnamed(struct forward *f, frun_err err)
+{
+    const char *name = f->access.mapping->place.name;
+    struct fault why = {502, "proxy_configuration_error",
+                        "no certificate for the principal can be made: check that the CA in "
+                        "principal_ca_certificate has not expired"};
+    if (err == FRUN_E_SYNTAX || err == FRUN_E_LIMIT) {
+        why.words = "the principal's name cannot stand in the certificate's subject";
+    }
+    if (err == FRUN_E_AGAIN || err == FRUN_E_NOMEM) {
+        why = (struct fault){503, "proxy_internal_error", "too many certificates are being made"};
+    }
+    char detail[DETAIL_BYTES];
+    (void)snprintf(detail, sizeof(detail), "Nothing was sent to system %s: %s", name, why.words);
+    backends_failed(f->env->backends, f->access.index, why.words);
+    refuse(f, &why, detail);
+}
+
+static void on_named(struct principals_waiter *w, frun_err err, struct span text)
+{
+    struct forward *f = list_entry(w, struct forward, naming);
+    struct span own;
+    if (err) {
+        refuse_unnamed(f, err);
+        return;
+    }
+    /* The set may renew it while the request is still under way. */
+    err = arena_copy(&f->arena, text, &own);
+    err = err ? err : head_add(&f->req, SPAN_LIT("SSL_CLIENT_CERT"), own);
+    if (err) {
+        struct fault large = {431, "http_request_error", "the head of the request is too large"};
+        refuse(f, &large, large.words);
+        return;
+    }
+    send_on(f);
+}
+
+/* Signing takes no other's time: whoever waits for it waits milliseconds. */
+static void name_principal(struct forward *f, struct span name)
+{
+    struct principals *p = backends_principals(f->env->backends, f->access.index);
+    struct span text = {0};
+    set_state(f, FORWARD_NAMING);
+    frun_err err = p ? principals_get(p, name, &f->naming, &text) : FRUN_E_TLS;
+    if (err == FRUN_E_LIMIT) {
+        refuse_unnamed(f, FRUN_E_AGAIN);
+    } else if (err != FRUN_E_AGAIN) {
+        on_named(&f->naming, err, text);
+    }
+}
+
 /* Judges, rebuilds the head and opens the call. */
 static void start(struct forward *f, const struct head *h)
 {
@@ -459,22 +538,24 @@ static void start(struct forward *f, const struct head *h)
         refuse(f, &denied, text);
         return;
     }
-    frun_err err = rewrite_request(f->access.mapping, h, &u, &f->arena, &f->req);
+    struct span principal;
+    frun_err err = rewrite_principal(f->access.mapping, h, &f->arena, &principal);
+    if (err == FRUN_E_SYNTAX) {
+        struct fault bad = {400, "http_request_error", POLICY_PRINCIPAL_FIELD " is not proper"};
+        refuse(f, &bad, bad.words);
+        return;
+    }
+    err = err ? err : rewrite_request(f->access.mapping, h, &u, &f->arena, &f->req);
     if (err) {
         struct fault large = {431, "http_request_error", "the head of the request is too large"};
         refuse(f, &large, large.words);
         return;
     }
-    err = open_call(f);
-    if (err) {
-        struct call_failure x = {.err = err, .is_unprocessed = true};
-        (void)snprintf(x.text, sizeof(x.text), "%s", err_text(err));
-        refuse_failed(f, &x);
-        return;
+    if (principal.p) {
+        name_principal(f, principal);
+    } else {
+        send_on(f);
     }
-    set_state(f, FORWARD_CALLING);
-    f->in->ops->accept_body(f->in);
-    relay_attach(&f->relay, f->call);
 }
 
 void forward_begin(struct forward_env *env, const char *scope, struct served *s,

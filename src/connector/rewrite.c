@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/connector/rewrite.h"
 
+#include "frun/base/text.h"
 #include "frun/http/policy.h"
 #include "frun/tunnel/ptth.h"
 
@@ -137,13 +138,47 @@ static struct span copied(char **at, struct span s)
     return span_make(p, s.n);
 }
 
+static bool tells_principal(const struct conf_mapping *m, const struct head *in)
+{
+    return m->principal_type == 1 && m->principal_ca_certificate &&
+           head_find(in, SPAN_LIT(POLICY_PRINCIPAL_FIELD));
+}
+
+frun_err rewrite_principal(const struct conf_mapping *m, const struct head *in, struct arena *a,
+                           struct span *name)
+{
+    struct span value = {0};
+    *name = value;
+    if (!tells_principal(m, in)) {
+        return FRUN_OK;
+    }
+    for (size_t i = 0; i < in->n_fields; i++) {
+        if (span_eq_nocase(in->fields[i].name, SPAN_LIT(POLICY_PRINCIPAL_FIELD))) {
+            if (value.p) {
+                return FRUN_E_SYNTAX;
+            }
+            value = in->fields[i].value;
+        }
+    }
+    size_t n = 0;
+    char *plain = arena_alloc(a, value.n + 1);
+    if (!plain) {
+        return FRUN_E_NOMEM;
+    }
+    if (value.n == 0 || text_base64_decode(value, plain, &n) || n == 0) {
+        return FRUN_E_SYNTAX;
+    }
+    *name = span_make(plain, n);
+    return FRUN_OK;
+}
+
 /* A field of the request that this mapping does not want to reach its system. */
-static bool is_unwanted(const struct conf_mapping *m, struct span name)
+static bool is_unwanted(const struct conf_mapping *m, bool has_principal, struct span name)
 {
     static const struct dropped_name forwarded_host = DROPPED("x-forwarded-host");
     static const struct dropped_name logon = DROPPED("authorization");
     return (m->host_in_request_header == 1 && name_matches(name, &forwarded_host)) ||
-           (m->basic_credentials == 1 && name_matches(name, &logon));
+           ((m->basic_credentials == 1 || has_principal) && name_matches(name, &logon));
 }
 
 /* All texts in one piece: a request has a dozen fields and is copied each time. */
@@ -151,11 +186,12 @@ static frun_err copy_fields(const struct conf_mapping *m, const struct head *in,
                             struct head *out)
 {
     const struct head *naming = naming_head(in);
+    bool has_principal = tells_principal(m, in);
     size_t bytes = 0;
     for (size_t i = 0; i < in->n_fields; i++) {
         const struct field *f = &in->fields[i];
         if (is_dropped(f->name) || policy_is_hop_field(naming, f->name) ||
-            is_unwanted(m, f->name)) {
+            is_unwanted(m, has_principal, f->name)) {
             continue;
         }
         frun_err err = head_add(out, f->name, f->value);
@@ -203,7 +239,7 @@ frun_err rewrite_request(const struct conf_mapping *m, const struct head *in, co
     if (!err && is_internal) {
         err = head_add(out, SPAN_LIT("X-Forwarded-Host"), virtual_host);
     }
-    if (!err && !m->system_certificate_for_logon) {
+    if (!err && !m->system_certificate_for_logon && !tells_principal(m, in)) {
         /* Without it an ABAP system would take our certificate in the handshake for a logon. */
         err = head_add(out, SPAN_LIT("SSL_CLIENT_CERT"), SPAN_LIT(""));
     }

@@ -35,12 +35,46 @@ static frun_err load_mapping(const struct conf_cn *conf, size_t i, FILE *report,
     struct tls_source s = {
         .tls = {.certificate = m->system_certificate,
                 .private_key = m->system_private_key,
-                .ca_file = m->backend_ca},
+                .ca_file = m->backend_ca,
+                .must_be_asked = m->principal_ca_certificate != NULL},
         .certificate = {m, "system_certificate"},
         .private_key = {m, "system_private_key"},
         .ca = {m, "backend_ca"},
     };
     return tls_files_load(&s, conf->doc, false, report, out);
+}
+
+/* As a pair of TLS first: that tells what is wrong with the files, and what soon will be. */
+static frun_err load_ca(const struct conf_cn *conf, size_t i, FILE *report,
+                        struct shortcert_ca **out)
+{
+    const struct conf_mapping *m = conf->mappings[i];
+    struct tls_ctx *pair = NULL;
+    struct diag d = {.text = ""};
+    if (!m->principal_ca_certificate) {
+        return FRUN_OK;
+    }
+    const struct tls_source s = {
+        .tls = {.certificate = m->principal_ca_certificate, .private_key = m->principal_ca_key},
+        .certificate = {m, "principal_ca_certificate"},
+        .private_key = {m, "principal_ca_key"},
+    };
+    frun_err err = tls_files_load(&s, conf->doc, false, report, &pair);
+    tls_unref(&pair);
+    if (err) {
+        return err;
+    }
+    const struct shortcert_terms t = {.certificate = m->principal_ca_certificate,
+                                      .private_key = m->principal_ca_key,
+                                      .subject = m->principal_subject,
+                                      .lifetime_s = m->principal_lifetime_ms / 1000};
+    err = shortcert_ca_load(&t, out, &d);
+    if (err && err != FRUN_E_NOMEM && report) {
+        conf_place_print(conf->doc, report, true, m,
+                         err == FRUN_E_SYNTAX ? "principal_subject" : "principal_ca_certificate",
+                         d.text);
+    }
+    return err;
 }
 
 frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out)
@@ -53,7 +87,8 @@ frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out
     t->n_mappings = conf->n_mappings;
     t->subaccounts = calloc(t->n_subaccounts + 1, sizeof(struct tls_ctx *));
     t->mappings = calloc(t->n_mappings + 1, sizeof(struct tls_ctx *));
-    if (!t->subaccounts || !t->mappings) {
+    t->cas = calloc(t->n_mappings + 1, sizeof(struct shortcert_ca *));
+    if (!t->subaccounts || !t->mappings || !t->cas) {
         trust_free(t);
         return FRUN_E_NOMEM;
     }
@@ -64,6 +99,8 @@ frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out
     }
     for (size_t i = 0; i < t->n_mappings; i++) {
         frun_err err = load_mapping(conf, i, report, &t->mappings[i]);
+        worst = err ? err : worst;
+        err = load_ca(conf, i, report, &t->cas[i]);
         worst = err ? err : worst;
     }
     if (worst) {
@@ -85,6 +122,10 @@ void trust_free(struct trust *t)
     for (size_t i = 0; t->mappings && i < t->n_mappings; i++) {
         tls_unref(&t->mappings[i]);
     }
+    for (size_t i = 0; t->cas && i < t->n_mappings; i++) {
+        shortcert_ca_unref(&t->cas[i]);
+    }
+    free(t->cas);
     free(t->subaccounts);
     free(t->mappings);
     free(t);

@@ -15,6 +15,9 @@
 /* Everything about the request is in order: make its new head and send it on. */
 static void forward(struct exchange *x)
 {
+    if (x->e->conf->propagate_principal) {
+        x->facts.principal = x->who->principal;
+    }
     frun_err err = policy_request(x->policy, &x->facts, &x->in, &x->arena, &x->out);
     if (err) {
         exchange_reply(x, &(struct reply){.status = err == FRUN_E_LIMIT ? 431 : 503,

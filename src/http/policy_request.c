@@ -168,6 +168,7 @@ static frun_err add_ours(const struct policy *p, const struct policy_facts *f,
     err = err ? err : add(out, SPAN_LIT("X-Forwarded-Host"), host);
     err = err ? err : add_forwarded(p, f, host, a, out);
     err = err ? err : add(out, SPAN_LIT("clientprotocol"), p->public_scheme);
+    err = err ? err : add(out, SPAN_LIT(POLICY_PRINCIPAL_FIELD), f->principal);
     err = err ? err : add(out, SPAN_LIT("X-Request-ID"), f->request_id);
     err = err ? err : add(out, SPAN_LIT("traceparent"), f->traceparent);
     return err ? err : policy_add_via(in, p->via_name, a, out);

@@ -279,6 +279,10 @@ static frun_err tls_handshake(struct stream *s)
         frun_err err = ssl_err(s, rc);
         return err == FRUN_E_EOF ? FRUN_E_CLOSED : err;
     }
+    if (s->is_client && s->tls->must_be_asked && !SSL_get_app_data(s->ssl)) {
+        say(s, "%s did not ask for our certificate%s", peer_name(s), "");
+        return FRUN_E_TLS;
+    }
     /* A stapled response has been sent; OpenSSL would keep its copy as long as the connection. */
     if (!s->is_client) {
         (void)SSL_set_tlsext_status_ocsp_resp(s->ssl, NULL, 0);

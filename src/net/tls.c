@@ -395,8 +395,18 @@ static bool set_server(struct tls_ctx *t, const struct tls_settings *s)
     return set_tickets(t, s);
 }
 
+/* Called when the server asks for our certificate, and at no other time. */
+static int on_asked(SSL *ssl, void *arg)
+{
+    (void)arg;
+    return SSL_set_app_data(ssl, ssl) == 1;
+}
+
 static bool set_client(struct tls_ctx *t)
 {
+    if (t->must_be_asked) {
+        SSL_CTX_set_cert_cb(t->ssl, on_asked, NULL);
+    }
     SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
     return !t->alpn_len || SSL_CTX_set_alpn_protos(t->ssl, t->alpn, t->alpn_len) == 0;
@@ -428,6 +438,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     t->is_server = is_server;
     t->is_mutual = s->is_mutual;
     t->is_asking = s->is_asking;
+    t->must_be_asked = s->must_be_asked;
     t->ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     t->bio = stream_bio_method();
     t->label = strdup(s->label ? s->label : "");

@@ -29,6 +29,7 @@ struct tls_ctx {
     bool is_server;              /**< role */
     bool is_mutual;              /**< TLS 1.3 with certificates on both sides */
     bool is_asking;              /**< server: clients may show a certificate */
+    bool must_be_asked;          /**< client: the server has to ask for ours */
     unsigned char alpn[256];     /**< protocols in wire form: length, name, ... */
     unsigned alpn_len;           /**< octets of alpn, 0: none */
     struct map *by_name;         /**< without case, to struct tls_name; or NULL */

@@ -66,6 +66,7 @@ bool tls_is_same_client(const struct tls_ctx *a, const struct tls_ctx *b)
         return true;
     }
     return a && b && !a->is_server && !b->is_server && a->is_mutual == b->is_mutual &&
-           a->alpn_len == b->alpn_len && memcmp(a->alpn, b->alpn, a->alpn_len) == 0 &&
-           is_same_trust(a->ssl, b->ssl) && is_same_chain(a->ssl, b->ssl);
+           a->must_be_asked == b->must_be_asked && a->alpn_len == b->alpn_len &&
+           memcmp(a->alpn, b->alpn, a->alpn_len) == 0 && is_same_trust(a->ssl, b->ssl) &&
+           is_same_chain(a->ssl, b->ssl);
 }

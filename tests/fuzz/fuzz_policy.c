@@ -84,6 +84,14 @@ static void request(const struct head *in, struct arena *a)
     for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
         never(&out, beginnings[i], true);
     }
+    f.principal = SPAN_LIT("YQ==");
+    if (policy_request(&acme, &f, in, a, &out) == FRUN_OK) {
+        once(&out, POLICY_PRINCIPAL_FIELD, "YQ==");
+    }
+    f.principal = (struct span){0};
+    if (policy_request(&acme, &f, in, a, &out)) {
+        return;
+    }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         never(&out, names[i], false);
     }

@@ -35,6 +35,13 @@ static const struct conf_mapping logon = {.place = {.name = "fr4"},
                                           .internal_port = 443,
                                           .system_certificate_for_logon = true,
                                           .basic_credentials = 1};
+static const struct conf_mapping naming = {.place = {.name = "fr5"},
+                                           .virtual_host = "fr5",
+                                           .virtual_port = 443,
+                                           .internal_host = "frun5.corp",
+                                           .internal_port = 443,
+                                           .principal_type = 1,
+                                           .principal_ca_certificate = "ca.pem"};
 static const struct conf_mapping *const mappings[] = {&virt, &internal, &usual};
 static const struct conf_cn conf = {.mappings = mappings, .n_mappings = 3};
 
@@ -119,6 +126,13 @@ static const struct request_row request_rows[] = {
     {"credentials are dropped where they are not wanted", &logon, "fr4",
      "authorization: Basic x|Authorization_: y|AUTHORIZATION: z|e: 5", "fr4",
      "Authorization_: y|e: 5"},
+    {"a principal brings no other's credentials", &naming, "fr5",
+     "Authorization: Basic x|frun-principal: YQ==|SSL_CLIENT_CERT: forged|f: 6", "fr5", "f: 6"},
+    {"nobody is named: as ever", &naming, "fr5", "Authorization: Basic x", "fr5",
+     "Authorization: Basic x|SSL_CLIENT_CERT: "},
+    {"a principal where nobody is told", &virt, "fr1_frun",
+     "Authorization: Basic x|frun-principal: YQ==", "fr1_frun",
+     "Authorization: Basic x|SSL_CLIENT_CERT: "},
 };
 
 static void requests(void **state)
@@ -145,6 +159,36 @@ static void requests(void **state)
         assert_int_equal(out.body, HEAD_BODY_LENGTH);
         assert_int_equal(out.body_len_bytes, 12);
         assert_true(out.is_keep_alive && !out.wants_continue);
+    }
+}
+
+static void principals(void **state)
+{
+    static const struct {
+        const char *label;
+        const struct conf_mapping *mapping;
+        const char *in;
+        frun_err want;
+        const char *name; /* NULL: nobody */
+    } rows[] = {
+        {"named", &naming, "Frun-Principal: czRwdXNo", FRUN_OK, "s4push"},
+        {"nobody", &naming, "a: 1", FRUN_OK, NULL},
+        {"where nobody is told", &virt, "frun-principal: czRwdXNo", FRUN_OK, NULL},
+        {"another spelling is another field", &naming, "frun_principal: czRwdXNo", FRUN_OK, NULL},
+        {"two", &naming, "frun-principal: YQ==|frun-principal: YQ==", FRUN_E_SYNTAX, NULL},
+        {"empty", &naming, "frun-principal: ", FRUN_E_SYNTAX, NULL},
+        {"no base64", &naming, "frun-principal: s4 push", FRUN_E_SYNTAX, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct head in = {.n_fields = 0};
+        struct span name;
+        fill(&in, rows[i].in);
+        frun_err err = rewrite_principal(rows[i].mapping, &in, &arena, &name);
+        if (err != rows[i].want || (name.p != NULL) != (rows[i].name != NULL) ||
+            (name.p && !span_eq(name, span_of(rows[i].name)))) {
+            fail_msg("%s: %d, '%.*s'", rows[i].label, err, (int)name.n, name.n ? name.p : "");
+        }
     }
 }
 
@@ -260,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(principals, setup, teardown),
         cmocka_unit_test_setup_teardown(target_keeps_its_query, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_fields, setup, teardown),
         cmocka_unit_test(repeatable),

@@ -29,6 +29,7 @@
 struct pusher {
     const struct conf_pusher *conf;        /**< its section */
     struct span name;                      /**< section name, for the access line */
+    struct span principal;                 /**< its name for connectors, as the field has it */
     struct pusher *next_same_user;         /**< other pushers with the same user name, or NULL */
     size_t index;                          /**< 0.. in the registry */
     char generation[JWT_GENERATION_BYTES]; /**< of its client secret, "" without */

@@ -63,23 +63,27 @@ struct conf_resource {
 
 /** [system VHOST:PORT]: a system mapping. */
 struct conf_mapping {
-    struct conf_place place;   /**< where it stands; name as written */
-    const char *virtual_host;  /**< lower case, without port */
-    unsigned virtual_port;     /**< 443 if left out */
-    int backend_type;          /**< ABAP System|SAP Gateway|Other SAP System|Non-SAP System */
-    int protocol;              /**< 0 HTTPS, 1 HTTP */
-    const char *internal_host; /**< host name or address */
-    uint64_t internal_port;    /**< 1..65535 */
-    int principal_type;        /**< "None" or "X.509 Certificate" (kept for later work) */
-    bool system_certificate_for_logon; /**< show our certificate as logon: no */
-    int basic_credentials;             /**< 0 keep, 1 drop: what becomes of Authorization */
-    int host_in_request_header;        /**< 0 virtual, 1 internal */
-    const char *backend_ca;            /**< HTTPS: PEM file of the CA; NULL: nothing is trusted */
-    const char *server_name;           /**< HTTPS: name in its certificate; NULL: internal_host */
-    const char *system_certificate;    /**< PEM chain shown to the back end, or NULL */
-    const char *system_private_key;    /**< its key, or NULL */
-    const char *description;           /**< "" if not given */
-    const char *sid;                   /**< or NULL */
+    struct conf_place place;       /**< where it stands; name as written */
+    const char *virtual_host;      /**< lower case, without port */
+    unsigned virtual_port;         /**< 443 if left out */
+    int backend_type;              /**< ABAP System|SAP Gateway|Other SAP System|Non-SAP System */
+    int protocol;                  /**< 0 HTTPS, 1 HTTP */
+    const char *internal_host;     /**< host name or address */
+    uint64_t internal_port;        /**< 1..65535 */
+    int principal_type;            /**< 0 None, 1 X.509 Certificate */
+    const char *principal_subject; /**< "CN=${name}" */
+    const char *principal_ca_certificate; /**< PEM file; NULL: no principals are told */
+    const char *principal_ca_key;         /**< its key */
+    uint64_t principal_lifetime_ms;       /**< of their certificates; 60 min */
+    bool system_certificate_for_logon;    /**< show our certificate as logon: no */
+    int basic_credentials;                /**< 0 keep, 1 drop: what becomes of Authorization */
+    int host_in_request_header;           /**< 0 virtual, 1 internal */
+    const char *backend_ca;         /**< HTTPS: PEM file of the CA; NULL: nothing is trusted */
+    const char *server_name;        /**< HTTPS: name in its certificate; NULL: internal_host */
+    const char *system_certificate; /**< PEM chain shown to the back end, or NULL */
+    const char *system_private_key; /**< its key, or NULL */
+    const char *description;        /**< "" if not given */
+    const char *sid;                /**< or NULL */
     const struct conf_resource *const *resources; /**< resolved, all of this mapping */
     size_t n_resources;                           /**< count */
 };

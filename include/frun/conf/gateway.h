@@ -176,6 +176,7 @@ struct conf_endpoint {
     const struct conf_map *maps;         /**< both resolved */
     size_t n_maps;                       /**< count */
     uint64_t max_in_flight;              /**< requests at the same time; 0: no ceiling; 128 */
+    bool propagate_principal;            /**< the connector is told who pushes; no */
     bool repeat_requests;     /**< POST may be sent twice: Focused Run removes duplicates; no */
     const char *virtual_host; /**< host[:port], its own or the system's */
     const char *location_id;  /**< its own or the system's */
@@ -239,6 +240,7 @@ struct conf_pusher {
     const char *user;                        /**< basic: no ':' */
     struct conf_proof password;              /**< basic: of its password */
     const char *client_id;                   /**< oauth2: sb-NAME unless given */
+    const char *principal;                   /**< user, client_id or section name unless given */
     struct conf_proof secret;                /**< oauth2: of its client secret */
     uint64_t token_lifetime_ms;              /**< oauth2: its own or that of [oauth] */
     struct conf_list certificate_subject;    /**< each the whole of one, RFC 4514 text */

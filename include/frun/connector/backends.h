@@ -11,6 +11,7 @@
 
 #include "frun/base/err.h"
 #include "frun/conf/connector.h"
+#include "frun/connector/principals.h"
 #include "frun/connector/trust.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"
@@ -43,6 +44,10 @@ void backends_free(struct backends *b);
 /** Lend the pool of a mapping. @param b pools @param index of the mapping in the configuration
  * @return pool, never NULL. Thread: owner. */
 struct upstream *backends_get(struct backends *b, size_t index);
+
+/** Lend the certificates by which a back end is told who pushes. @param b pools @param index of the
+ * mapping @return them, or NULL: it is not told. Thread: owner. */
+struct principals *backends_principals(struct backends *b, size_t index);
 
 /** Note that a back end answered; logged if it did not before. @param b pools @param index of the
  * mapping. Thread: owner. */

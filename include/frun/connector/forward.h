@@ -7,7 +7,7 @@
  * back end is never replaced.
  *
  *     judging --denied--> refusing --> gone
- *        \--allowed--> calling --answer's head--> answering --> gone
+ *        \--allowed--> (naming) --> calling --answer's head--> answering --> gone
  *                         \--failed: again at most twice, or refusing
  *
  * The request is sent again only when it provably was not processed, or when a kept connection was

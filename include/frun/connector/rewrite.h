@@ -3,9 +3,10 @@
  * gateway.
  *
  * Request: Host by the mapping, an empty SSL_CLIENT_CERT unless the system certificate is meant for
- * logon, nothing that could pass for a client certificate, no internal "frun-" field, no hop-by-hop
- * field. Answer: who made it (PTTH_ORIGIN_FIELD), Location on an internal host turned into the
- * virtual one, no hop-by-hop field. Everything else passes untouched. Pure: no I/O.
+ * logon or a principal's takes its place, nothing that could pass for a client certificate, no
+ * internal "frun-" field, no hop-by-hop field. Answer: who made it (PTTH_ORIGIN_FIELD), Location on
+ * an internal host turned into the virtual one, no hop-by-hop field. Everything else passes
+ * untouched. Pure: no I/O.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_CONNECTOR_REWRITE_H
@@ -29,8 +30,16 @@
 /** Value of PTTH_ORIGIN_FIELD in an answer of our own. */
 #define REWRITE_ORIGIN_CONNECTOR "connector"
 
+/** Whom the back end is to be told of. @param m mapping that was allowed @param in head as it came
+ * through the tunnel @param a the request's memory, for @p name @param name out: the principal, as
+ * the gateway named it; absent: nobody, or this system is not told @return FRUN_OK; FRUN_E_SYNTAX
+ * the field is not proper, or stands twice; FRUN_E_NOMEM. Thread: owner of @p a. */
+frun_err rewrite_principal(const struct conf_mapping *m, const struct head *in, struct arena *a,
+                           struct span *name) FRUN_MUST_CHECK;
+
 /**
- * Build the head that goes to the back end.
+ * Build the head that goes to the back end. If rewrite_principal() names somebody, his
+ * SSL_CLIENT_CERT is the caller's to add, and nobody else's credentials go with it.
  *
  * @param m        the mapping that was allowed
  * @param in       head as it came through the tunnel

@@ -11,6 +11,7 @@
 
 #include "frun/base/err.h"
 #include "frun/conf/connector.h"
+#include "frun/connector/shortcert.h"
 #include "frun/net/tls.h"
 
 #include <stddef.h>
@@ -21,6 +22,7 @@ struct trust {
     struct tls_ctx **subaccounts; /**< by index of the configuration's subaccounts */
     size_t n_subaccounts;         /**< count */
     struct tls_ctx **mappings;    /**< by index of its mappings; NULL where the protocol is HTTP */
+    struct shortcert_ca **cas;    /**< by index of its mappings; NULL: no principals are told */
     size_t n_mappings;            /**< count */
 };
 

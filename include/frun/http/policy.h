@@ -36,6 +36,9 @@ struct policy {
     struct span via_name;  /**< our name in Via, "frunproxyd" */
 };
 
+/** Field by which the gateway tells a connector who pushes: base64 of the principal's name. */
+#define POLICY_PRINCIPAL_FIELD "frun-principal"
+
 /** What one request adds. */
 struct policy_facts {
     struct span client_address; /**< IP address text of the peer, no port; IPv6 without brackets */
@@ -43,6 +46,7 @@ struct policy_facts {
     struct span path;           /**< path toward Focused Run: canonical path without the root path,
                                    mapped */
     struct span query;          /**< raw query as received, or absent */
+    struct span principal;      /**< value of POLICY_PRINCIPAL_FIELD; absent: none is sent */
     struct span request_id;     /**< from policy_request_id() */
     struct span traceparent;    /**< from policy_traceparent() */
 };

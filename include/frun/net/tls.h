@@ -33,6 +33,8 @@ struct tls_settings {
                             (NULL there: none is trusted); client: NULL trusts nothing */
     const char *alpn;    /**< protocol names, the preferred one first, parted by commas:
                             "h2,http/1.1"; NULL: none */
+    bool must_be_asked;  /**< client with a certificate: a server that does not ask for it is none
+                            of ours, the handshake fails */
     bool is_mutual;      /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
     bool is_asking;      /**< server, not is_mutual: clients are asked for a certificate, and may do
                             without */
