@@ -47,7 +47,7 @@ int ctl_pusher_load(const char *path, FILE *report, struct conf_gw **c);
 #define CTL_TIME_BYTES 24
 
 /** Octets of a list of ways with the final NUL. */
-#define CTL_AUTH_BYTES 32
+#define CTL_AUTH_BYTES 64
 
 /* The pusher found, and what is made for it. */
 struct ctl_pusher_subject {

@@ -82,8 +82,13 @@ int ctl_pusher_store(const struct ctl_pusher_ask *a, struct ctl_pusher_subject *
 
 void ctl_pusher_auth(const struct conf_pusher *p, char out[CTL_AUTH_BYTES])
 {
-    (void)snprintf(out, CTL_AUTH_BYTES, "%soauth2%s", p->password.hash ? "basic, " : "",
-                   p->ways & CONF_AUTH_CERTIFICATE ? ", certificate" : "");
+    size_t n = (size_t)snprintf(out, CTL_AUTH_BYTES, "%soauth2", p->password.hash ? "basic, " : "");
+    for (size_t i = 0; i < p->auth.n && n < CTL_AUTH_BYTES; i++) {
+        const char *way = p->auth.items[i];
+        if (strcmp(way, "basic") != 0 && strcmp(way, "oauth2") != 0) {
+            n += (size_t)snprintf(out + n, CTL_AUTH_BYTES - n, ", %s", way);
+        }
+    }
 }
 
 /* What nobody has seen must not stay: the next rotation would keep it as the old one, and end the

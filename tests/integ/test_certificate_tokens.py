@@ -238,6 +238,9 @@ def test_a_certificate_alone_is_rotated_too(make_chain, certs):
     for certificate in (chain.path("made"), certs.path("p-self")):
         assert chain.push(target=ACME, auth=None, certificate=certificate).status == 200
     assert chain.push(auth=(USER, PASSWORD)).status == 200
+    key_of(chain, "service-key", "s4-acme", "--x509", "--force")
+    text = open(chain.path("endpoints.d/acme.ini"), encoding="utf-8").read()
+    assert "auth = basic, oauth2, certificate" in text
 
 
 def test_a_key_that_nobody_saw_is_not_kept(make_chain):
