@@ -24,6 +24,9 @@ static const struct conf_row connector_rows[] = {
      "Requests in flight in one tunnel."},
     {"stream_window", CONF_SIZE, AT(stream_window), 16384, 16777216, "64K", false, NULL, LIVE,
      "Octets of one request, and of one answer, that may be under way in a tunnel unread."},
+    {"window_memory", CONF_SIZE, AT(window_memory), 0, 1073741824, "16M", false, NULL, RESTART,
+     "Octets by which windows of requests in tunnels may be enlarged where they travel far; a slow "
+     "back-end system may leave so much unread. 0: windows never grow."},
     {"connect_timeout", CONF_TIME, AT(connect_timeout_ms), 100, 120000, "5 s", false, NULL, LIVE,
      "Connecting to a gateway or a back-end system, TLS included."},
     {"response_timeout", CONF_TIME, AT(response_timeout_ms), 100, 3600000, "60 s", false, NULL,

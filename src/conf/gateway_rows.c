@@ -44,6 +44,10 @@ static const struct conf_row gateway_rows[] = {
      "alone."},
     {"http2_max_streams", CONF_UINT, AT(http2_max_streams), 1, 1000, "100", false, NULL, LIVE,
      "Requests in flight on one HTTP/2 connection."},
+    {"window_memory", CONF_SIZE, AT(window_memory), 0, 1073741824, "16M", false, NULL, RESTART,
+     "Octets by which each worker may enlarge windows of HTTP/2 streams, its tunnels' included, "
+     "where "
+     "bodies travel far; a slow next hop may leave so much unread. 0: windows never grow."},
     {"workers", CONF_WORKERS, AT(workers), 1, 64, "auto", false, NULL, RESTART,
      "Threads that carry requests; auto: one for each CPU."},
     {"cpu_affinity", CONF_TEXT, AT(cpu_affinity), 1, 300, "no", false, "cpus", RESTART,

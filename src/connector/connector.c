@@ -128,7 +128,11 @@ static frun_err start(struct connector *c, const struct trust *t, struct diag *d
         err = backends_new(c->loop, c->offload, c->conf, t, &c->backends);
     }
     if (!err) {
-        c->env = (struct forward_env){.loop = c->loop, .conf = c->conf, .backends = c->backends};
+        c->env = (struct forward_env){
+            .loop = c->loop,
+            .conf = c->conf,
+            .backends = c->backends,
+            .windows = {.left_bytes = (size_t)c->conf->connector->window_memory}};
         err = connector_admin_open(c, d);
     }
     if (!err) {

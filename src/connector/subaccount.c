@@ -245,6 +245,7 @@ static frun_err open_site(struct subaccount *a, struct site *s, const char *addr
         .max_streams = (uint32_t)c->max_streams,
         .stream_window =
             (uint32_t)(c->stream_window < MIN_WINDOW_BYTES ? MIN_WINDOW_BYTES : c->stream_window),
+        .budget = &a->set.env->windows,
         .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
         .max_head_bytes = (uint32_t)c->max_head,
         .ping_interval_ms = c->ping_interval_ms,

@@ -123,6 +123,7 @@ frun_err front_h2_new(struct worker *w, struct stream **s)
                                     .max_streams = (uint32_t)g->http2_max_streams,
                                     .stream_window = FRONT_STREAM_WINDOW,
                                     .connection_window = FRONT_CONNECTION_WINDOW,
+                                    .budget = &w->windows,
                                     .max_head_bytes = (uint32_t)g->max_head,
                                     .max_target_bytes = (uint32_t)g->max_target,
                                     .max_fields = (uint32_t)g->max_fields,

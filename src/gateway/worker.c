@@ -281,12 +281,13 @@ static frun_err listen_on(struct worker *w, struct worker_door *d)
 /* -- another configuration
  * ---------------------------------------------------------------------------------------------- */
 
-static struct h2_settings tunnel_settings(const struct conf_tunnel *t)
+static struct h2_settings tunnel_settings(struct worker *w, const struct conf_tunnel *t)
 {
     return (struct h2_settings){.is_client = true,
                                 .max_streams = t ? (uint32_t)t->max_streams : 1,
                                 .stream_window =
                                     t ? (uint32_t)t->stream_window : EXCHANGE_BUFFER_BYTES,
+                                .budget = &w->windows,
                                 .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
                                 .max_head_bytes = WORKER_SCRATCH_BYTES / 4,
                                 .ping_interval_ms = t ? t->ping_interval_ms : 15000,
@@ -305,13 +306,15 @@ static void install(struct worker *w, struct roads *roads)
 {
     struct roads *old = w->roads;
     struct generation *g = roads->gen;
-    const struct h2_settings set = tunnel_settings(g->conf->tunnel);
+    const struct h2_settings set = tunnel_settings(w, g->conf->tunnel);
     w->roads = roads;
     w->gen = g;
     w->conf = g->conf;
     auth_set_registry(w->auth, g->registry);
     hub_set(w->hub, &set);
-    if (old) {
+    if (!old) {
+        w->windows.left_bytes = (size_t)w->conf->gateway->window_memory;
+    } else {
         hub_review(w->hub, is_wanted, g);
     }
     roads_unref(&old);

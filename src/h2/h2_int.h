@@ -6,6 +6,7 @@
  *     stream.c     one stream: call or served request, its buffers, its owner
  *     fields.c     heads to header lists
  *     receive.c    header lists to heads
+ *     window.c     larger windows on long paths
  *     keepalive.c  PING, round-trip time, drain steps, everything with a deadline, floods
  *
  * nghttp2 may not be entered from its own callbacks and owners may do anything inside their events,
@@ -110,6 +111,13 @@ struct h2 {
     uint64_t ping_sent_us;      /**< when it was written */
     uint64_t ping_serial;       /**< its content */
     uint64_t rtt_us;            /**< last measured */
+    uint64_t path_us;           /**< round-trip time measured last, by any PING; 0: none yet */
+    uint64_t path_least_us;     /**< shortest of the last minute or so */
+    uint64_t path_least_ms;     /**< when that was */
+    uint64_t path_ms;           /**< when it was asked for last, 0: never */
+    uint64_t path_sent_us;      /**< when that PING was written */
+    uint32_t window_hint;       /**< what a stream's window has grown to last */
+    uint32_t grown_bytes;       /**< what the connection's window has grown by */
     uint64_t drain_at_ms;       /**< when the notice was sent */
     uint64_t finish_at_ms;      /**< when FINISHING began */
     uint64_t idle_since_ms;     /**< when the last stream ended */
@@ -122,6 +130,7 @@ struct h2 {
     unsigned window_frames;     /**< WINDOW_UPDATE frames in this second */
     char lib_text[96];          /**< last complaint of nghttp2 */
     unsigned flood_frames;      /**< frames of no use to us in this second */
+    bool is_path_asked;         /**< no answer to it yet */
     bool is_freed;              /**< h2_free() was called: no event any more */
     bool is_draining;           /**< no new streams */
     bool is_drain_due;          /**< on_drain is to be called */
@@ -148,6 +157,9 @@ struct h2_stream {
     struct list late_node; /**< in h2.lingering */
     struct buf in;         /**< body received and not taken */
     struct buf out;        /**< body to send */
+    uint32_t window;       /**< receive window that the peer was given */
+    size_t round_bytes;    /**< taken since the round began */
+    uint64_t round_ms;     /**< when that was */
     uint64_t in_ms;        /**< when the peer last sent of the body, or began to owe it */
     uint64_t out_ms;       /**< when the peer last took of ours, or something began to wait; when
                               lingering began */
@@ -173,6 +185,9 @@ struct h2_stream {
 };
 
 /* session.c */
+
+/** Send a PING that measures the path; nobody dies of it. @param h session. Thread: owner. */
+void h2_path_ask(struct h2 *h);
 
 /** Ask for the end-of-pass work. @param h session. Thread: owner. */
 void h2_wake(struct h2 *h);
@@ -279,6 +294,22 @@ ssize_t h2_stream_read_out(nghttp2_session *ng, int32_t id, uint8_t *p, size_t m
  * NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE the body was dropped meanwhile: reset;
  * NGHTTP2_ERR_CALLBACK_FAILURE the connection takes nothing any more. Thread: owner. */
 int h2_stream_put_data(struct h2_stream *s, const uint8_t *hd, size_t n);
+
+/* window.c */
+
+/** A stream begins with the window of the settings. @param s new stream. Thread: owner. */
+void h2_window_begin(struct h2_stream *s);
+
+/** Its owner has taken octets of its body: would a larger window speed it up? @param s stream
+ * @param n octets. Thread: owner, also from nghttp2's callbacks. */
+void h2_window_taken(struct h2_stream *s, size_t n);
+
+/** Give back what its window has grown by. @param s stream; nothing happens the second time.
+ * Thread: owner, not from nghttp2's callbacks. */
+void h2_window_end(struct h2_stream *s);
+
+/** A PING was answered. @param h session @param us round trip, microseconds. Thread: owner. */
+void h2_path_measured(struct h2 *h, uint64_t us);
 
 /* fields.c */
 

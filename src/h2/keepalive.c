@@ -31,6 +31,7 @@
 /* First octet of a PING's content: which of ours it is. */
 #define PING_ALIVE 'k'
 #define PING_DRAIN 'd'
+#define PING_PATH  'p'
 
 static void make_ping(uint8_t data[8], char kind, uint64_t serial)
 {
@@ -60,10 +61,26 @@ static bool is_ping(const struct h2 *h, const uint8_t *data)
     return h->ping_at_ms && memcmp(want, data, 8) == 0;
 }
 
+static bool is_path_ping(const struct h2 *h, const uint8_t *data)
+{
+    uint8_t want[8];
+
+    make_ping(want, PING_PATH, h->path_ms);
+    return h->is_path_asked && memcmp(want, data, 8) == 0;
+}
+
+void h2_path_ask(struct h2 *h)
+{
+    h->path_sent_us = mono_now_us();
+    (void)submit_ping(h, PING_PATH, h->path_ms);
+}
+
 void h2_ping_written(struct h2 *h, const uint8_t *data)
 {
     if (is_ping(h, data)) {
         h->ping_sent_us = mono_now_us();
+    } else if (is_path_ping(h, data)) {
+        h->path_sent_us = mono_now_us();
     }
 }
 
@@ -87,6 +104,10 @@ void h2_ping_answered(struct h2 *h, const uint8_t *data)
         h->rtt_us = mono_now_us() - h->ping_sent_us;
         h->rtt_us += h->rtt_us == 0;
         h->ping_at_ms = 0;
+        h2_path_measured(h, h->rtt_us);
+    } else if (is_path_ping(h, data)) {
+        h->is_path_asked = false;
+        h2_path_measured(h, mono_now_us() - h->path_sent_us);
     } else if (h->drain == H2_DRAIN_NOTICE && memcmp(drain, data, 8) == 0) {
         drain_goaway(h);
     }

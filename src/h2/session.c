@@ -157,6 +157,13 @@ void h2_free(struct h2 *h)
     deadline_clear(&h->tick);
     stream_free(h->stream);
     h->stream = NULL;
+    /* Now: the budget may be gone when the session is. */
+    list_foreach (it, &h->streams) {
+        h2_window_end(list_entry(it, struct h2_stream, node));
+    }
+    list_foreach (it, &h->over) {
+        h2_window_end(list_entry(it, struct h2_stream, node));
+    }
     h2_rx_lost(h, "the HTTP/2 connection was closed by us");
     list_foreach (it, &h->streams) {
         struct h2_stream *s = list_entry(it, struct h2_stream, node);

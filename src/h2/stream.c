@@ -34,6 +34,7 @@ struct h2_stream *h2_stream_new(struct h2 *h)
         h->n_spare--;
     }
     *s = (struct h2_stream){.h = h};
+    h2_window_begin(s);
     buf_init(&s->in, h->set.stream_window);
     buf_init(&s->out, EXCHANGE_BUFFER_BYTES);
     list_init(&s->due_node);
@@ -50,6 +51,7 @@ void h2_stream_destroy(struct h2_stream *s)
     struct h2 *h = s->h;
 
     list_remove(&s->node);
+    h2_window_end(s);
     buf_done(&s->in);
     buf_done(&s->out);
     if (h->n_spare < H2_MAX_SPARE && !h->is_freed) {
@@ -323,6 +325,7 @@ static void offer(struct h2_stream *s)
         buf_consume(&s->in, taken);
         buf_trim(&s->in);
         credit(s, taken);
+        h2_window_taken(s, taken);
         s->in_ms = loop_now_ms(s->h->loop);
     }
     tell_end(s);
@@ -341,6 +344,7 @@ void h2_stream_data(struct h2_stream *s, struct span data)
         return;
     }
     credit(s, taken);
+    h2_window_taken(s, taken);
     if (taken < data.n && buf_put(&s->in, span_skip(data, taken)) != FRUN_OK) {
         credit(s, data.n - taken);
         h2_stream_fail(s);

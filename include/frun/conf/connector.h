@@ -26,6 +26,7 @@ struct conf_connector {
     uint64_t max_head;             /**< octets of a request or answer head; 64 KiB */
     uint64_t max_streams;          /**< requests in flight in one tunnel; 256 */
     uint64_t stream_window;        /**< octets of one stream's window; 64 KiB */
+    uint64_t window_memory;        /**< octets windows may grow by; 16 MiB */
     uint64_t connect_timeout_ms;   /**< to a gateway or back-end system with TLS; 5 s */
     uint64_t response_timeout_ms;  /**< request sent to head of the answer; 60 s */
     uint64_t body_timeout_ms;      /**< between two reads or writes of a body; 30 s */

@@ -65,6 +65,7 @@ struct conf_gateway {
     int ocsp_stapling;                 /**< enum conf_stapling; auto */
     const char *ocsp_proxy;            /**< "http://host:port" to OCSP responders, or NULL */
     bool http2;                        /**< HTTP/2 is offered (ALPN) */
+    uint64_t window_memory;            /**< octets HTTP/2 windows may grow by; 16 MiB */
     uint64_t http2_max_streams;        /**< requests in flight on one HTTP/2 connection; 100 */
     uint64_t workers;                  /**< threads; 0: one per CPU */
     const char *cpu_affinity;          /**< "no", "yes", or CPUs the workers are pinned to; no */

@@ -19,6 +19,7 @@
 
 #include "frun/conf/connector.h"
 #include "frun/connector/backends.h"
+#include "frun/h2/session.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
 #include "frun/loop/loop.h"
@@ -40,6 +41,7 @@ struct forward_env {
     struct loop *loop;          /**< loop of the worker */
     const struct conf_cn *conf; /**< configuration */
     struct backends *backends;  /**< pools */
+    struct h2_budget windows;   /**< what the windows of its tunnels may grow by */
     size_t in_flight;           /**< requests now under way */
     bool is_closing;            /**< set before everything is freed: nothing is sent again */
     struct forward *spare;      /**< ended requests, for the next ones */

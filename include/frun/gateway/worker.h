@@ -17,6 +17,7 @@
 #include "frun/gateway/generation.h"
 #include "frun/gateway/hub.h"
 #include "frun/gateway/roads.h"
+#include "frun/h2/session.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"
 #include "frun/loop/service.h"
@@ -100,6 +101,7 @@ struct worker {
     struct loop_thread *thread;                   /**< main's */
     struct auth *auth;                            /**< its own */
     struct hub *hub;                              /**< its own */
+    struct h2_budget windows;                     /**< what its HTTP/2 windows may grow by */
     struct token_desk *desk;                      /**< its own, or NULL: no token is needed */
     struct origins *origins;                      /**< pools of direct routes */
     struct worker_door listen[WORKER_MAX_LISTEN]; /**< listening sockets */

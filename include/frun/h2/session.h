@@ -9,6 +9,12 @@
  * back-pressure), PING from this side after idle time, dead when it is not answered, ceilings for
  * streams, windows and header lists, no push.
  *
+ * A stream's window limits a body to so many octets in each round trip. On a long path it is
+ * doubled while windows arrive and are taken as fast as round trips allow, up to
+ * H2_GROWN_WINDOW_BYTES, and paid from a budget that all sessions of a worker share: what a slow
+ * next hop may leave unread stays bounded. The path is measured by a PING, once a second at most
+ * and only while a body is longer than half a window.
+ *
  *     open --h2_drain() or GOAWAY of the peer--> draining --last stream ended--> on_closed
  *        \_____any error, PING not answered, stream closed_____/---------------> on_closed
  *
@@ -35,6 +41,18 @@
 /** A session. */
 struct h2;
 
+/** Octets that one stream's receive window may grow to. */
+#define H2_GROWN_WINDOW_BYTES 1048576U
+
+/** Octets by which the connection's window may grow: twice what those of its streams do together.
+ */
+#define H2_GROWN_CONNECTION_BYTES 4194304U
+
+/** What the windows of a worker's sessions may still grow by; the worker's, and outlives them. */
+struct h2_budget {
+    size_t left_bytes; /**< octets */
+};
+
 /** Ceilings and times. */
 struct h2_settings {
     bool is_client;         /**< we send requests */
@@ -45,6 +63,7 @@ struct h2_settings {
     uint32_t stream_window; /**< octets of a stream's receive window, 65535..16 MiB */
     uint32_t connection_window; /**< octets of the connection's receive window; 0: stream_window *
                                    max_streams, at most 16 MiB */
+    struct h2_budget *budget;   /**< windows grow on long paths as far as it lasts; NULL: never */
     uint32_t max_frame_bytes;   /**< largest frame the peer may send, 16384..16 MiB-1; 0: 16384. Of
                                    bodies in large frames more octets of one request come together,
                                    so each next hop gets fewer and larger pieces */

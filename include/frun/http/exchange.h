@@ -10,7 +10,8 @@
  * Flow: body octets are OFFERED and the other side takes what it has room for. What is not taken
  * stays with the offering side, which stops reading from its peer, and is offered again after
  * resume(). So each direction holds at most what one side's output buffer holds
- * (EXCHANGE_BUFFER_BYTES), and the windows do the rest.
+ * (EXCHANGE_BUFFER_BYTES), and the windows do the rest. Where a body travels far, the window of an
+ * HTTP/2 stream may grow above that, paid from a budget of its worker (h2/session.h).
  *
  * Rules for both: operations never call events of the same object from within themselves, with one
  * exception named there; events may call operations. After an end event (on_end, on_fail, on_gone)
