@@ -114,11 +114,16 @@ static struct span after_scheme(const char *url, struct span *scheme)
     return span_skip(s, scheme->n + 3);
 }
 
-/* Do we speak TLS with Focused Run itself? */
+static bool has_road(const struct conf_endpoint *c, enum conf_route road)
+{
+    return c->route == (int)road || (c->has_standby && c->standby_route == (int)road);
+}
+
+/* Do we speak TLS with Focused Run itself, on one of its roads? */
 static bool is_own_https(const struct conf_endpoint *c)
 {
-    bool is_socks = c->route == CONF_ROUTE_SAP && c->sap && c->sap->via == CONF_SAP_SOCKS5;
-    return (c->route == CONF_ROUTE_DIRECT || is_socks) && c->protocol == 0;
+    bool is_socks = has_road(c, CONF_ROUTE_SAP) && c->sap && c->sap->via == CONF_SAP_SOCKS5;
+    return (has_road(c, CONF_ROUTE_DIRECT) || is_socks) && c->protocol == 0;
 }
 
 static bool is_same_file(const char *a, const char *b)
@@ -488,6 +493,11 @@ static frun_err fill(struct registry *r, FILE *report)
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
         r->endpoints[i].index = i;
         r->n_endpoints = i + 1;
+        r->endpoints[i].state = calloc(1, sizeof(*r->endpoints[i].state));
+        if (!r->endpoints[i].state) {
+            return FRUN_E_NOMEM;
+        }
+        atomic_init(&r->endpoints[i].state->refs, 1);
         err = prepare_endpoint(r, c->endpoints[i], &r->endpoints[i]);
         if (!err) {
             err = enrol(r, &r->endpoints[i]);
@@ -514,6 +524,54 @@ static frun_err fill(struct registry *r, FILE *report)
     return err ? err : worst;
 }
 
+static void state_unref(struct endpoint_state *s)
+{
+    if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
+        free(s);
+    }
+}
+
+static const struct endpoint *find_named(const struct registry *r, struct span name)
+{
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        if (span_eq(r->endpoints[i].name, name)) {
+            return &r->endpoints[i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_same_roads(const struct conf_endpoint *a, const struct conf_endpoint *b)
+{
+    return a->route == b->route && a->has_standby == b->has_standby &&
+           (!a->has_standby || a->standby_route == b->standby_route);
+}
+
+/* The order of two lists is mostly the same; where it is not, it is searched. */
+void registry_follow(struct registry *r, const struct registry *before)
+{
+    for (size_t i = 0; i < r->n_endpoints; i++) {
+        struct endpoint *e = &r->endpoints[i];
+        bool is_there = i < before->n_endpoints && span_eq(before->endpoints[i].name, e->name);
+        const struct endpoint *old = is_there ? &before->endpoints[i] : find_named(before, e->name);
+        if (!old) {
+            continue;
+        }
+        if (has_same_roads(e->conf, old->conf)) {
+            state_unref(e->state);
+            e->state = old->state;
+            atomic_fetch_add_explicit(&e->state->refs, 1, memory_order_relaxed);
+            continue;
+        }
+        bool was_switched = old->conf->has_standby && atomic_load(&old->state->is_switched);
+        int road = was_switched ? old->conf->standby_route : old->conf->route;
+        bool is_other = e->conf->has_standby && e->conf->route != road &&
+                        e->conf->standby_route == road && was_switched;
+        atomic_store(&e->state->is_switched, is_other);
+        atomic_store(&e->state->health, atomic_load(&old->state->health));
+    }
+}
+
 static void destroy(struct registry *r)
 {
     for (size_t i = 0; i < r->n_endpoints; i++) {
@@ -525,6 +583,7 @@ static void destroy(struct registry *r)
         }
         tls_unref(&e->backend_tls);
         tls_unref(&e->front_tls);
+        state_unref(e->state);
     }
     map_free(r->by_host);
     free(r->hosts);

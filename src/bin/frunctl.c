@@ -37,6 +37,12 @@ static const struct command commands[] = {
     {"connector", "drain", "NAME [--json]",
      "let the gateway's tunnels to a connector end; it dials anew", ctl_connector_drain},
     {NULL, "drain", "[--json]", "let the daemon finish what is under way and end", ctl_drain},
+    {"endpoint", "check", "NAME|--all [--standby] [--force] [--json]",
+     "walk the endpoint's road and say at each step what was found and what to do; 1: a step\n"
+     "      failed; --standby: the road that is not taken now; --force: although the credentials\n"
+     "      were refused lately",
+     ctl_endpoint_check},
+    {"endpoint", "health", "[--json]", "how the endpoints' roads are", ctl_endpoint_health},
     {"endpoint", "list", "[--config FILE] [--json]",
      "list endpoints with their root URLs; with their requests if the daemon runs",
      ctl_endpoint_list},
@@ -44,6 +50,9 @@ static const struct command commands[] = {
      ctl_endpoint_show},
     {"endpoint", "root-url", "NAME --config FILE", "print the root URL of an endpoint",
      ctl_endpoint_root_url},
+    {"endpoint", "switch", "NAME [--to ROUTE] [--force] [--json]",
+     "move the endpoint to its other road, route or standby_route, if that answers a check",
+     ctl_endpoint_switch},
     {"log", "level", "[error|warning|info|debug] [--json]",
      "show or set how chatty the daemon's log is, until it ends", ctl_log_level},
     {"oauth", "check-issuer", "NAME --config FILE",

@@ -155,6 +155,19 @@ static void inherit(const struct work *w, struct conf_endpoint *e)
     if (!conf_key_given(w->d, e, "protocol")) {
         e->protocol = s->protocol;
     }
+    e->has_standby =
+        conf_key_given(w->d, e, "standby_route") || conf_key_given(w->d, s, "standby_route");
+    if (!conf_key_given(w->d, e, "standby_route")) {
+        e->standby_route = s->standby_route;
+    }
+    if (!conf_key_given(w->d, e, "health_check")) {
+        e->health_check = s->health_check;
+    }
+    if (!conf_key_given(w->d, e, "health_interval")) {
+        e->health_interval_ms = s->health_interval_ms;
+    }
+    e->health_path = e->health_path ? e->health_path : s->health_path;
+    e->health_client = e->health_client ? e->health_client : s->client;
     e->sap_name = e->sap_name ? e->sap_name : s->sap_name;
     if (!e->proxy) {
         e->proxy = s->proxy;
@@ -182,7 +195,9 @@ static void resolve_system(const struct work *w, struct conf_endpoint *e)
 
 static void resolve_sap(const struct work *w, struct conf_endpoint *e)
 {
-    for (size_t i = 0; e->route == CONF_ROUTE_SAP && e->sap_name && i < w->n_saps; i++) {
+    bool is_used =
+        e->route == CONF_ROUTE_SAP || (e->has_standby && e->standby_route == CONF_ROUTE_SAP);
+    for (size_t i = 0; is_used && e->sap_name && i < w->n_saps; i++) {
         if (strcmp(e->sap_name, w->saps[i]->place.name) == 0) {
             e->sap = w->saps[i];
         }
@@ -245,16 +260,11 @@ static void check_fence(const struct work *w, struct conf_endpoint *e)
     e->carrier.query = query.p ? conf_text(w->d, "%.*s", SPAN_FMT(query)) : NULL;
 }
 
-static void check_route(const struct work *w, const struct conf_endpoint *e)
+/* What one of its two roads needs. */
+static void check_road(const struct work *w, const struct conf_endpoint *e, enum conf_route road,
+                       const char *key)
 {
-    bool is_own_route = conf_key_given(w->d, e, "route");
-    const char *key = is_own_route ? "route" : "system";
-    if (!e->virtual_host) {
-        conf_issue_add(w->d, true, e, key,
-                       "needs virtual_host, the Host that Focused Run sees; give it in the system "
-                       "or here");
-    }
-    if (e->route == CONF_ROUTE_DIRECT) {
+    if (road == CONF_ROUTE_DIRECT) {
         if (!e->address) {
             conf_issue_add(w->d, true, e, key,
                            "route direct needs address = host:port in the system or here");
@@ -267,7 +277,7 @@ static void check_route(const struct work *w, const struct conf_endpoint *e)
         }
         return;
     }
-    if (e->route == CONF_ROUTE_SAP) {
+    if (road == CONF_ROUTE_SAP) {
         conf_sap_route_check(w->d, e, key);
         return;
     }
@@ -279,6 +289,24 @@ static void check_route(const struct work *w, const struct conf_endpoint *e)
         conf_issue_add(
             w->d, false, e, conf_key_given(w->d, e, "location_id") ? "location_id" : "system",
             "no [connector NAME] serves location id '%s'; requests would get 503", e->location_id);
+    }
+}
+
+static void check_route(const struct work *w, const struct conf_endpoint *e)
+{
+    const char *key = conf_key_given(w->d, e, "route") ? "route" : "system";
+    const char *other = conf_key_given(w->d, e, "standby_route") ? "standby_route" : "system";
+    if (!e->virtual_host) {
+        conf_issue_add(w->d, true, e, key,
+                       "needs virtual_host, the Host that Focused Run sees; give it in the system "
+                       "or here");
+    }
+    check_road(w, e, (enum conf_route)e->route, key);
+    if (e->has_standby && e->standby_route == e->route) {
+        conf_issue_add(w->d, true, e, other,
+                       "standby_route is the same as route; name another way");
+    } else if (e->has_standby) {
+        check_road(w, e, (enum conf_route)e->standby_route, other);
     }
 }
 
@@ -383,6 +411,7 @@ static void check_endpoints(struct work *w)
         }
         if (e->system) {
             check_route(w, e);
+            conf_health_check(w->d, e);
         }
         if (e->propagate_principal && e->route != CONF_ROUTE_TUNNEL) {
             conf_issue_add(w->d, true, e, "propagate_principal",

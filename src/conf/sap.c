@@ -1,5 +1,6 @@
 /**
- * The rows of [sap-connectivity NAME], and the checks of that road and of an endpoint's logon.
+ * The rows of [sap-connectivity NAME], and the checks of that road and of an endpoint's logon and
+ * health.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/sap.h"
@@ -166,5 +167,20 @@ void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e)
     if (!e->client_secret == !e->client_certificate) {
         conf_issue_add(d, true, e, "auth",
                        "oauth2 needs either client_secret, or client_certificate with client_key");
+    }
+}
+
+void conf_health_check(struct conf_doc *d, const struct conf_endpoint *e)
+{
+    static const char frun[] = "/sap/frun";
+    const char *path = e->health_path;
+    bool is_own = conf_key_given(d, e, "health_path");
+    size_t n = sizeof(frun) - 1;
+    if (path && strcmp(path, "/sap/bc/ping") != 0 &&
+        (strncmp(path, frun, n) != 0 || (path[n] && path[n] != '/'))) {
+        conf_issue_add(d, true, e, is_own ? "health_path" : "system",
+                       "a check can ask for /sap/bc/ping, /sap/frun and what is below it; '%s' is "
+                       "not open",
+                       e->health_path);
     }
 }

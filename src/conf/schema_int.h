@@ -109,6 +109,9 @@ void conf_sap_route_check(struct conf_doc *d, const struct conf_endpoint *e, con
  * @param e endpoint. */
 void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e);
 
+/* What its checks ask for. */
+void conf_health_check(struct conf_doc *d, const struct conf_endpoint *e);
+
 /** Keys of [issuer]. */
 #define CONF_ISSUER_ROWS 17
 

@@ -49,6 +49,7 @@ struct exchange *exchange_new(struct worker *w)
         }
         x->w = w;
         list_init(&x->node);
+        list_init(&x->held);
         list_init(&x->auth_waiter.node);
         list_init(&x->hub_waiter.node);
         own_init(&x->own);
@@ -79,7 +80,7 @@ static void recycle(void *obj)
     x->e = NULL;
     x->policy = NULL;
     x->who = NULL;
-    x->route = NULL;
+    x->errand = NULL;
     x->via = NULL;
     x->repeats = 0;
     x->is_client_slow = x->is_body_open = x->is_orphan = false;
@@ -138,11 +139,12 @@ struct head *exchange_head(struct exchange *x)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static void stop_waiting(struct exchange *x)
+void exchange_stop_waiting(struct exchange *x)
 {
     auth_forget(&x->auth_waiter);
     own_forget(&x->own);
     hub_forget(&x->hub_waiter);
+    list_remove(&x->held);
     deadline_clear(&x->deadline);
     if (x->state == EXCHANGE_STATE_WAITING) {
         x->state = EXCHANGE_STATE_NEW; /* counted out once, whatever comes next */
@@ -188,7 +190,7 @@ static void finish(struct exchange *x)
     if (x->state == EXCHANGE_STATE_ENDED) {
         return;
     }
-    stop_waiting(x);
+    exchange_stop_waiting(x);
     turn_end(&x->turn);
     x->state = EXCHANGE_STATE_ENDED;
     const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
@@ -218,8 +220,7 @@ static void finish(struct exchange *x)
     if (x->e && !x->opened_us) {
         x->log.wait_us = x->log.total_us; /* it never came to anything else */
     }
-    count_request(x->w, x->e, &x->log);
-    accesslog_write(&x->log, (enum conf_access)x->w->conf->log->access);
+    exchange_tell(x);
     relay_done(&x->relay);
     loop_free_later(x->w->loop, recycle, x);
     count_out(x);
@@ -241,7 +242,7 @@ static void cancel_call(struct exchange *x)
 }
 
 /* Nothing good can be said any more: the pusher must see that the answer is not complete. */
-static void abandon(struct exchange *x, const char *error)
+void exchange_abandon(struct exchange *x, const char *error)
 {
     cancel_call(x);
     struct served *s = x->served;
@@ -273,7 +274,7 @@ static void reply_more(struct exchange *x)
 
 void exchange_reply(struct exchange *x, const struct reply *r)
 {
-    stop_waiting(x);
+    exchange_stop_waiting(x);
     cancel_call(x);
     turn_end(&x->turn); /* Focused Run has nothing to do with it any more */
     x->state = EXCHANGE_STATE_REPLYING;
@@ -285,7 +286,7 @@ void exchange_reply(struct exchange *x, const struct reply *r)
     if (!h || (note.p && arena_copy(&x->arena, note, &x->log.note) != FRUN_OK) ||
         reply_build(r, x->facts.request_id, &x->arena, h, &x->rest) != FRUN_OK ||
         x->served->ops->send_head(x->served, h) != FRUN_OK) {
-        abandon(x, "proxy_internal_error");
+        exchange_abandon(x, "proxy_internal_error");
         return;
     }
     if (span_eq(x->in.method, SPAN_LIT("HEAD"))) {
@@ -361,7 +362,7 @@ static void on_deadline(struct deadline *d)
         log_warning(NULL,
                     "request %.*s: the answer of endpoint %.*s stopped in the middle; cut off",
                     SPAN_FMT(x->facts.request_id), SPAN_FMT(x->e->name));
-        abandon(x, "http_response_timeout");
+        exchange_abandon(x, "http_response_timeout");
         return;
     }
     exchange_reply(
@@ -430,7 +431,7 @@ void exchange_kill_orphans(struct worker *w)
     for (struct list *it; (it = list_first(&w->orphans)) != NULL;) {
         struct exchange *x = list_entry(it, struct exchange, node);
         x->log.note = SPAN_LIT("the gateway was stopped");
-        abandon(x, "connection_terminated");
+        exchange_abandon(x, "connection_terminated");
     }
 }
 
@@ -520,13 +521,14 @@ static void call_on_fail(void *owner, const struct call_failure *f)
     struct exchange *x = owner;
     relay_detach(&x->relay);
     if (x->state == EXCHANGE_STATE_ANSWERING) {
-        abandon(x, reply_error_type(f->err));
+        exchange_abandon(x, reply_error_type(f->err));
         return;
     }
     /* Waiting for what is away ends with hold, so such tries are not counted as repeats. */
     bool is_away = f->verdict.is_away && f->is_unprocessed && relay_can_repeat(&x->relay);
     if (is_away || may_repeat(x, f)) {
         x->repeats += is_away ? 0 : 1;
+        exchange_retake_route(x);
         exchange_open_route(x);
         return;
     }
@@ -559,7 +561,7 @@ static size_t served_on_body(void *owner, struct span data)
     size_t n = relay_on_request_body(&x->relay, data);
     if (x->relay.is_too_long) {
         if (x->state == EXCHANGE_STATE_ANSWERING) {
-            abandon(x, "http_request_error");
+            exchange_abandon(x, "http_request_error");
         } else {
             struct permit permit;
             exchange_permit(x, &permit);
@@ -655,6 +657,9 @@ static void wait_for_tunnel(struct exchange *x)
 {
     uint64_t now_ms = loop_now_ms(x->w->loop);
     uint64_t hold_ms = x->w->conf->gateway->hold_ms;
+    if (x->errand && x->errand->hold_ms < hold_ms) {
+        hold_ms = x->errand->hold_ms;
+    }
     if (!x->hold_until_ms) {
         x->hold_until_ms = now_ms + hold_ms;
     }
@@ -673,6 +678,7 @@ static void wait_for_tunnel(struct exchange *x)
     x->route->ops->wait(x->route, &x->hub_waiter);
     x->state = EXCHANGE_STATE_WAITING;
     x->w->n_waiting++;
+    list_append(&x->w->held, &x->held);
     exchange_read_ahead(x);
     if (x->state != EXCHANGE_STATE_WAITING) {
         return;
@@ -730,11 +736,11 @@ void exchange_open_route(struct exchange *x)
 static void on_tunnel(struct hub_waiter *w)
 {
     struct exchange *x = list_entry(w, struct exchange, hub_waiter);
-    stop_waiting(x);
+    exchange_stop_waiting(x);
     exchange_open_route(x);
 }
 
-static void take_on(struct exchange *x, struct served *s, struct span peer)
+void exchange_take_on(struct exchange *x, struct served *s, struct span peer)
 {
     x->begun_us = mono_now_us();
     x->hold_until_ms = 0;
@@ -756,7 +762,7 @@ void exchange_start(struct exchange *x, struct served *s, struct span peer,
 {
     x->shown = shown;
     x->identity = identity_ref(identity);
-    take_on(x, s, peer);
+    exchange_take_on(x, s, peer);
     x->facts.host = x->in.authority;
     x->facts.request_id = policy_request_id(&x->in, x->id_made);
     x->facts.traceparent = policy_traceparent(&x->in, x->trace_made);
@@ -768,7 +774,7 @@ void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
 {
     /* What was parsed before the fault is not to be relied on: the line shows the fault alone. */
     x->in = (struct head){.minor = 1, .is_http2 = x->in.is_http2};
-    take_on(x, s, peer);
+    exchange_take_on(x, s, peer);
     x->facts.request_id = policy_request_id(&x->in, x->id_made);
     exchange_reply(x, &(struct reply){.status = fault->status,
                                       .error = "http_request_error",
@@ -779,7 +785,7 @@ void exchange_lose(struct exchange *x, struct span peer, const char *why)
 {
     x->in = (struct head){.minor = 1, .is_http2 = x->in.is_http2};
     x->nobody = (struct served){.ops = &nobody_ops};
-    take_on(x, &x->nobody, peer);
+    exchange_take_on(x, &x->nobody, peer);
     x->facts.request_id = policy_request_id(&x->in, x->id_made);
     x->log.error = "http_request_error";
     x->log.note = span_of(why);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Everything about the request is in order: make its new head and send it on. */
-static void forward(struct exchange *x)
+void exchange_forward(struct exchange *x, struct route *r)
 {
     if (x->e->conf->propagate_principal) {
         x->facts.principal = x->who->principal;
@@ -28,8 +28,13 @@ static void forward(struct exchange *x)
                                                         : "out of memory"});
         return;
     }
-    x->route = x->roads->all[x->e->index];
+    exchange_take_route(x, r);
     exchange_open_route(x);
+}
+
+static void forward(struct exchange *x)
+{
+    exchange_forward(x, x->roads->all[x->e->index]);
 }
 
 void exchange_permit(const struct exchange *x, struct permit *p)

@@ -4,6 +4,7 @@
  *     exchange.c        its life: stock, access line, own answers, time-outs, both sides' events
  *     exchange_admit.c  the questions before: URI, endpoint, pusher, resource, limits, head
  *     exchange_certificate.c  one of them: whose certificate is it
+ *     exchange_errand.c requests of the gateway's own; those that wait when a road changes
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_EXCHANGE_INT_H
@@ -45,7 +46,8 @@ enum exchange_state {
 };
 
 struct exchange {
-    struct list node; /* in worker.spare, or in worker.orphans */
+    struct list node; /* in worker.spare, worker.orphans, or worker.errands */
+    struct list held; /* in worker.held while it waits */
     struct worker *w;
     enum exchange_state state;
     struct arena arena;
@@ -72,7 +74,8 @@ struct exchange {
     struct auth_waiter auth_waiter;
     struct hub_waiter hub_waiter;
     struct turn turn;
-    struct own_ask own; /* a request to the gateway itself */
+    struct own_ask own;             /* a request to the gateway itself */
+    struct exchange_errand *errand; /* it is one of our own, or NULL */
     struct deadline deadline;
     uint64_t hold_until_ms;
     unsigned repeats;
@@ -93,6 +96,33 @@ void exchange_reply(struct exchange *x, const struct reply *r);
  * completely is delivered even if the sender leaves meanwhile. A sender that asks for 100 Continue
  * waits on. @param x exchange. Thread: worker. */
 void exchange_read_ahead(struct exchange *x);
+
+/** Take on a request: pin what it needs, listen to its served side. @param x exchange with head
+ * @param s served side @param peer address text, may be absent. Thread: worker. */
+void exchange_take_on(struct exchange *x, struct served *s, struct span peer);
+
+/** Wait for nothing any more: verdict, tunnel, time. @param x exchange. Thread: worker. */
+void exchange_stop_waiting(struct exchange *x);
+
+/** End without a complete answer, so that who asked sees it. @param x exchange @param error RFC
+ * 9209 error type unless one is known. Thread: worker. */
+void exchange_abandon(struct exchange *x, const char *error);
+
+/** Choose the road; who changes it is counted over. @param x exchange @param r road, or NULL: none
+ * any more. Thread: worker. */
+void exchange_take_route(struct exchange *x, struct route *r);
+
+/** Before it is sent again: the road that counts now, it may have been switched meanwhile. An
+ * errand stays on its own. @param x exchange. Thread: worker. */
+void exchange_retake_route(struct exchange *x);
+
+/** Say what became of it: in the access line and the counters, or to who sent the errand; and leave
+ * its road. @param x exchange that has ended. Thread: worker. */
+void exchange_tell(struct exchange *x);
+
+/** Make the head that Focused Run gets, and open the call. @param x exchange with endpoint, policy
+ * and facts @param r road. Thread: worker. */
+void exchange_forward(struct exchange *x, struct route *r);
 
 /** Open the call, again after a failure, and let the bodies flow; or wait for a tunnel. @param x
  * exchange with out and route. Thread: worker. */

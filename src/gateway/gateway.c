@@ -146,7 +146,9 @@ static frun_err prepare(struct gateway *g, struct conf_gw *conf, bool is_check, 
     if (err || is_check) {
         return err;
     }
-    err = begin_workers(g);
+    err = switchover_new(&g->shared, g->gen->registry, &g->switchover);
+    err = err ? err : health_new(&g->shared, g->gen, &g->health);
+    err = err ? err : begin_workers(g);
     if (err) {
         diag_set(d, "workers cannot be made: %s", err_text(err));
         return err;
@@ -205,6 +207,7 @@ void gateway_stop(struct gateway *g)
                  (unsigned long long)(g->gen->conf->gateway->drain_timeout_ms / 1000));
         service_stopping();
         reload_stop(g->reload);
+        health_stop(g->health);
         atomic_store(&g->shared.is_draining, true);
         for (size_t i = 0; i < g->shared.n_workers; i++) {
             worker_drain(g->shared.workers[i]);
@@ -292,6 +295,7 @@ frun_err gateway_run(struct gateway *g)
                        g->gen->conf->n_endpoints, g->shared.n_workers);
         log_info(NULL, "frunproxyd %s: %s", FRUN_VERSION, status);
         service_ready(status);
+        health_start(g->health);
         loop_run(g->loop);
     } else {
         for (size_t i = 0; i < g->n_running; i++) {
@@ -321,6 +325,7 @@ void gateway_free(struct gateway *g)
     stapling_stop(g->stapling);
     reload_stop(g->reload);
     issuer_keys_stop(g->issuer_keys);
+    health_stop(g->health);
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
@@ -332,6 +337,8 @@ void gateway_free(struct gateway *g)
     stapling_free(g->stapling);
     issuer_keys_free(g->issuer_keys);
     reload_free(g->reload);
+    health_free(g->health);
+    switchover_free(g->switchover);
     generation_unref(&g->gen);
     free(g->path);
     fetch_stop();

@@ -433,6 +433,7 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
     if (!err) {
         err = admin_common_add(g->admin);
     }
+    err = err ? err : gateway_checks_open(g);
     if (err) {
         diag_set(d, "%s", err_text(err));
         return err;

@@ -6,6 +6,7 @@
  *     sockets.c         the addresses it listens on
  *     gateway_admin.c   what administrators see and say through the control socket
  *     gateway_metrics.c the same for monitoring
+ *     gateway_checks.c  the same about the endpoints' roads: health, checks, switching
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_GATEWAY_GATEWAY_INT_H
@@ -17,9 +18,11 @@
 #include "frun/base/mono.h"
 #include "frun/gateway/gateway.h"
 #include "frun/gateway/generation.h"
+#include "frun/gateway/health.h"
 #include "frun/gateway/issuer_keys.h"
 #include "frun/gateway/keyring.h"
 #include "frun/gateway/stapling.h"
+#include "frun/gateway/switchover.h"
 #include "frun/gateway/worker.h"
 #include "frun/loop/heap.h"
 #include "frun/loop/loop.h"
@@ -39,6 +42,8 @@ struct gateway {
     struct keyring *keyring; /**< NULL: no tokens */
     struct issuer_keys *issuer_keys;
     struct stapling *stapling;
+    struct health *health;
+    struct switchover *switchover;
     struct reload *reload; /**< its state; made with the gateway */
     struct loop *loop;
     struct heap_watch heap;
@@ -85,6 +90,10 @@ void reload_free(struct reload *r);
  * on failure @return FRUN_OK, also when the socket that nobody asked for cannot be made; else as
  * admin_control_open(). */
 frun_err gateway_admin_open(struct gateway *g, struct diag *d) FRUN_MUST_CHECK;
+
+/** Serve health, checks and switching. @param g daemon with its server @return FRUN_OK;
+ * FRUN_E_NOMEM. */
+frun_err gateway_checks_open(struct gateway *g) FRUN_MUST_CHECK;
 
 /** Undo gateway_admin_open(). @param g daemon. */
 void gateway_admin_close(struct gateway *g);

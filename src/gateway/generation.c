@@ -238,9 +238,13 @@ frun_err generation_new(struct conf_gw *conf, const struct generation *before,
     atomic_init(&g->refs, 1);
     g->conf = conf_gw_ref(conf);
     for (size_t i = 0; i < conf->n_endpoints; i++) {
-        g->has_direct |= conf->endpoints[i]->route == CONF_ROUTE_DIRECT;
+        const struct conf_endpoint *e = conf->endpoints[i];
+        g->has_direct |= e->route == CONF_ROUTE_DIRECT && !e->has_standby;
     }
     frun_err err = load_files(g, before, report);
+    if (!err && before) {
+        registry_follow(g->registry, before->registry);
+    }
     if (!err && before && before->tunnel_tls && g->tunnel_tls) {
         g->is_new_ca = !tls_has_same_trust(before->tunnel_tls, g->tunnel_tls);
     }

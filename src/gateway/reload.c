@@ -229,6 +229,9 @@ static void commit(struct reload *r)
     g->gen = generation_ref(r->gen);
     g->sockets = r->sockets;
     generation_apply(g->gen);
+    if (health_follow(&g->health, g->gen)) {
+        log_error(NULL, "out of memory: the endpoints are not checked any more until a restart");
+    }
     use_keyring(r);
     use_stapling(r);
     use_issuers(r);

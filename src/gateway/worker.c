@@ -154,6 +154,7 @@ static void kill_all(struct worker *w)
         door_kill((struct door *)it);
     }
     exchange_kill_orphans(w);
+    exchange_kill_errands(w);
 }
 
 static void on_drain_deadline(struct deadline *d)
@@ -194,6 +195,7 @@ static void drain_job(void *arg)
     for (struct list *d; (d = list_first(&w->doors)) != NULL;) {
         door_kill((struct door *)d);
     }
+    exchange_kill_errands(w);
     worker_on_gone(w);
 }
 
@@ -244,6 +246,8 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
     list_init(&w->all_roads);
     list_init(&w->fronts);
     list_init(&w->orphans);
+    list_init(&w->errands);
+    list_init(&w->held);
     list_init(&w->doors);
     list_init(&w->spare);
     deadline_init(&w->drain_deadline, on_drain_deadline);
@@ -307,6 +311,7 @@ static void install(struct worker *w, struct roads *roads)
     struct roads *old = w->roads;
     struct generation *g = roads->gen;
     const struct h2_settings set = tunnel_settings(w, g->conf->tunnel);
+    roads_settle(roads); /* one may have been switched since it was prepared */
     w->roads = roads;
     w->gen = g;
     w->conf = g->conf;
@@ -511,13 +516,15 @@ void worker_free(struct worker *w)
     free(w);
 }
 
-/* Is there one that works, or that nothing is known against? */
-static bool has_sap_road(const struct worker *w)
+/* Is there one that works, or that nothing is known against? Tunnels have been looked at, and roads
+ * that cannot be switched to direct ones. */
+static bool has_usable_road(const struct worker *w)
 {
     size_t n = 0;
     const struct endpoint *e = registry_endpoints(w->gen->registry, &n);
     for (size_t i = 0; i < n; i++) {
-        if (e[i].sap && w->roads->all[i]->ops->is_usable(w->roads->all[i])) {
+        bool is_asked = e[i].sap || e[i].conf->has_standby;
+        if (is_asked && w->roads->all[i]->ops->is_usable(w->roads->all[i])) {
             return true;
         }
     }
@@ -536,7 +543,8 @@ const char *worker_unhealthy(const struct worker *w)
     if (w->gen->has_direct || atomic_load(&g->n_tunnels) > 0) {
         return NULL;
     }
-    return has_sap_road(w) ? NULL
-                           : "no connector is connected, no endpoint has a direct route, and none "
-                             "has a usable route through SAP's connectivity proxy";
+    return has_usable_road(w)
+               ? NULL
+               : "no connector is connected, no endpoint has a direct route, and none has a usable "
+                 "route through SAP's connectivity proxy";
 }

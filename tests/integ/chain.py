@@ -120,6 +120,7 @@ class Chain:
                 "private_key": "tls/gateway.key",
                 "workers": str(self.workers),
                 "include": "endpoints.d/*.ini",
+                "state_directory": "state",
             },
             "tunnel": {
                 "listen": f"127.0.0.1:{self.tunnel_port}",
@@ -134,7 +135,7 @@ class Chain:
             "system FR1": {
                 "system_id": "FR1", "client": "100", "role": "production",
                 "logon_url": "https://frun.corp:44300", "virtual_host": "fr1_frun:443",
-                "location_id": "DC1", "route": "tunnel",
+                "location_id": "DC1", "route": "tunnel", "health_check": "no",
             },
             "endpoint ACME_PROD": {
                 "system": "FR1", "customer_network": "ACME PROD",

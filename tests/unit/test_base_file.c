@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -43,11 +45,49 @@ static void full_disk_is_told(void **state)
     (void)close(fd);
 }
 
+static void read_back(const char *path, const char *want)
+{
+    char text[64] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, text, sizeof(text) - 1), strlen(want));
+    (void)close(fd);
+    assert_string_equal(text, want);
+}
+
+static void replaced_whole_or_not_at_all(void **state)
+{
+    char folder[] = "/tmp/frun-file-XXXXXX";
+    char path[64];
+    char draft[64];
+    struct diag d = {.text = ""};
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof(path), "%s/roads", folder);
+    (void)snprintf(draft, sizeof(draft), "%s/roads.new", folder);
+    assert_int_equal(file_replace(path, SPAN_LIT("one\n"), &d), FRUN_OK);
+    assert_int_equal(file_replace(path, SPAN_LIT("two\n"), &d), FRUN_OK);
+    read_back(path, "two\n");
+    assert_int_equal(access(draft, F_OK), -1);
+    /* What stands in the draft's place is not ours to remove. */
+    assert_int_equal(mkdir(draft, 0700), 0);
+    assert_int_equal(file_replace(path, SPAN_LIT("three\n"), &d), FRUN_E_IO);
+    assert_non_null(strstr(d.text, draft));
+    read_back(path, "two\n");
+    assert_int_equal(rmdir(draft), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(file_replace(path, SPAN_LIT("four\n"), &d), FRUN_E_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it_arrives),
         cmocka_unit_test(full_disk_is_told),
+        cmocka_unit_test(replaced_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,6 +203,8 @@ static int set_up(void **state)
     list_init(&w->spare);
     list_init(&w->fronts);
     list_init(&w->orphans);
+    list_init(&w->errands);
+    list_init(&w->held);
     b->road.base.ops = &road_ops;
     b->routes[0] = b->routes[1] = &b->road.base;
     *state = b;

@@ -43,6 +43,23 @@ struct sap_state {
     atomic_uint_fast64_t denied_ms; /**< when a path was last denied, as loop_now_ms() */
 };
 
+/** What an endpoint's checks have shown. */
+enum endpoint_health {
+    ENDPOINT_UNKNOWN,    /**< not checked often enough, or not at all */
+    ENDPOINT_UP,         /**< Focused Run answers */
+    ENDPOINT_DOWN,       /**< it cannot be reached, or is ill */
+    ENDPOINT_UNVERIFIED, /**< something answers, but the check is not exposed */
+    ENDPOINT_PARKED      /**< 401: nothing is tried for a while, so that no user gets locked */
+};
+
+/** What changes about an endpoint while it is served. Written by main, read by anybody; shared by
+ * the registries in which the endpoint has the same roads. */
+struct endpoint_state {
+    atomic_uint refs;        /**< registries it belongs to */
+    atomic_int health;       /**< enum endpoint_health */
+    atomic_bool is_switched; /**< its requests take standby_route */
+};
+
 /** An endpoint as the data path sees it. */
 struct endpoint {
     const struct conf_endpoint *conf; /**< its section */
@@ -56,6 +73,7 @@ struct endpoint {
     struct span sap_authority;        /**< sap-connectivity: virtual host and port, always both */
     struct sap_state *sap_state;      /**< sap-connectivity: what the workers know of the road */
     struct token *logon;              /**< auth = oauth2: its token, else NULL */
+    struct endpoint_state *state;     /**< what changes */
     size_t index;                     /**< 0.. in the registry */
     unsigned serial;                  /**< the same in every registry that has it by this name */
 };
@@ -95,6 +113,11 @@ const struct endpoint *registry_endpoint_of(const struct registry *r, unsigned s
 /** Find a pusher by its section's name, enabled or not. @param r registry @param name as written
  * @return it, or NULL. Thread: any. */
 const struct pusher *registry_pusher_named(const struct registry *r, struct span name);
+
+/** Go on with what the endpoints' states were: health, and the road an endpoint was switched to, as
+ * far as it still has that. @param r registry nobody uses yet @param before the one in use. Thread:
+ * main. */
+void registry_follow(struct registry *r, const struct registry *before);
 
 /** One more reference. @param r registry @return @p r. Thread: any. */
 struct registry *registry_ref(struct registry *r);

@@ -54,6 +54,7 @@ struct conf_asking {
 struct conf_gateway {
     struct conf_place place;           /**< where it stands */
     struct conf_list include;          /**< patterns of further files; followed by conf_load() */
+    const char *state_directory;       /**< folder of what outlives a restart */
     const char *public_url;            /**< "https://push.example.com", no path, no final '/' */
     struct conf_list listen;           /**< addresses of the front door, at least one */
     const char *certificate;           /**< PEM chain */
@@ -121,6 +122,10 @@ struct conf_system {
     const char *virtual_host;        /**< host[:port]; NULL if not given */
     const char *location_id;         /**< "" if not given */
     int route;                       /**< enum conf_route */
+    int standby_route;               /**< enum conf_route; only if given */
+    bool health_check;               /**< its endpoints are checked; yes */
+    uint64_t health_interval_ms;     /**< how often; 60 s */
+    const char *health_path;         /**< what is asked for; /sap/bc/ping */
     const char *address;             /**< direct: host:port */
     int protocol;                    /**< direct: 0 HTTPS, 1 HTTP */
     const char *backend_ca;  /**< direct, HTTPS: PEM file of the CA; NULL: nothing is trusted */
@@ -178,16 +183,22 @@ struct conf_endpoint {
     size_t n_maps;                       /**< count */
     uint64_t max_in_flight;              /**< requests at the same time; 0: no ceiling; 128 */
     bool propagate_principal;            /**< the connector is told who pushes; no */
-    bool repeat_requests;     /**< POST may be sent twice: Focused Run removes duplicates; no */
-    const char *virtual_host; /**< host[:port], its own or the system's */
-    const char *location_id;  /**< its own or the system's */
-    int route;                /**< enum conf_route; its own or the system's */
-    const char *address;      /**< direct: its own or the system's */
-    int protocol;             /**< direct: its own or the system's */
-    const char *backend_ca;   /**< direct: its own or the system's */
-    const char *server_name;  /**< direct: its own or the system's */
-    const char *proxy;        /**< direct: its own or the system's */
-    const char *proxy_user;   /**< direct: its own or the system's */
+    bool repeat_requests;        /**< POST may be sent twice: Focused Run removes duplicates; no */
+    const char *virtual_host;    /**< host[:port], its own or the system's */
+    const char *location_id;     /**< its own or the system's */
+    int route;                   /**< enum conf_route; its own or the system's */
+    bool has_standby;            /**< there is a second road to switch to by hand */
+    int standby_route;           /**< enum conf_route, if has_standby; its own or the system's */
+    bool health_check;           /**< its own or the system's */
+    uint64_t health_interval_ms; /**< its own or the system's */
+    const char *health_path;     /**< its own or the system's */
+    const char *health_client;   /**< sap-client of the check: its own or the system's client */
+    const char *address;         /**< direct: its own or the system's */
+    int protocol;                /**< direct: its own or the system's */
+    const char *backend_ca;      /**< direct: its own or the system's */
+    const char *server_name;     /**< direct: its own or the system's */
+    const char *proxy;           /**< direct: its own or the system's */
+    const char *proxy_user;      /**< direct: its own or the system's */
     struct secret *proxy_password;  /**< direct: its own or the system's (borrowed then) */
     const char *sap_name;           /**< sap-connectivity: its own or the system's, or NULL */
     const struct conf_sap *sap;     /**< resolved; NULL on other routes */

@@ -11,6 +11,9 @@
  * served side, drops the answer and writes its access line. Such an orphan takes a place among the
  * connections.
  *
+ * A check is such a request too, the gateway's own: it begins where a pusher has been let in, takes
+ * the same head, road and time-outs, and tells who sent it instead of writing an access line.
+ *
  * Independent of the HTTP version: it sees a served request and a route's call. One worker's.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -20,6 +23,7 @@
 #include "frun/base/arena.h"
 #include "frun/base/err.h"
 #include "frun/base/span.h"
+#include "frun/gateway/accesslog.h"
 #include "frun/gateway/worker.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
@@ -84,6 +88,29 @@ void exchange_refuse(struct exchange *x, struct served *s, struct span peer,
 /** Write the access line of a request whose head broke off, and end. @param x exchange @param peer
  * address text @param why constant text. Thread: worker. */
 void exchange_lose(struct exchange *x, struct span peer, const char *why);
+
+/** A request of the gateway's own; embedded in what asks. */
+struct exchange_errand {
+    const struct endpoint *e; /**< whose head it gets; of the worker's registry */
+    struct route *route;      /**< the road it takes */
+    struct span path;         /**< towards Focused Run; must live until done */
+    struct span query;        /**< or absent; must live until done */
+    uint64_t hold_ms;         /**< how long it waits for a usable road, at most `hold` */
+    /** It has ended, whatever became of it: last call. @p log lives until the return. */
+    void (*done)(struct exchange_errand *er, const struct accesslog_entry *log);
+};
+
+/** Send a GET of our own: like a pusher's from its new head on, but without a pusher, its limits
+ * and an access line. @param x exchange, new @param s takes the answer; its body is never longer
+ * than what send_body() takes @param er what and where, must live until done. Thread: worker. */
+void exchange_run(struct exchange *x, struct served *s, struct exchange_errand *er);
+
+/** Give up all errands. @param w worker. Thread: worker. */
+void exchange_kill_errands(struct worker *w);
+
+/** Those who wait for an endpoint's former road try the present one. @param w worker @param e
+ * endpoint whose road has changed @return how many did. Thread: worker. */
+size_t exchange_move_held(struct worker *w, const struct endpoint *e);
 
 /** Count it for a connection until it ends. @param x exchange that will be started, refused or lost
  * @param t the connection's tally. Thread: worker. */

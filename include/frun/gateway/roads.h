@@ -23,7 +23,8 @@ struct worker;
 struct roads {
     struct list node;       /**< in worker.all_roads */
     struct generation *gen; /**< pinned */
-    struct route **all;     /**< by endpoint index */
+    struct route **all;     /**< by endpoint index: those that requests take */
+    struct route **standby; /**< by endpoint index: the others, or NULL */
     size_t n;               /**< their number */
     size_t refs;            /**< references */
 };
@@ -32,6 +33,10 @@ struct roads {
  * @param out roads with one reference @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_SYNTAX a route's
  * address; FRUN_E_LIMIT a location ID is too long. Thread: worker. */
 frun_err roads_new(struct worker *w, struct generation *g, struct roads **out) FRUN_MUST_CHECK;
+
+/** Put in front what each endpoint's state says: some have been switched. What has begun stays
+ * where it is. @param r roads. Thread: worker. */
+void roads_settle(struct roads *r);
 
 /** One more reference. @param r roads @return @p r. Thread: worker. */
 struct roads *roads_ref(struct roads *r);

@@ -14,6 +14,7 @@
 #include "frun/loop/loop.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct route;
 struct worker;
@@ -43,6 +44,8 @@ struct route_ops {
 /** A route of one endpoint in one worker. */
 struct route {
     const struct route_ops *ops; /**< what it can do */
+    size_t n_users;              /**< exchanges on it, or waiting for it */
+    bool is_standby;             /**< it is the endpoint's standby_route */
 };
 
 /** Tunnel route. @param h the worker's hub, must outlive it @param e endpoint, must outlive it

@@ -110,6 +110,8 @@ struct worker {
     size_t n_fronts;                              /**< their number */
     struct list orphans;                          /**< exchanges whose senders have gone */
     size_t n_orphans;                             /**< their number */
+    struct list errands;                          /**< exchanges of the gateway's own */
+    struct list held;                             /**< exchanges that wait for a usable road */
     struct list doors;                            /**< connections at the tunnel's door */
     size_t n_doors;                               /**< their number */
     struct list spare;                            /**< exchanges kept for the next requests */
