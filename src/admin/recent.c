@@ -54,7 +54,7 @@ static void time_text(uint64_t ms, char out[TIME_BYTES])
 
 static void set_text(json_t *o, const char *key, const char *s)
 {
-    if (s[0]) {
+    if (s && s[0]) {
         (void)json_object_set_new(o, key, admin_json_text(s));
     }
 }

@@ -3,7 +3,6 @@
 
 #include "frun/gateway/worker.h"
 
-#include <string.h>
 #include <time.h>
 
 static const char *const route_names[METER_VARIANTS] = {"tunnel", "direct", "sap-connectivity",
@@ -20,14 +19,16 @@ const char *count_route_name(unsigned variant)
 /* The road it took; before it took one, the road of its endpoint. */
 static unsigned variant_of(const struct endpoint *e, const char *route)
 {
-    if (route && e) {
-        for (unsigned i = 0; i < NO_ROUTE; i++) {
-            if (strcmp(route, route_names[i]) == 0) {
-                return i;
-            }
-        }
+    switch (route && e ? route[0] : '\0') {
+    case 't':
+        return CONF_ROUTE_TUNNEL;
+    case 'd':
+        return CONF_ROUTE_DIRECT;
+    case 's':
+        return CONF_ROUTE_SAP;
+    default:
+        return e ? (unsigned)e->conf->route : NO_ROUTE;
     }
-    return e ? (unsigned)e->conf->route : NO_ROUTE;
 }
 
 static enum meter_origin origin_of(const char *by)
@@ -56,8 +57,8 @@ static void remember(struct admin_recent *r, const struct accesslog_entry *log)
     admin_recent_text(e->connector, sizeof(e->connector), span_of(log->connector));
     admin_recent_text(e->method, sizeof(e->method), log->method);
     admin_recent_text(e->path, sizeof(e->path), log->path);
-    admin_recent_text(e->route, sizeof(e->route), span_of(log->route));
-    admin_recent_text(e->by, sizeof(e->by), span_of(log->by));
+    e->route = log->route;
+    e->by = log->by;
     admin_recent_text(e->error, sizeof(e->error), span_of(log->error));
     e->status = log->status;
     e->total_us = log->total_us;

@@ -30,8 +30,8 @@ struct admin_recent_entry {
     char connector[ADMIN_RECENT_NAME_BYTES]; /**< connector on the way */
     char method[16];                         /**< method */
     char path[ADMIN_RECENT_PATH_BYTES];      /**< path without query */
-    char route[20];                          /**< road it took */
-    char by[16];                             /**< who produced the status */
+    const char *route;                       /**< road it took, constant text; NULL: none */
+    const char *by;                          /**< who produced the status, constant; NULL: nobody */
     char error[ADMIN_RECENT_NAME_BYTES];     /**< kind of error */
     unsigned status;                         /**< of the answer; 0: none */
     uint64_t total_us;                       /**< head received to answer handed over */
