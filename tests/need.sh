@@ -17,7 +17,7 @@ need() {
         root=sudo
     fi
     new=
-    for service in nginx haproxy ssh stunnel4; do
+    for service in nginx haproxy ssh stunnel4 prometheus; do
         [ -e "/etc/init.d/$service" ] || new="$new $service"
     done
     echo "installing:$missing"

@@ -15,6 +15,7 @@ need gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev li
     libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev \
     libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest python3-hpack \
     python3-requests-oauthlib \
+    prometheus \
     nginx libnginx-mod-http-lua wrk nghttp2-client valgrind libc6-dbg
 
 jobs=$(nproc 2>/dev/null || echo 2)

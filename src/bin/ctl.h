@@ -42,6 +42,8 @@ int ctl_endpoint_show(int argc, char **argv);
 int ctl_log_level(int argc, char **argv);
 int ctl_requests(int argc, char **argv);
 int ctl_status(int argc, char **argv);
+int ctl_subaccount_list(int argc, char **argv);
+int ctl_system_list(int argc, char **argv);
 int ctl_top(int argc, char **argv);
 int ctl_tunnel_list(int argc, char **argv);
 

@@ -50,7 +50,7 @@ struct ctl_column {
     bool is_right;    /* a number */
 };
 
-/* Print objects of an array as a table. */
+/* Print objects of an array as a table; columns that no object has are left out. */
 void ctl_control_table(const struct json_t *array, const struct ctl_column *columns, size_t n);
 
 #endif

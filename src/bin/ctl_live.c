@@ -150,13 +150,44 @@ int ctl_connector_drain(int argc, char **argv)
 int ctl_tunnel_list(int argc, char **argv)
 {
     static const struct ctl_column columns[] = {
-        {"CONNECTOR", "connector", false}, {"LOCATION", "location_id", false},
-        {"PEER", "address", false},        {"STATE", "state", false},
-        {"IN FLIGHT", "in_flight", true},  {"AGE S", "age_seconds", true},
-        {"RTT MS", "rtt_ms", true},        {"VERSION", "version", false},
+        {"SUBACCOUNT", "subaccount", false}, {"GATEWAY", "gateway", false},
+        {"CONNECTOR", "connector", false},   {"LOCATION", "location_id", false},
+        {"PEER", "address", false},          {"STATE", "state", false},
+        {"IN FLIGHT", "in_flight", true},    {"AGE S", "age_seconds", true},
+        {"RTT MS", "rtt_ms", true},          {"VERSION", "version", false},
     };
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/tunnels", NULL, "tunnels", columns,
+                                  sizeof(columns) / sizeof(columns[0])});
+}
+
+int ctl_subaccount_list(int argc, char **argv)
+{
+    static const struct ctl_column columns[] = {
+        {"NAME", "name", false},
+        {"STATE", "state", false},
+        {"LOCATION", "location_id", false},
+        {"TUNNELS", "tunnels", true},
+        {"WANTED", "tunnels_wanted", true},
+        {"DRAINING", "draining", true},
+        {"OPENED", "opened", true},
+        {"FAILED", "failed", true},
+    };
+    return ask(argc, argv,
+               &(struct question){"GET", "/api/v1/subaccounts", NULL, "subaccounts", columns,
+                                  sizeof(columns) / sizeof(columns[0])});
+}
+
+int ctl_system_list(int argc, char **argv)
+{
+    static const struct ctl_column columns[] = {
+        {"NAME", "name", false},         {"HOST", "internal_host", false},
+        {"PORT", "internal_port", true}, {"PROTOCOL", "protocol", false},
+        {"REQUESTS", "requests", true},  {"5XX", "server_errors", true},
+        {"P50 MS", "p50_ms", true},      {"P95 MS", "p95_ms", true},
+    };
+    return ask(argc, argv,
+               &(struct question){"GET", "/api/v1/systems", NULL, "systems", columns,
                                   sizeof(columns) / sizeof(columns[0])});
 }
 

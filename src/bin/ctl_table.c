@@ -57,21 +57,38 @@ static void print_row(const json_t *row, const struct ctl_column *columns, const
     }
 }
 
+/* Does any row say something of a column? Daemons differ in what they know. */
+static bool is_used(const json_t *array, const struct ctl_column *column)
+{
+    for (size_t k = 0; k < json_array_size(array); k++) {
+        if (json_object_get(json_array_get(array, k), column->key)) {
+            return true;
+        }
+    }
+    return json_array_size(array) == 0;
+}
+
 void ctl_control_table(const struct json_t *array, const struct ctl_column *columns, size_t n)
 {
+    struct ctl_column used[MAX_COLUMNS];
     size_t widths[MAX_COLUMNS] = {0};
     char room[NUMBER_BYTES];
-    n = n < MAX_COLUMNS ? n : MAX_COLUMNS;
-    for (size_t i = 0; i < n; i++) {
-        widths[i] = strlen(columns[i].head);
+    size_t n_used = 0;
+    for (size_t i = 0; i < n && n_used < MAX_COLUMNS; i++) {
+        if (is_used(array, &columns[i])) {
+            used[n_used++] = columns[i];
+        }
+    }
+    for (size_t i = 0; i < n_used; i++) {
+        widths[i] = strlen(used[i].head);
         for (size_t k = 0; k < json_array_size(array); k++) {
             const json_t *row = json_array_get(array, k);
-            size_t len = strlen(ctl_control_text(row, columns[i].key, room, sizeof(room)));
+            size_t len = strlen(ctl_control_text(row, used[i].key, room, sizeof(room)));
             widths[i] = len > widths[i] ? len : widths[i];
         }
     }
-    print_row(NULL, columns, widths, n);
+    print_row(NULL, used, widths, n_used);
     for (size_t k = 0; k < json_array_size(array); k++) {
-        print_row(json_array_get(array, k), columns, widths, n);
+        print_row(json_array_get(array, k), used, widths, n_used);
     }
 }

@@ -90,9 +90,13 @@ static const struct command commands[] = {
      ctl_push},
     {NULL, "requests", "[--json]", "the last requests of the daemon", ctl_requests},
     {NULL, "status", "[--json]", "what the running daemon says of itself", ctl_status},
+    {"subaccount", "list", "[--json]", "memberships of the connector and their tunnels",
+     ctl_subaccount_list},
+    {"system", "list", "[--json]", "systems of the connector and what they have carried",
+     ctl_system_list},
     {NULL, "top", "[SECONDS [TIMES]] [--json]",
      "rate, errors and latency of each endpoint, every SECONDS (2)", ctl_top},
-    {"tunnel", "list", "[--json]", "tunnels of the gateway", ctl_tunnel_list},
+    {"tunnel", "list", "[--json]", "tunnels of either daemon", ctl_tunnel_list},
 };
 
 /* All commands, or those that begin with these words. */

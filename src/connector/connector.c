@@ -128,10 +128,15 @@ static frun_err start(struct connector *c, const struct trust *t, struct diag *d
         err = backends_new(c->loop, c->offload, c->conf, t, &c->backends);
     }
     if (!err) {
+        err = meter_new(1, &c->meter);
+    }
+    if (!err) {
         c->env = (struct forward_env){
             .loop = c->loop,
             .conf = c->conf,
             .backends = c->backends,
+            .meter = c->meter,
+            .recent = &c->recent,
             .windows = {.left_bytes = (size_t)c->conf->connector->window_memory}};
         err = connector_admin_open(c, d);
     }
@@ -171,6 +176,7 @@ static void stop(struct connector *c)
     offload_free(c->offload);
     loop_free(c->loop);
     forward_env_done(&c->env);
+    meter_free(c->meter);
     free(c->subaccounts);
 }
 
@@ -189,7 +195,7 @@ static void warn_of_trust(const struct conf_cn *conf)
 
 frun_err connector_run(const struct conf_cn *conf, const struct trust *t, struct diag *d)
 {
-    struct connector c = {.conf = conf};
+    struct connector c = {.conf = conf, .trust = t};
     struct diag why = {.text = ""};
     frun_err err = start(&c, t, &why);
     if (err) {

@@ -4,10 +4,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connector_int.h"
 
+#include "frun/admin/common.h"
 #include "frun/admin/json.h"
 #include "frun/base/log.h"
 
 #include <jansson.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *state_name(const struct connector *c)
@@ -23,13 +26,14 @@ static void get_status(void *ctx, struct admin_request *r)
         subaccount_count(c->subaccounts[i], &n);
     }
     json_t *v = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "daemon",
+        "{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "daemon",
         "frunconnector", "version", FRUN_VERSION, "name", c->conf->connector->name, "instance",
-        c->instance, "pid", (int)getpid(), "state", state_name(c), "started", c->started,
-        "uptime_seconds", (json_int_t)((mono_now_ms() - c->started_ms) / 1000), "subaccounts",
+        c->instance, "pid", (int)getpid(), "state", state_name(c), "healthy", (int)(n.open > 0),
+        "started", c->started, "uptime_seconds",
+        (json_int_t)((mono_now_ms() - c->started_ms) / 1000), "subaccounts",
         (json_int_t)c->conf->n_subaccounts, "systems", (json_int_t)c->conf->n_mappings, "tunnels",
         (json_int_t)n.open, "tunnels_wanted", (json_int_t)n.wanted, "in_flight",
-        (json_int_t)c->env.in_flight);
+        (json_int_t)c->env.in_flight, "log_level", log_level_name(log_level_now()));
     admin_json_answer(r, v);
 }
 
@@ -50,8 +54,159 @@ static void post_drain(void *ctx, struct admin_request *r)
     admin_json_answer(r, json_pack("{s:s}", "state", "draining"));
 }
 
+static void get_config(void *ctx, struct admin_request *r)
+{
+    const struct connector *c = ctx;
+    size_t n = 0;
+    const struct conf_kind *kinds = conf_cn_kinds(&n);
+    admin_json_answer(r, admin_common_config(c->conf->doc, kinds, n));
+}
+
+/* Tunnels of one membership on their way into an array. */
+struct gathering {
+    const struct connector *c;
+    const struct conf_subaccount *conf;
+    json_t *list;
+};
+
+static void on_tunnel(void *ctx, const struct subaccount_tunnel *t)
+{
+    const struct gathering *g = ctx;
+    double age_s = t->open_since ? (double)(loop_now_ms(g->c->loop) - t->open_since) / 1000.0 : 0.0;
+    (void)json_array_append_new(
+        g->list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:o}", "subaccount",
+                           g->conf->place.name, "gateway", t->gateway, "location_id",
+                           g->conf->location_id ? g->conf->location_id : "", "state", t->state,
+                           "in_flight", (json_int_t)t->in_flight, "age_seconds", age_s, "rtt_ms",
+                           (double)t->rtt_us / 1000.0, "last_error", admin_json_text(t->why)));
+}
+
+static void get_tunnels(void *ctx, struct admin_request *r)
+{
+    const struct connector *c = ctx;
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        struct gathering g = {c, subaccount_conf(c->subaccounts[i]), list};
+        subaccount_look(c->subaccounts[i], on_tunnel, &g);
+    }
+    admin_json_answer(r, json_pack("{s:o}", "tunnels", list));
+}
+
+static void get_subaccounts(void *ctx, struct admin_request *r)
+{
+    const struct connector *c = ctx;
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        const struct conf_subaccount *s = subaccount_conf(c->subaccounts[i]);
+        struct subaccount_count n = {0};
+        json_t *gateways = json_array();
+        for (size_t k = 0; k < s->gateway.n; k++) {
+            (void)json_array_append_new(gateways, json_string(s->gateway.items[k]));
+        }
+        subaccount_count(c->subaccounts[i], &n);
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name", s->place.name,
+                            "state", n.open ? "connected" : "away", "location_id",
+                            s->location_id ? s->location_id : "", "gateways", gateways, "tunnels",
+                            (json_int_t)n.open, "tunnels_wanted", (json_int_t)n.wanted, "draining",
+                            (json_int_t)n.draining, "opened", (json_int_t)n.opened, "failed",
+                            (json_int_t)n.failed));
+    }
+    admin_json_answer(r, json_pack("{s:o}", "subaccounts", list));
+}
+
+static json_t *resources_json(const struct conf_mapping *m)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < m->n_resources; i++) {
+        const struct conf_resource *x = m->resources[i];
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:b}", "name", x->place.name, "path", x->path,
+                            "policy", x->policy ? "path-and-all-sub-paths" : "path-only", "active",
+                            (int)x->active));
+    }
+    return list;
+}
+
+static void get_systems(void *ctx, struct admin_request *r)
+{
+    const struct connector *c = ctx;
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->conf->n_mappings; i++) {
+        const struct conf_mapping *m = c->conf->mappings[i];
+        struct meter_sum sum;
+        meter_of(c->meter, (unsigned)i, &sum);
+        json_int_t errors = 0;
+        for (size_t k = 0; k < METER_ORIGINS; k++) {
+            errors += (json_int_t)(sum.requests[5][k] + sum.requests[0][k]);
+        }
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o}",
+                            "name", m->place.name, "internal_host", m->internal_host,
+                            "internal_port", (json_int_t)m->internal_port, "protocol",
+                            m->protocol ? "HTTP" : "HTTPS", "sid", m->sid ? m->sid : "", "requests",
+                            (json_int_t)sum.all, "server_errors", errors, "bytes_in",
+                            (json_int_t)sum.bytes_in, "bytes_out", (json_int_t)sum.bytes_out,
+                            "p50_ms", meter_quantile_ms(sum.total_buckets, 500), "p95_ms",
+                            meter_quantile_ms(sum.total_buckets, 950), "seconds_in_all",
+                            (double)sum.total_us / 1e6, "resources", resources_json(m)));
+    }
+    admin_json_answer(r, json_pack("{s:o}", "systems", list));
+}
+
+static void get_requests(void *ctx, struct admin_request *r)
+{
+    const struct connector *c = ctx;
+    struct admin_recent_entry *all = malloc(ADMIN_RECENT_MAX * sizeof(*all));
+    size_t n = all ? admin_recent_copy(&c->recent, all) : 0;
+    json_t *list = all ? admin_recent_json(all, n) : NULL;
+    free(all);
+    admin_json_answer(r, list ? json_pack("{s:o}", "requests", list) : NULL);
+}
+
+void connector_certificates(const struct connector *c, connector_certificate_fn fn, void *ctx)
+{
+    const struct trust *t = c->trust;
+    for (size_t i = 0; i < t->n_subaccounts; i++) {
+        const char *name = c->conf->subaccounts[i]->place.name;
+        if (t->subaccounts[i]) {
+            fn(ctx, "connector", name, tls_own_validity(t->subaccounts[i]).until);
+            fn(ctx, "gateway-ca", name, tls_ca_validity(t->subaccounts[i]).until);
+        }
+    }
+    for (size_t i = 0; i < t->n_mappings; i++) {
+        const char *name = c->conf->mappings[i]->place.name;
+        struct tls_ctx *x = t->mappings[i];
+        if (x && tls_ca_validity(x).until) {
+            fn(ctx, "backend-ca", name, tls_ca_validity(x).until);
+        }
+        if (x && tls_own_validity(x).until) {
+            fn(ctx, "system", name, tls_own_validity(x).until);
+        }
+    }
+}
+
+static void add_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
+{
+    (void)json_array_append_new(ctx, admin_common_certificate(what, name, until_s));
+}
+
+static void get_certificates(void *ctx, struct admin_request *r)
+{
+    json_t *list = json_array();
+    connector_certificates(ctx, add_certificate, list);
+    admin_json_answer(r, json_pack("{s:o}", "certificates", list));
+}
+
 static const struct admin_route routes[] = {
+    {"GET", "/metrics", false, connector_metrics},
     {"GET", "/api/v1/status", false, get_status},
+    {"GET", "/api/v1/config", false, get_config},
+    {"GET", "/api/v1/subaccounts", false, get_subaccounts},
+    {"GET", "/api/v1/tunnels", false, get_tunnels},
+    {"GET", "/api/v1/systems", false, get_systems},
+    {"GET", "/api/v1/requests", false, get_requests},
+    {"GET", "/api/v1/certificates", false, get_certificates},
     {"POST", "/api/v1/drain", true, post_drain},
 };
 
@@ -59,10 +214,14 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
 {
     mono_wall_text(c->started);
     c->started_ms = mono_now_ms();
+    c->started_s = time(NULL);
     deadline_init(&c->drain_asked, on_drain);
     frun_err err = admin_server_new(c->loop, &ADMIN_LIMITS_DEFAULT, &c->admin);
     if (!err) {
         err = admin_server_add(c->admin, routes, sizeof(routes) / sizeof(routes[0]), c);
+    }
+    if (!err) {
+        err = admin_common_add(c->admin);
     }
     if (err) {
         diag_set(d, "%s", err_text(err));

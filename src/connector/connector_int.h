@@ -3,18 +3,22 @@
  *
  *     connector.c         preparing, signals, drain, the end
  *     connector_admin.c   what administrators see and say through the control socket
+ *     connector_metrics.c the same for monitoring
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_CONNECTOR_CONNECTOR_INT_H
 #define FRUN_CONNECTOR_CONNECTOR_INT_H
 
 #include "frun/admin/control.h"
+#include "frun/admin/recent.h"
 #include "frun/admin/server.h"
+#include "frun/base/meter.h"
 #include "frun/base/mono.h"
 #include "frun/connector/backends.h"
 #include "frun/connector/connector.h"
 #include "frun/connector/forward.h"
 #include "frun/connector/subaccount.h"
+#include "frun/connector/trust.h"
 #include "frun/loop/heap.h"
 #include "frun/loop/loop.h"
 #include "frun/loop/offload.h"
@@ -36,10 +40,14 @@ struct connector {
     struct heap_watch heap;             /**< gives memory back behind a burst */
     char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
     struct deadline drain_asked;        /**< begins the drain that was asked for */
+    const struct trust *trust;          /**< contexts */
+    struct meter *meter;                /**< requests by mapping */
+    struct admin_recent recent;         /**< last requests */
     struct admin_server *admin;         /**< what administrators ask */
     struct admin_control *control;      /**< NULL: no control socket */
     char started[MONO_WALL_TEXT_BYTES]; /**< wall clock */
     uint64_t started_ms;                /**< the same on the other clock */
+    int64_t started_s;                  /**< the same, since 1970 */
     bool is_draining;                   /**< a signal came */
     bool is_cut_short;                  /**< the drain did not end by itself */
     struct subaccount_count shown;      /**< what the status line says */
@@ -52,6 +60,17 @@ frun_err connector_admin_open(struct connector *c, struct diag *d) FRUN_MUST_CHE
 
 /** Undo connector_admin_open(). @param c connector. */
 void connector_admin_close(struct connector *c);
+
+/** Told each certificate. @param ctx the caller's @param what "connector", "gateway-ca", "system",
+ * "backend-ca" @param name whose @param until_s its last second, since 1970. */
+typedef void (*connector_certificate_fn)(void *ctx, const char *what, const char *name,
+                                         int64_t until_s);
+
+/** Tell every certificate that is in use. @param c connector @param fn told @param ctx for it. */
+void connector_certificates(const struct connector *c, connector_certificate_fn fn, void *ctx);
+
+/** Answer GET /metrics. @param ctx connector @param r request. */
+void connector_metrics(void *ctx, struct admin_request *r);
 
 /** Finish what is in flight and end; again: end at once. @param c connector. */
 void connector_stop(struct connector *c);

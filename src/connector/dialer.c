@@ -106,6 +106,7 @@ static void fail(struct dialer *d, const char *why, unsigned retry_after_s)
     set_state(d, DIALER_WAITING);
     uint64_t wait_ms = backoff_next(&d->backoff, (uint64_t)retry_after_s * 1000);
     deadline_set(d->set.loop, &d->timer, wait_ms ? wait_ms : 1);
+    d->set.news->failed++;
     say_failure(d, why, wait_ms);
     d->ev->on_lost(d->ctx, d);
 }
@@ -163,6 +164,7 @@ static void open_session(struct dialer *d, size_t head_bytes, unsigned tunnels)
     set_state(d, DIALER_OPEN);
     d->opened_ms = loop_now_ms(d->set.loop);
     d->set.news->text[0] = '\0';
+    d->set.news->opened++;
     log_info(d->scope, "open, location ID \"%.*s\"; the gateway would like %u tunnels",
              SPAN_FMT(d->set.hello.location_id), tunnels);
     d->ev->on_open(d->ctx, d, tunnels);
@@ -386,4 +388,19 @@ enum dialer_state dialer_state(const struct dialer *d)
 size_t dialer_in_flight(const struct dialer *d)
 {
     return d->h2 ? h2_in_flight(d->h2) : 0;
+}
+
+const char *dialer_state_name(enum dialer_state s)
+{
+    return state_names[s];
+}
+
+uint64_t dialer_open_since_ms(const struct dialer *d)
+{
+    return d->h2 ? d->opened_ms : 0;
+}
+
+uint64_t dialer_rtt_us(const struct dialer *d)
+{
+    return d->h2 ? h2_rtt_us(d->h2) : 0;
 }

@@ -3,6 +3,7 @@
 
 #include "frun/base/arena.h"
 #include "frun/base/log.h"
+#include "frun/base/mono.h"
 #include "frun/connector/access.h"
 #include "frun/connector/rewrite.h"
 #include "frun/http/policy.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /** Memory of a request besides its head, and of the answer's changes. */
 #define ARENA_EXTRA_BYTES 65536
@@ -57,10 +59,14 @@ struct forward {
     struct access_result access;     /**< decision */
     struct principals_waiter naming; /**< for that certificate */
     struct span method;              /**< as received */
+    struct span path;                /**< canonical, without query; absent if malformed */
     struct span request_id;          /**< the gateway's, may be absent */
     struct span log_id;              /**< the same for the log, "-" if absent */
     struct span rest;                /**< refusing: what of our text has not been taken */
     unsigned repeats;                /**< how often it was sent again */
+    unsigned status;                 /**< of the answer, 0: none yet */
+    uint64_t begun_us;               /**< when it came */
+    uint64_t answered_us;            /**< when the back end's head came, 0: not yet */
     bool is_repeatable;              /**< may be sent again though it may have been processed */
 };
 
@@ -113,8 +119,9 @@ static void recycle(void *obj)
     }
     f->state = FORWARD_JUDGING;
     f->access = (struct access_result){0};
-    f->method = f->request_id = f->log_id = f->rest = (struct span){0};
-    f->repeats = 0;
+    f->path = f->method = f->request_id = f->log_id = f->rest = (struct span){0};
+    f->repeats = f->status = 0;
+    f->begun_us = f->answered_us = 0;
     f->is_repeatable = false;
     f->next_spare = env->spare;
     env->spare = f;
@@ -128,6 +135,54 @@ void forward_env_done(struct forward_env *env)
     }
 }
 
+static void remember(const struct forward *f, const struct meter_event *e)
+{
+    struct admin_recent_entry *x = admin_recent_add(f->env->recent);
+    const struct conf_mapping *m = f->access.mapping;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    *x = (struct admin_recent_entry){
+        .ended_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+        .by = e->origin == METER_ORIGIN_BACKEND ? "focused-run"
+              : e->origin == METER_ORIGIN_OWN   ? "connector"
+                                                : NULL,
+        .status = e->status,
+        .total_us = e->total_us,
+        .upstream_us = e->upstream_us,
+        .bytes_in = e->bytes_in,
+        .bytes_out = e->bytes_out,
+    };
+    admin_recent_text(x->id, sizeof(x->id), f->request_id);
+    admin_recent_text(x->endpoint, sizeof(x->endpoint), span_of(m ? m->place.name : NULL));
+    admin_recent_text(x->method, sizeof(x->method), f->method);
+    admin_recent_text(x->path, sizeof(x->path), f->path);
+}
+
+/* The request has ended: count it under its mapping, or under none. */
+static void count(const struct forward *f)
+{
+    const struct conf_mapping *m = f->access.mapping;
+    uint64_t now_us = mono_now_us();
+    const struct meter_event e = {
+        .status = f->status,
+        .origin = f->answered_us ? METER_ORIGIN_BACKEND
+                  : f->status    ? METER_ORIGIN_OWN
+                                 : METER_ORIGIN_NONE,
+        .total_us = now_us - f->begun_us,
+        .upstream_us = f->answered_us ? f->answered_us - f->begun_us : 0,
+        .bytes_in = f->relay.request_bytes,
+        .bytes_out = f->relay.answer_bytes,
+        .repeats = f->repeats,
+    };
+    if (f->env->meter) {
+        meter_request(f->env->meter, 0, m ? (unsigned)f->access.index : METER_NOBODY, 0,
+                      span_of(m ? m->place.name : NULL), &e);
+    }
+    if (f->env->recent) {
+        remember(f, &e);
+    }
+}
+
 static void set_state(struct forward *f, enum forward_state to)
 {
     assert(f->state != FORWARD_GONE);
@@ -136,6 +191,7 @@ static void set_state(struct forward *f, enum forward_state to)
     if (to == FORWARD_GONE) {
         assert(!f->call);
         principals_forget(&f->naming);
+        count(f);
         f->in = NULL;
         f->env->in_flight--;
         loop_free_later(f->env->loop, recycle, f);
@@ -184,6 +240,7 @@ static void refuse(struct forward *f, const struct fault *why, const char *detai
     struct head h = {0};
     cancel_call(f);
     set_state(f, FORWARD_REFUSING);
+    f->status = why->status;
     relay_done(&f->relay);
     if (problem_build(&p, &f->arena, &h, &f->rest) ||
         head_add(&h, SPAN_LIT(PTTH_ORIGIN_FIELD), SPAN_LIT(REWRITE_ORIGIN_CONNECTOR)) ||
@@ -322,6 +379,8 @@ static void on_call_head(void *owner, const struct head *h)
         refuse_failed(f, &x);
         return;
     }
+    f->status = h->status;
+    f->answered_us = mono_now_us();
     backends_answered(f->env->backends, f->access.index);
     set_state(f, FORWARD_ANSWERING);
     err = f->in->ops->send_head(f->in, &out);
@@ -529,6 +588,9 @@ static void start(struct forward *f, const struct head *h)
         refuse(f, &bad, why);
         return;
     }
+    if (arena_copy(&f->arena, u.path, &f->path)) {
+        f->path = (struct span){0}; /* for people only */
+    }
     enum access_verdict v = access_judge(f->env->conf, h->authority, u.path, &f->access);
     audit(f);
     if (v != ACCESS_ALLOWED) {
@@ -567,6 +629,7 @@ void forward_begin(struct forward_env *env, const char *scope, struct served *s,
         return;
     }
     f->scope = scope;
+    f->begun_us = mono_now_us();
     f->in = s;
     env->in_flight++;
     relay_begin(&f->relay, s, UINT64_MAX);

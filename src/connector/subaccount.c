@@ -29,6 +29,7 @@ struct member {
 struct site {
     struct subaccount *owner;   /**< membership */
     char *host;                 /**< of the address */
+    const char *address;        /**< as configured */
     char *label;                /**< for the log */
     struct dialer_settings set; /**< of every tunnel */
     struct dialer_news news;    /**< what was said about it */
@@ -222,6 +223,7 @@ static frun_err open_site(struct subaccount *a, struct site *s, const char *addr
     struct span host = {0};
     unsigned port = 0;
     s->owner = a;
+    s->address = address;
     list_init(&s->active);
     list_init(&s->draining);
     if (addr_split(span_of(address), &host, &port)) {
@@ -364,5 +366,38 @@ void subaccount_count(const struct subaccount *a, struct subaccount_count *out)
         }
         out->wanted += s->wanted;
         out->draining += s->n_draining;
+        out->opened += s->news.opened;
+        out->failed += s->news.failed;
     }
+}
+
+static void look(const struct site *s, const struct list *members, subaccount_tunnel_fn fn,
+                 void *ctx)
+{
+    struct list *it;
+    list_foreach (it, members) {
+        const struct dialer *d = member_of(it)->dialer;
+        const struct subaccount_tunnel t = {
+            .gateway = s->address,
+            .state = dialer_state_name(dialer_state(d)),
+            .in_flight = dialer_in_flight(d),
+            .open_since = dialer_open_since_ms(d),
+            .rtt_us = dialer_rtt_us(d),
+            .why = s->news.text,
+        };
+        fn(ctx, &t);
+    }
+}
+
+void subaccount_look(const struct subaccount *a, subaccount_tunnel_fn fn, void *ctx)
+{
+    for (size_t i = 0; i < a->n_sites; i++) {
+        look(&a->sites[i], &a->sites[i].active, fn, ctx);
+        look(&a->sites[i], &a->sites[i].draining, fn, ctx);
+    }
+}
+
+const struct conf_subaccount *subaccount_conf(const struct subaccount *a)
+{
+    return a->set.conf;
 }

@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -186,6 +187,32 @@ def test_log_level(chain):
     assert "error, warning" in ctl(chain, "log", "level", "loud", code=1)
 
 
+def test_connector_commands(chain):
+    load(chain)
+    sock = {"socket_name": "dc1-a.sock"}
+    ctl(chain, "log", "level", "info", **sock)
+    one = ctl_json(chain, "subaccount", "list", **sock)["subaccounts"][0]
+    assert (one["state"], one["tunnels"], one["opened"]) == ("connected", 2, 2)
+    assert "provider" in ctl(chain, "subaccount", "list", **sock)
+    tunnels = ctl_json(chain, "tunnel", "list", **sock)["tunnels"]
+    assert [t["state"] for t in tunnels] == ["open", "open"]
+    assert "provider" in ctl(chain, "tunnel", "list", **sock)
+    system = ctl_json(chain, "system", "list", **sock)["systems"][0]
+    assert system["name"] == "fr1_frun:443" and system["requests"] == 5
+    assert {r["path"] for r in system["resources"]} == {"/sap/frun", "/sap/bc/ping"}
+    assert "fr1_frun:443" in ctl(chain, "system", "list", **sock)
+    requests = ctl_json(chain, "requests", **sock)["requests"]
+    assert [(r["by"], r["path"]) for r in requests] == [("focused-run", "/sap/frun/ngdci")] * 5
+    m = metrics(chain, **sock)
+    system = 'system="fr1_frun:443"'
+    assert m[f'frunconnector_requests_total{{{system},code="2xx",origin="focused-run"}}'] == 5
+    assert m[f'frunconnector_request_duration_seconds_count{{{system}}}'] == 5
+    assert m[f'frunconnector_request_body_bytes_total{{{system}}}'] == 500
+    assert m['frunconnector_tunnels{subaccount="provider"}'] == 2
+    certificates = ctl_json(chain, "certificate", "list", **sock)["certificates"]
+    assert {"connector", "gateway-ca", "backend-ca"} <= {c["what"] for c in certificates}
+
+
 def test_top(chain):
     ctl_process = subprocess.Popen([program("frunctl"), "top", "2", "1", "--json", "--socket",
                                     chain.path("control.sock")], stdout=subprocess.PIPE, text=True)
@@ -212,9 +239,35 @@ def test_endpoint_list_without_daemon(make_chain):
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_alert_rules():
+    here = os.path.dirname(os.path.abspath(__file__))
+    rules = os.path.join(here, "..", "..", "docs", "alerts", "frunproxy.rules.yml")
+    for argv in (["promtool", "check", "rules", rules],
+                 ["promtool", "test", "rules", os.path.join(here, "rules", "frunproxy.test.yml")]):
+        r = run(argv)
+        assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_dashboard_asks_for_metrics_there_are(chain):
+    """Every name in the dashboard and in the alert rules is one that a daemon serves."""
+    load(chain)
+    here = os.path.dirname(os.path.abspath(__file__))
+    docs = os.path.join(here, "..", "..", "docs")
+    served = {line.split("{")[0].split(" ")[0] for name in ("control.sock", "dc1-a.sock")
+              for line in get(chain, "/metrics", socket_name=name)[2].splitlines()}
+    with open(os.path.join(docs, "grafana", "frunproxy.json"), encoding="utf-8") as f:
+        board = json.load(f)
+    asked = " ".join(t["expr"] for p in board["panels"] for t in p.get("targets", []))
+    with open(os.path.join(docs, "alerts", "frunproxy.rules.yml"), encoding="utf-8") as f:
+        asked += " ".join(line for line in f if "summary:" not in line and "description:" not in line)
+    names = set(re.findall(r"\bfrun(?:proxy|connector)_[a-z0-9_]+", asked))
+    assert len(names) > 15 and names <= served, names - served
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 def test_promtool_likes_the_metrics(chain):
     load(chain)
-    for name in ["control.sock"]:
+    for name in ("control.sock", "dc1-a.sock"):
         _, kind, text = get(chain, "/metrics", socket_name=name)
         assert kind == "text/plain; version=0.0.4; charset=utf-8"
         r = run(["promtool", "check", "metrics"], text)
@@ -222,7 +275,7 @@ def test_promtool_likes_the_metrics(chain):
 
 
 def test_openmetrics(chain):
-    for name in ["control.sock"]:
+    for name in ("control.sock", "dc1-a.sock"):
         _, kind, text = get(chain, "/metrics", {"Accept": "application/openmetrics-text"},
                             socket_name=name)
         assert kind.startswith("application/openmetrics-text; version=1.0.0")
@@ -233,10 +286,14 @@ GATEWAY_PAGES = ["status", "config", "endpoints", "endpoints/ACME_PROD", "pusher
                  "tunnels", "requests", "certificates", "log/level"]
 
 
+CONNECTOR_PAGES = ["status", "config", "subaccounts", "tunnels", "systems", "requests",
+                   "certificates", "log/level"]
+
+
 def test_no_secret_anywhere(chain):
     load(chain)
     secrets = [PASSWORD, FRUN_PASSWORD, "acme-prod-proxy", "globex-proxy", "$6$"]
-    for name, pages in [("control.sock", GATEWAY_PAGES)]:
+    for name, pages in (("control.sock", GATEWAY_PAGES), ("dc1-a.sock", CONNECTOR_PAGES)):
         for page in [f"/api/v1/{p}" for p in pages] + ["/metrics"]:
             status, _, text = get(chain, page, socket_name=name)
             assert status == 200, (page, text)

@@ -61,6 +61,8 @@ struct dialer_news {
     char text[256];     /**< last failure logged, "" after success */
     uint64_t at_ms;     /**< when, loop time */
     unsigned unsaid;    /**< failures not logged since */
+    uint64_t opened;    /**< times a tunnel came to stand */
+    uint64_t failed;    /**< times one was lost or could not be made */
     unsigned serial_no; /**< last number given to a tunnel, for its scope */
 };
 
@@ -119,6 +121,17 @@ void dialer_drain(struct dialer *d);
 
 /** Where it is. @param d tunnel @return state. Thread: owner. */
 enum dialer_state dialer_state(const struct dialer *d);
+
+/** A state's name. @param s state @return constant text. Thread: any. */
+const char *dialer_state_name(enum dialer_state s);
+
+/** Since when it is open. @param d tunnel @return loop time, milliseconds; 0: not open now. Thread:
+ * owner. */
+uint64_t dialer_open_since_ms(const struct dialer *d);
+
+/** Round-trip time of its last PING. @param d tunnel @return microseconds, 0: none yet. Thread:
+ * owner. */
+uint64_t dialer_rtt_us(const struct dialer *d);
 
 /** Requests in flight in it. @param d tunnel @return count. Thread: owner. */
 size_t dialer_in_flight(const struct dialer *d);

@@ -17,6 +17,8 @@
 #ifndef FRUN_CONNECTOR_FORWARD_H
 #define FRUN_CONNECTOR_FORWARD_H
 
+#include "frun/admin/recent.h"
+#include "frun/base/meter.h"
 #include "frun/conf/connector.h"
 #include "frun/connector/backends.h"
 #include "frun/h2/session.h"
@@ -38,14 +40,16 @@ struct forward;
 /** What all requests of a worker share. Zero it and set the first three; must outlive them all.
  * forward_env_done() when its loop is gone. */
 struct forward_env {
-    struct loop *loop;          /**< loop of the worker */
-    const struct conf_cn *conf; /**< configuration */
-    struct backends *backends;  /**< pools */
-    struct h2_budget windows;   /**< what the windows of its tunnels may grow by */
-    size_t in_flight;           /**< requests now under way */
-    bool is_closing;            /**< set before everything is freed: nothing is sent again */
-    struct forward *spare;      /**< ended requests, for the next ones */
-    size_t n_spare;             /**< their number */
+    struct loop *loop;           /**< loop of the worker */
+    const struct conf_cn *conf;  /**< configuration */
+    struct backends *backends;   /**< pools */
+    struct h2_budget windows;    /**< what the windows of its tunnels may grow by */
+    size_t in_flight;            /**< requests now under way */
+    bool is_closing;             /**< set before everything is freed: nothing is sent again */
+    struct forward *spare;       /**< ended requests, for the next ones */
+    size_t n_spare;              /**< their number */
+    struct meter *meter;         /**< requests counted by mapping; NULL: nobody counts */
+    struct admin_recent *recent; /**< last requests; NULL: nobody remembers */
 };
 
 /** Take on a request that a tunnel brought. @param env shared things @param scope whose log lines,

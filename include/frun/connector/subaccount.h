@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /** Tunnels to one gateway at most, whatever it asks for. */
 #define SUBACCOUNT_MAX_TUNNELS 64
@@ -48,6 +49,8 @@ struct subaccount_count {
     size_t open;     /**< tunnels that take requests */
     size_t wanted;   /**< tunnels there should be */
     size_t draining; /**< tunnels that finish */
+    uint64_t opened; /**< times a tunnel came to stand */
+    uint64_t failed; /**< times one was lost or could not be made */
 };
 
 /** Make a membership and begin to dial. @param s settings, copied @param out membership;
@@ -66,6 +69,25 @@ void subaccount_drain(struct subaccount *a);
 /** Has everything ended after subaccount_drain()? @param a membership @return true if so. Thread:
  * owner. */
 bool subaccount_is_done(const struct subaccount *a);
+
+/** A tunnel of a membership, as administrators see it. */
+struct subaccount_tunnel {
+    const char *gateway; /**< address dialled, lives with the membership */
+    const char *state;   /**< dialer_state_name() */
+    size_t in_flight;    /**< requests in it */
+    uint64_t open_since; /**< loop time, milliseconds; 0: not open */
+    uint64_t rtt_us;     /**< round trip of its last PING; 0: none yet */
+    const char *why;     /**< last failure of this gateway, "" if there was none since it opened */
+};
+
+/** Told each tunnel. @param ctx the caller's @param t tunnel, lives until the return. */
+typedef void (*subaccount_tunnel_fn)(void *ctx, const struct subaccount_tunnel *t);
+
+/** Tell every tunnel. @param a membership @param fn told @param ctx for it. Thread: owner. */
+void subaccount_look(const struct subaccount *a, subaccount_tunnel_fn fn, void *ctx);
+
+/** Its section. @param a membership @return configuration. Thread: owner. */
+const struct conf_subaccount *subaccount_conf(const struct subaccount *a);
 
 /** How it stands. @param a membership @param out counts, ADDED to what is there. Thread: owner. */
 void subaccount_count(const struct subaccount *a, struct subaccount_count *out);
