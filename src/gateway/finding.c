@@ -348,7 +348,9 @@ static void add_tunnel(const struct finding_facts *f, const char *name, struct s
 /* Other systems and clients answer under the same address as readily. */
 static void add_logon(const struct finding_facts *f, const char *name, struct steps *out)
 {
-    const char *user = f->conf->auth == CONF_LOGON_OAUTH2 ? f->conf->client_id : f->conf->user;
+    const char *user = f->conf->auth == CONF_LOGON_OAUTH2        ? f->conf->client_id
+                       : f->conf->auth == CONF_LOGON_CERTIFICATE ? "our client certificate"
+                                                                 : f->conf->user;
     char want[16] = "";
     struct span logical = span_of(f->conf->logical_system);
     if (logical.n == 10 && memcmp(logical.p + 3, "CLNT", 4) == 0) {
