@@ -108,9 +108,10 @@ static bool take_place(struct quota *q)
     return false;
 }
 
-static void wake_first(struct lane *lane)
+/* node: of a waiter in a lane */
+static void wake(struct list *node)
 {
-    struct quota_waiter *w = list_entry(list_first(&lane->waiters), struct quota_waiter, node);
+    struct quota_waiter *w = list_entry(node, struct quota_waiter, node);
     quota_forget(w);
     w->fn(w);
 }
@@ -119,15 +120,17 @@ static void run_lane(struct lane *lane)
 {
     struct quota *q = lane->quota;
     for (unsigned n = atomic_exchange(&lane->granted, 0); n > 0; n--) {
-        if (list_is_empty(&lane->waiters)) {
-            quota_leave(q, lane->worker); /* they have gone away meanwhile */
+        struct list *first = list_first(&lane->waiters);
+        if (first) {
+            wake(first);
         } else {
-            wake_first(lane);
+            quota_leave(q, lane->worker); /* they have gone away meanwhile */
         }
     }
     /* The ceiling may have been raised. */
-    while (!list_is_empty(&lane->waiters) && take_place(q)) {
-        wake_first(lane);
+    for (struct list *first = list_first(&lane->waiters); first && take_place(q);
+         first = list_first(&lane->waiters)) {
+        wake(first);
     }
 }
 

@@ -67,9 +67,12 @@ static void tell_keys(const struct item *x)
     char ids[256] = "";
     const struct jwks *k = x->caught.keys;
     for (size_t i = 0; i < jwks_count(k); i++) {
-        size_t n = strlen(ids);
+        const size_t n = strlen(ids);
         const char *id = jwks_at(k, i)->id;
-        (void)snprintf(ids + n, sizeof(ids) - n, "%s%s", i ? ", " : "", id[0] ? id : "(no name)");
+        if (snprintf(ids + n, sizeof(ids) - n, "%s%s", i ? ", " : "", id[0] ? id : "(no name)") >=
+            (int)(sizeof(ids) - n)) {
+            break; /* the rest is not worth a longer line */
+        }
     }
     for (size_t i = 0; ids[i]; i++) { /* names are the issuer's, the log is ours */
         ids[i] = (unsigned char)ids[i] < 0x20 || (unsigned char)ids[i] >= 0x7f ? '?' : ids[i];
