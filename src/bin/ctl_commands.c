@@ -1,0 +1,85 @@
+/**
+ * The table of frunctl's commands: what runs them, and what the help text says of them.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl_commands.h"
+
+#include "ctl.h"
+
+const struct ctl_command ctl_commands[] = {
+    {"config", "check", "FILE",
+     "check sections, keys and secrets of a file: 0 good, 78 not;\n"
+     "      certificates and keys too: frunproxyd --check, frunconnector --check",
+     ctl_config_check},
+    {"config", "sample", "gateway|connector", "print a complete sample file", ctl_config_sample},
+    {"config", "manual", "", "print the manual of all keys", ctl_config_manual},
+    {"config", "keys", "", "print file, section and key of all keys", ctl_config_keys},
+    {"certificate", "list", "[--json]", "certificates the daemon uses, and how long they last",
+     ctl_certificate_list},
+    {"connector", "list", "[--json]", "connectors and their tunnels", ctl_connector_list},
+    {"connector", "drain", "NAME [--json]",
+     "let the gateway's tunnels to a connector end; it dials anew", ctl_connector_drain},
+    {NULL, "drain", "[--json]", "let the daemon finish what is under way and end", ctl_drain},
+    {"endpoint", "check", "NAME|--all [--standby] [--force] [--json]",
+     "walk the endpoint's road and say at each step what was found and what to do; 1: a step\n"
+     "      failed; --standby: the road that is not taken now; --force: although the credentials\n"
+     "      were refused lately",
+     ctl_endpoint_check},
+    {"endpoint", "health", "[--json]", "how the endpoints' roads are", ctl_endpoint_health},
+    {"endpoint", "list", "[--config FILE] [--json]",
+     "list endpoints with their root URLs; with their requests if the daemon runs",
+     ctl_endpoint_list},
+    {"endpoint", "show", "NAME [--json]", "all about an endpoint of the running daemon",
+     ctl_endpoint_show},
+    {"endpoint", "root-url", "NAME --config FILE", "print the root URL of an endpoint",
+     ctl_endpoint_root_url},
+    {"endpoint", "switch", "NAME [--to ROUTE] [--force] [--json]",
+     "move the endpoint to its other road, route or standby_route, if that answers a check",
+     ctl_endpoint_switch},
+    {"log", "level", "[error|warning|info|debug] [--json]",
+     "show or set how chatty the daemon's log is, until it ends", ctl_log_level},
+    {"oauth", "check-issuer", "NAME --config FILE",
+     "fetch the keys of an [issuer NAME] section and print them, or what is wrong",
+     ctl_oauth_check_issuer},
+    {"oauth", "new-key", "DIR", "make a signing key for tokens in the folder key_directory",
+     ctl_oauth_new_key},
+    {NULL, "passwd", "[--method yescrypt|sha512]",
+     "print the hash of a password (terminal or stdin)", ctl_passwd},
+    {"pki", "init", "DIR [--name TEXT] [--force]", "make a CA: ca.pem, ca.key", ctl_pki_init},
+    {"pki", "gateway", "DIR --name HOST... [--ip IP...] [--force]",
+     "make the gateway's certificate: gateway.pem, gateway.key", ctl_pki_gateway},
+    {"pki", "connector", "DIR --name NAME [--force]",
+     "make a connector's certificate: NAME.pem, NAME.key", ctl_pki_connector},
+    {"pki", "server", "DIR --name HOST... [--ip IP...] [--force]",
+     "make a back-end server's certificate: HOST.pem, HOST.key", ctl_pki_server},
+    {"pusher", "list", "--config FILE", "list pushers and how they prove themselves",
+     ctl_pusher_list},
+    {"pusher", "service-key",
+     "NAME --config FILE [--endpoint NAME] [--force] [--x509 [--pki DIR | --certificate FILE]]",
+     "make a client secret (--x509: a key and certificate), store its hash in the pusher's "
+     "section, print the service key once",
+     ctl_pusher_service_key},
+    {"pusher", "rotate",
+     "NAME --config FILE [--grace 24h] [--endpoint NAME] [--password | --x509 [--pki DIR | "
+     "--certificate FILE]]",
+     "the same for a new secret (or password); the old one is accepted for the grace time",
+     ctl_pusher_rotate},
+    {NULL, "push",
+     "--url ROOT_URL/sap/frun/... --user U [--password-file F] [--file JSON] [--ca FILE]\n"
+     "  frunctl push --service-key FILE [--url ROOT_URL/sap/frun/...] [--file JSON] [--ca FILE]\n"
+     "                     [--method M] [--header 'N: V']... [--proxy http://host:port]",
+     "send a sample or given payload through the front door; without --password-file the\n"
+     "      password comes from FRUN_PASSWORD, the terminal or stdin",
+     ctl_push},
+    {NULL, "requests", "[--json]", "the last requests of the daemon", ctl_requests},
+    {NULL, "status", "[--json]", "what the running daemon says of itself", ctl_status},
+    {"subaccount", "list", "[--json]", "memberships of the connector and their tunnels",
+     ctl_subaccount_list},
+    {"system", "list", "[--json]", "systems of the connector and what they have carried",
+     ctl_system_list},
+    {NULL, "top", "[SECONDS [TIMES]] [--json]",
+     "rate, errors and latency of each endpoint, every SECONDS (2)", ctl_top},
+    {"tunnel", "list", "[--json]", "tunnels of either daemon", ctl_tunnel_list},
+};
+
+const size_t ctl_n_commands = sizeof(ctl_commands) / sizeof(ctl_commands[0]);
