@@ -1,25 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/span.h"
 
-/* ASCII only: tolower() would follow the locale. */
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-bool span_starts_nocase(struct span s, struct span head)
-{
-    if (s.n < head.n) {
-        return false;
-    }
-    for (size_t i = 0; i < head.n; i++) {
-        if (lower(s.p[i]) != lower(head.p[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';

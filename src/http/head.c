@@ -29,16 +29,6 @@ static frun_err fail(struct head_fault *fault, unsigned status, const char *why)
     return status == 431 || status == 414 ? FRUN_E_LIMIT : FRUN_E_SYNTAX;
 }
 
-static inline bool name_is(struct span name, const char *lower)
-{
-    for (size_t i = 0; i < name.n; i++) {
-        if (chars_lower(name.p[i]) != lower[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The octets up to the ceiling hold no complete head: whose fault is it? */
 static frun_err cut_too_long(struct span in, struct head_fault *fault)
 {
@@ -116,7 +106,7 @@ static frun_err take_coding(struct span value, struct framing *fr, struct head_f
         return fail(fault, 400, "Transfer-Encoding is repeated");
     }
     fr->has_coding = true;
-    if (value.n != 7 || !name_is(value, "chunked")) {
+    if (!span_eq_nocase(value, SPAN_LIT("chunked"))) {
         return fail(fault, 501, "a Transfer-Encoding other than chunked is not supported");
     }
     return FRUN_OK;
@@ -157,25 +147,31 @@ static inline frun_err take_field(const struct field *f, struct framing *fr, str
 
     switch (f->name.n) {
     case 4:
-        if (is_request && name_is(f->name, "host")) {
+        if (is_request && span_eq_nocase(f->name, SPAN_LIT("host"))) {
             *keep = false;
             return take_host(f->value, fr, out, fault);
         }
         return FRUN_OK;
     case 6:
-        if (is_request && name_is(f->name, "expect")) {
-            if (f->value.n != 12 || !name_is(f->value, "100-continue")) {
+        if (is_request && span_eq_nocase(f->name, SPAN_LIT("expect"))) {
+            if (!span_eq_nocase(f->value, SPAN_LIT("100-continue"))) {
                 return fail(fault, 417, "an expectation other than 100-continue");
             }
             out->wants_continue = out->minor != 0;
         }
         return FRUN_OK;
     case 10:
-        return name_is(f->name, "connection") ? take_connection(f->value, fr, out, fault) : FRUN_OK;
+        return span_eq_nocase(f->name, SPAN_LIT("connection"))
+                   ? take_connection(f->value, fr, out, fault)
+                   : FRUN_OK;
     case 14:
-        return name_is(f->name, "content-length") ? take_length(f->value, fr, fault) : FRUN_OK;
+        return span_eq_nocase(f->name, SPAN_LIT("content-length"))
+                   ? take_length(f->value, fr, fault)
+                   : FRUN_OK;
     case 17:
-        return name_is(f->name, "transfer-encoding") ? take_coding(f->value, fr, fault) : FRUN_OK;
+        return span_eq_nocase(f->name, SPAN_LIT("transfer-encoding"))
+                   ? take_coding(f->value, fr, fault)
+                   : FRUN_OK;
     default:
         return FRUN_OK;
     }

@@ -11,7 +11,7 @@
 
 /* What of the pusher's head reaches Focused Run, and what of Focused Run's head reaches the pusher.
  * First letters ascend; within a letter the first row that fits counts. */
-#define NAME(s) (s), sizeof(s) - 1
+#define NAME(s) s, sizeof(s) - 1
 
 /* clang-format off */
 static const struct policy_row table[] = {
@@ -58,9 +58,15 @@ static const struct policy_row table[] = {
 
 #define TABLE_ROWS (sizeof(table) / sizeof(table[0]))
 
-static inline char fold(char c)
+/* Eight octets in lower case, '-' for '_', as ABAP and CGI read names. */
+static inline uint64_t fold8(uint64_t w)
 {
-    return c == '_' ? '-' : chars_lower(c);
+    const uint64_t ones = 0x0101010101010101U;
+    const uint64_t low = ones * 0x7f;
+    uint64_t other = w ^ (ones * '_');
+    uint64_t is_line = ~(((other & low) + low) | other | low);
+
+    return span_lower8(w) ^ ((is_line >> 7) * ('_' ^ '-'));
 }
 
 /* First row of each letter; 0 for letters without rows, where the letter itself does not fit. */
@@ -70,13 +76,21 @@ static const unsigned char first_row['z' - 'a' + 1] = {
     ['t' - 'a'] = 26, ['u' - 'a'] = 31, ['v' - 'a'] = 32, ['x' - 'a'] = 33,
 };
 
-static bool row_fits(const struct policy_row *row, struct span name)
+/* first is the name's beginning, folded. */
+static inline bool row_fits(const struct policy_row *row, struct span name, uint64_t first)
 {
-    if (row->name_len != name.n && (!row->is_prefix || row->name_len > name.n)) {
+    size_t n = row->name_len;
+
+    if (n != name.n && (!row->is_prefix || n > name.n)) {
         return false;
     }
-    for (size_t i = 1; i < row->name_len; i++) {
-        if (fold(name.p[i]) != row->name[i]) {
+    if ((first ^ span_load8(row->name, 8)) << (n < 8 ? 64 - 8 * n : 0)) {
+        return false;
+    }
+    for (size_t i = 8; i < n; i += 8) {
+        size_t at = i + 8 <= n ? i : n - 8;
+
+        if (fold8(span_load8(name.p + at, 8)) != span_load8(row->name + at, 8)) {
             return false;
         }
     }
@@ -85,13 +99,15 @@ static bool row_fits(const struct policy_row *row, struct span name)
 
 const struct policy_row *policy_row_find(struct span name)
 {
-    char first = name.n ? fold(name.p[0]) : '\0';
+    uint64_t first = fold8(span_load8(name.p, name.n));
+    unsigned letter = first & 0xff;
 
-    if (first < 'a' || first > 'z') {
+    if (letter < 'a' || letter > 'z') {
         return NULL;
     }
-    for (size_t i = first_row[first - 'a']; i < TABLE_ROWS && table[i].name[0] == first; i++) {
-        if (row_fits(&table[i], name)) {
+    for (size_t i = first_row[letter - 'a'];
+         i < TABLE_ROWS && (unsigned char)table[i].name[0] == letter; i++) {
+        if (row_fits(&table[i], name, first)) {
             return &table[i];
         }
     }
@@ -105,11 +121,13 @@ const struct policy_row *policy_row_at(size_t i)
 
 bool policy_same_name(struct span a, struct span b)
 {
-    if (a.n != b.n) {
+    if (a.n != b.n || fold8(span_load8(a.p, a.n)) != fold8(span_load8(b.p, b.n))) {
         return false;
     }
-    for (size_t i = 0; i < a.n; i++) {
-        if (fold(a.p[i]) != fold(b.p[i])) {
+    for (size_t i = 8; i < a.n; i += 8) {
+        size_t at = i + 8 <= a.n ? i : a.n - 8;
+
+        if (fold8(span_load8(a.p + at, 8)) != fold8(span_load8(b.p + at, 8))) {
             return false;
         }
     }

@@ -18,15 +18,19 @@ enum policy_action {
     POLICY_LENGTH    /**< passed only where no body follows (answers to HEAD, 304) */
 };
 
+/** Room for the name of a row: the longest one and zeros, so that eight octets can be read of any.
+ */
+#define POLICY_NAME_BYTES 32
+
 /** One row of the table. */
 struct policy_row {
-    const char *name;           /**< lower case, '-' for '_'; first letters ascend */
-    size_t name_len;            /**< octets of it */
-    bool is_prefix;             /**< names that begin so */
-    bool is_hop;                /**< between two neighbours only, RFC 9110 7.6.1 */
-    enum policy_action request; /**< on the way to Focused Run */
-    enum policy_action answer;  /**< on the way back */
-    const char *why;            /**< for the reader */
+    char name[POLICY_NAME_BYTES]; /**< lower case, '-' for '_'; first letters ascend */
+    size_t name_len;              /**< octets of it */
+    bool is_prefix;               /**< names that begin so */
+    bool is_hop;                  /**< between two neighbours only, RFC 9110 7.6.1 */
+    enum policy_action request;   /**< on the way to Focused Run */
+    enum policy_action answer;    /**< on the way back */
+    const char *why;              /**< for the reader */
 };
 
 /** Find the row of a field. @param name as received @return first row that fits, or NULL: passes.

@@ -93,6 +93,43 @@ static void comparing(void **state)
     }
 }
 
+/* All lengths, a difference in every place, and every pair of octets in one place: eight are
+ * compared at once, and the last eight overlap what was compared. */
+static void without_case_everywhere(void **state)
+{
+    char a[20];
+    char b[20];
+
+    (void)state;
+    for (size_t n = 1; n <= sizeof(a); n++) {
+        memset(a, 'K', sizeof(a));
+        memset(b, 'k', sizeof(b));
+        assert_true(span_eq_nocase(span_make(a, n), span_make(b, n)));
+        for (size_t i = 0; i < n; i++) {
+            a[i] = 'L';
+            if (span_eq_nocase(span_make(a, n), span_make(b, n)) ||
+                span_eq_nocase(span_make(b, n), span_make(a, n))) {
+                fail_msg("%zu octets: a difference in place %zu is not seen", n, i);
+            }
+            a[i] = 'K';
+        }
+    }
+    for (unsigned x = 0; x < 256 * 256; x++) {
+        unsigned char one = (unsigned char)(x >> 8);
+        unsigned char two = (unsigned char)x;
+        bool is_same = one == two || ((one ^ two) == 32 && (one | 32) >= 'a' && (one | 32) <= 'z');
+        size_t at = x % 11;
+
+        memset(a, one ^ 1, sizeof(a));
+        memset(b, one ^ 1, sizeof(b));
+        a[at] = (char)one;
+        b[at] = (char)two;
+        if (span_eq_nocase(span_make(a, 11), span_make(b, 11)) != is_same) {
+            fail_msg("octets %02x and %02x", one, two);
+        }
+    }
+}
+
 static void cutting(void **state)
 {
     (void)state;
@@ -111,9 +148,8 @@ static void cutting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(splitting),
-        cmocka_unit_test(comparing),
+        cmocka_unit_test(numbers),   cmocka_unit_test(splitting),
+        cmocka_unit_test(comparing), cmocka_unit_test(without_case_everywhere),
         cmocka_unit_test(cutting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

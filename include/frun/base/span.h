@@ -9,6 +9,7 @@
 
 #include "frun/base/err.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,9 +53,61 @@ static inline bool span_starts(struct span s, struct span head)
     return s.n >= head.n && (head.n == 0 || memcmp(s.p, head.p, head.n) == 0);
 }
 
+/** Eight octets with ASCII letters in lower case, all at once. tolower() would follow the locale.
+ * @param w octets @return them. Thread: any. */
+static inline uint64_t span_lower8(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t low = w & (ones * 0x7f);
+    uint64_t from_a = low + ones * (0x80 - 'A');
+    uint64_t behind_z = low + ones * (0x7f - 'Z');
+
+    return w | ((from_a ^ behind_z) & ~w & (ones * 0x80)) >> 2;
+}
+
+/** The first eight octets of a text, the first one in the lowest place; zeros behind a shorter one.
+ * @param p text @param n its octets @return them. Thread: any. */
+static inline uint64_t span_load8(const char *p, size_t n)
+{
+    uint64_t w = 0;
+    uint32_t a;
+    uint32_t b;
+
+    if (n >= 8) {
+        memcpy(&w, p, 8);
+        return le64toh(w);
+    }
+    if (n >= 4) { /* both may hold the octets in the middle */
+        memcpy(&a, p, 4);
+        memcpy(&b, p + n - 4, 4);
+        return le32toh(a) | (uint64_t)le32toh(b) << 8 * (n - 4);
+    }
+    for (size_t i = 0; i < n; i++) {
+        w |= (uint64_t)(unsigned char)p[i] << 8 * i;
+    }
+    return w;
+}
+
 /** As span_starts(), ASCII letters compared without case. @param s text @param head beginning
  * @return true if so. Thread: any. */
-bool span_starts_nocase(struct span s, struct span head);
+static inline bool span_starts_nocase(struct span s, struct span head)
+{
+    size_t i = 0;
+
+    if (s.n < head.n) {
+        return false;
+    }
+    if (head.n <= 8) {
+        return span_lower8(span_load8(s.p, head.n)) == span_lower8(span_load8(head.p, head.n));
+    }
+    for (; i + 8 < head.n; i += 8) {
+        if (span_lower8(span_load8(s.p + i, 8)) != span_lower8(span_load8(head.p + i, 8))) {
+            return false;
+        }
+    }
+    i = head.n - 8; /* the last eight, of which some have been compared */
+    return span_lower8(span_load8(s.p + i, 8)) == span_lower8(span_load8(head.p + i, 8));
+}
 
 /** Same octets, ASCII letters compared without case? @param a one @param b other @return true if
  * so. Thread: any. */
