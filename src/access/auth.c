@@ -12,12 +12,11 @@
 #include "frun/access/memo.h"
 #include "frun/base/mono.h"
 #include "frun/base/secret.h"
+#include "frun/base/siphash.h"
 #include "frun/base/text.h"
 
 #include <crypt.h>
 #include <limits.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -64,9 +63,7 @@ struct auth {
     struct offload *hashers;
     const struct registry *registry; /* what is remembered points into it; NULL: any */
     struct keys *keys;               /* NULL: no tokens */
-    EVP_MAC *mac;
-    EVP_MAC_CTX *mac_ctx;
-    unsigned char key[16];
+    struct siphash keyed;            /* the beginning of every tag */
     struct list jobs;
     size_t n_jobs;
     struct memo *good;
@@ -83,10 +80,11 @@ frun_err auth_new(struct loop *l, struct offload *o, struct auth **out)
     a->loop = l;
     a->hashers = o;
     list_init(&a->jobs);
-    mono_entropy(a->key, sizeof(a->key));
-    a->mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
-    a->mac_ctx = a->mac ? EVP_MAC_CTX_new(a->mac) : NULL;
-    frun_err err = a->mac_ctx ? memo_new(AUTH_MAX_CACHED, &a->good) : FRUN_E_TLS;
+    unsigned char key[SIPHASH_KEY_BYTES];
+    mono_entropy(key, sizeof(key));
+    siphash_init(&a->keyed, key);
+    secret_wipe(key, sizeof(key));
+    frun_err err = memo_new(AUTH_MAX_CACHED, &a->good);
     err = err ? err : memo_new(AUTH_MAX_BAD, &a->bad);
     err = err ? err : guests_new(l, &a->guests);
     if (err) {
@@ -111,8 +109,6 @@ void auth_free(struct auth *a)
         }
     }
     keys_unref(&a->keys);
-    EVP_MAC_CTX_free(a->mac_ctx);
-    EVP_MAC_free(a->mac);
     memo_free(a->good);
     memo_free(a->bad);
     guests_free(a->guests);
@@ -127,20 +123,16 @@ void auth_free(struct auth *a)
 /* Way, endpoint and value together: what is right for one endpoint says nothing of another, and a
  * password shown as a token is none. The second value is a client's secret, or the certificate that
  * a token came with; its length keeps the two apart. */
-static bool make_tag(struct auth *a, const unsigned where[2], struct span value, struct span more,
-                     struct memo_tag *out)
+static void make_tag(const struct auth *a, const unsigned where[2], struct span value,
+                     struct span more, struct memo_tag *out)
 {
-    size_t size = MEMO_TAG_BYTES;
-    size_t head[3] = {where[0], where[1], more.n};
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
-                           OSSL_PARAM_construct_end()};
-    size_t n = 0;
-    return EVP_MAC_init(a->mac_ctx, a->key, sizeof(a->key), params) == 1 &&
-           EVP_MAC_update(a->mac_ctx, (const unsigned char *)head, sizeof(head)) == 1 &&
-           EVP_MAC_update(a->mac_ctx, (const unsigned char *)value.p, value.n) == 1 &&
-           (!more.n || EVP_MAC_update(a->mac_ctx, (const unsigned char *)more.p, more.n) == 1) &&
-           EVP_MAC_final(a->mac_ctx, out->octets, &n, sizeof(out->octets)) == 1 &&
-           n == MEMO_TAG_BYTES;
+    const size_t head[3] = {where[0], where[1], more.n};
+    struct siphash h = a->keyed;
+
+    siphash_update(&h, head, sizeof(head));
+    siphash_update(&h, value.p, value.n);
+    siphash_update(&h, more.p, more.n);
+    siphash_final(&h, out->octets);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -439,9 +431,7 @@ static enum auth_verdict check_basic(struct auth *a, struct registry *r, const s
     char plain[AUTH_MAX_VALUE];
     struct span user = {0};
     w->way = CONF_AUTH_BASIC;
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_BASIC, e->serial}, coded, (struct span){0}, &q.tag)) {
-        return AUTH_BUSY;
-    }
+    make_tag(a, (unsigned[]){CONF_AUTH_BASIC, e->serial}, coded, (struct span){0}, &q.tag);
     enum auth_verdict verdict = known(a, r, &q.tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
@@ -537,9 +527,7 @@ static enum auth_verdict check_bearer(struct auth *a, struct registry *r, const 
         memo_forget(a->bad, CONF_AUTH_JWT);
     }
     struct span shown = span_make(w->shown, w->shown ? CERT_SHA256_BYTES : 0);
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, shown, &x.tag)) {
-        return AUTH_BUSY;
-    }
+    make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, e->serial}, text, shown, &x.tag);
     enum auth_verdict verdict = known(a, r, &x.tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;
@@ -591,10 +579,7 @@ enum auth_verdict auth_client(struct auth *a, struct registry *r, struct span cl
         .way = CONF_AUTH_OAUTH2, .endpoint = AUTH_TOKEN_ENDPOINT, .is_listed = true};
     w->way = CONF_AUTH_OAUTH2;
     w->why = NULL;
-    if (!make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, AUTH_TOKEN_ENDPOINT}, client_id, secret,
-                  &q.tag)) {
-        return AUTH_BUSY;
-    }
+    make_tag(a, (unsigned[]){CONF_AUTH_OAUTH2, AUTH_TOKEN_ENDPOINT}, client_id, secret, &q.tag);
     enum auth_verdict verdict = known(a, r, &q.tag, w, who);
     if (verdict != AUTH_PENDING) {
         return verdict;

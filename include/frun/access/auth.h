@@ -69,8 +69,7 @@ struct auth_waiter {
 };
 
 /** Make one. @param l the worker's loop @param o helper threads for hashing, must outlive it @param
- * out authenticator; auth_free() it @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_TLS the keyed hash is not
- * available. Thread: worker. */
+ * out authenticator; auth_free() it @return FRUN_OK; FRUN_E_NOMEM. Thread: worker. */
 frun_err auth_new(struct loop *l, struct offload *o, struct auth **out) FRUN_MUST_CHECK;
 
 /** Free it; verifications under way end by themselves, their waiters are not told. @param a
