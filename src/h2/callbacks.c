@@ -79,13 +79,16 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *user)
 {
-    struct h2_stream *s = stream_of(ng, frame->hd.stream_id);
+    struct h2 *h = user;
+    struct h2_stream *s = h->rx.stream; /* field blocks are not interleaved: no need to search */
 
+    (void)ng;
     (void)flags;
-    if (s && h2_rx_field(s, span_make(name, name_n), span_make(value, value_n)) != FRUN_OK) {
+    if (s && s->id == frame->hd.stream_id &&
+        h2_rx_field(s, span_make(name, name_n), span_make(value, value_n)) != FRUN_OK) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    return verdict(user);
+    return verdict(h);
 }
 
 /* nghttp2 would drop a field that breaks the grammar and go on; we refuse the message: a request by

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "h2_int.h"
 
-#include <stdio.h>
-
 /** What a field's name says about sending it. */
 enum name_kind {
     NAME_PLAIN = 0, /**< may enter the compression's table: most have the same value again */
@@ -13,64 +11,87 @@ enum name_kind {
                     that come again */
 };
 
-/** A name that is not plain. */
+/** Octets of the longest name here, a multiple of eight: rows are read in steps of eight. */
+#define NAME_BYTES 32
+
+/** A name that is not plain, or that is so usual that nghttp2 need not copy it. */
 struct name_row {
-    const char *name;    /**< lower case; NULL: none */
-    enum name_kind kind; /**< what it says */
+    char name[NAME_BYTES]; /**< lower case, then zeros; empty: none */
+    enum name_kind kind;   /**< what it says */
 };
 
 #define NAMES_LONGEST    25
-#define NAMES_PER_LENGTH 5
+#define NAMES_PER_LENGTH 6
 
-/* By length, so that a field is compared with few of them and most with none. */
+/* By length, so that a field is compared with few of them. The fence is not among the secrets:
+ * whoever could try values of it has that field taken off, so in the table nobody can guess it. */
 static const struct name_row names[NAMES_LONGEST + 1][NAMES_PER_LENGTH] = {
     [2] = {{"te", NAME_UNFIT}},
-    [4] = {{"host", NAME_UNFIT}},
-    [6] = {{"cookie", NAME_SECRET}},
+    [3] = {{"via", NAME_PLAIN}},
+    [4] = {{"date", NAME_PLAIN}, {"host", NAME_UNFIT}},
+    [6] = {{"server", NAME_PLAIN}, {"accept", NAME_PLAIN}, {"cookie", NAME_SECRET}},
     [7] = {{"upgrade", NAME_UNFIT}, {"trailer", NAME_UNFIT}},
-    [9] = {{"mysapsso2", NAME_SECRET}},
-    [10] = {{"connection", NAME_UNFIT},
+    [9] = {{"forwarded", NAME_PLAIN}, {"mysapsso2", NAME_SECRET}},
+    [10] = {{"user-agent", NAME_PLAIN},
+            {"connection", NAME_UNFIT},
             {"keep-alive", NAME_UNFIT},
             {"set-cookie", NAME_SECRET},
             {"sap-r3auth", NAME_SECRET},
             {"tracestate", NAME_FRESH}},
-    [11] = {{"traceparent", NAME_FRESH}},
-    [12] = {{"x-csrf-token", NAME_SECRET}, {"x-request-id", NAME_FRESH}},
-    [13] = {{"authorization", NAME_SECRET}},
-    [14] = {{"content-length", NAME_UNFIT}, {"http2-settings", NAME_UNFIT}},
-    [16] = {{"proxy-connection", NAME_UNFIT}, {"x-correlation-id", NAME_FRESH}},
-    [17] = {{"transfer-encoding", NAME_UNFIT}},
+    [11] = {{"traceparent", NAME_FRESH}, {"frun-origin", NAME_PLAIN}},
+    [12] = {{"content-type", NAME_PLAIN},
+            {"x-request-id", NAME_FRESH},
+            {"x-csrf-token", NAME_SECRET}},
+    [13] = {{"authorization", NAME_SECRET}, {"cache-control", NAME_PLAIN}},
+    [14] = {{"clientprotocol", NAME_PLAIN},
+            {"content-length", NAME_UNFIT},
+            {"http2-settings", NAME_UNFIT}},
+    [15] = {{"x-forwarded-for", NAME_PLAIN},
+            {"accept-encoding", NAME_PLAIN},
+            {"accept-language", NAME_PLAIN}},
+    [16] = {{"x-forwarded-host", NAME_PLAIN},
+            {"proxy-connection", NAME_UNFIT},
+            {"content-encoding", NAME_PLAIN},
+            {"x-correlation-id", NAME_FRESH}},
+    [17] = {{"x-forwarded-proto", NAME_PLAIN}, {"transfer-encoding", NAME_UNFIT}},
     [19] = {{"proxy-authorization", NAME_SECRET}},
-    [25] = {{"x-admin-request-parameter", NAME_SECRET}},
+    [25] = {{"x-admin-request-parameter", NAME_PLAIN}},
 };
 
-static char lower(char c)
+/* Both have n octets, and the first eight are the same. */
+static bool is_rest_same(const char *name, const char *row, size_t n)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    for (size_t i = 8; i < n; i += 8) {
+        size_t at = i + 8 <= n ? i : n - 8;
+
+        if (span_lower8(span_load8(name + at, 8)) != span_load8(row + at, 8)) {
+            return false;
+        }
+    }
+    return true;
 }
 
-static enum name_kind kind_of(struct span name)
+/* The row of a name, or NULL. */
+static const struct name_row *row_of(struct span name)
 {
-    if (name.n == 0 || name.p[0] == ':') {
-        return NAME_UNFIT;
-    }
+    uint64_t first = span_lower8(span_load8(name.p, name.n));
+
     for (size_t i = 0; name.n <= NAMES_LONGEST && i < NAMES_PER_LENGTH; i++) {
         const struct name_row *row = &names[name.n][i];
 
-        if (!row->name) {
+        if (row->name[0] == '\0') {
             break;
         }
-        if (lower(name.p[0]) == row->name[0] &&
-            span_eq_nocase(name, span_make(row->name, name.n))) {
-            return row->kind;
+        if (first == span_load8(row->name, NAME_BYTES) && is_rest_same(name.p, row->name, name.n)) {
+            return row;
         }
     }
-    return NAME_PLAIN;
+    return NULL;
 }
 
-static void push(struct h2_list *l, struct span name, struct span value, enum name_kind kind)
+static void push_flagged(struct h2_list *l, struct span name, struct span value, unsigned flags)
 {
-    /* nghttp2 copies both and lowers the name; it only forgot the const. */
+    /* nghttp2 copies what the flags do not say to stay; it only forgot the const. */
     union {
         const char *in;
         uint8_t *out;
@@ -81,29 +102,38 @@ static void push(struct h2_list *l, struct span name, struct span value, enum na
         .value = v.out,
         .namelen = name.n,
         .valuelen = value.n,
-        .flags = kind == NAME_PLAIN ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX,
+        .flags = (uint8_t)flags,
     };
+}
+
+/* A field whose name is a literal of ours. */
+static void push(struct h2_list *l, struct span name, struct span value)
+{
+    push_flagged(l, name, value, NGHTTP2_NV_FLAG_NO_COPY_NAME);
 }
 
 static void push_length(struct h2_list *l, uint64_t n)
 {
-    int len = snprintf(l->length, sizeof(l->length), "%llu", (unsigned long long)n);
-
-    push(l, SPAN_LIT("content-length"), span_make(l->length, (size_t)len), NAME_PLAIN);
+    push(l, SPAN_LIT("content-length"), span_make(l->length, text_number(n, l->length)));
 }
 
-static void push_fields(struct h2_list *l, const struct head *h)
+static void push_fields(struct h2_list *l, const struct head *h, bool is_teaching)
 {
     const struct field *conn = head_find(h, SPAN_LIT("connection"));
 
     for (size_t i = 0; i < h->n_fields; i++) {
         const struct field *f = &h->fields[i];
+        const struct name_row *row = row_of(f->name);
+        enum name_kind kind = row ? row->kind : NAME_PLAIN;
+        bool is_indexed = kind == NAME_PLAIN || (kind == NAME_FRESH && is_teaching);
 
-        enum name_kind kind = kind_of(f->name);
-
-        if (kind != NAME_UNFIT && !(conn && head_list_has(conn->value, f->name))) {
-            push(l, f->name, f->value, kind);
+        if (f->name.n == 0 || f->name.p[0] == ':' || kind == NAME_UNFIT ||
+            (conn && head_list_has(conn->value, f->name))) {
+            continue;
         }
+        push_flagged(l, row ? span_make(row->name, f->name.n) : f->name, f->value,
+                     (row ? NGHTTP2_NV_FLAG_NO_COPY_NAME : 0U) |
+                         (is_indexed ? 0U : NGHTTP2_NV_FLAG_NO_INDEX));
     }
 }
 
@@ -113,14 +143,14 @@ static bool has_usual_body(struct span method)
            span_eq(method, SPAN_LIT("PATCH"));
 }
 
-void h2_list_request(const struct head *h, struct h2_list *out)
+void h2_list_request(const struct head *h, bool is_teaching, struct h2_list *out)
 {
     out->n = 0;
-    push(out, SPAN_LIT(":method"), h->method, NAME_PLAIN);
-    push(out, SPAN_LIT(":scheme"), SPAN_LIT("https"), NAME_PLAIN);
-    push(out, SPAN_LIT(":authority"), h->authority, NAME_PLAIN);
-    push(out, SPAN_LIT(":path"), h->target, NAME_PLAIN);
-    push_fields(out, h);
+    push(out, SPAN_LIT(":method"), h->method);
+    push(out, SPAN_LIT(":scheme"), SPAN_LIT("https"));
+    push(out, SPAN_LIT(":authority"), h->authority);
+    push(out, SPAN_LIT(":path"), h->target);
+    push_fields(out, h, is_teaching);
     if (h->body == HEAD_BODY_LENGTH || (h->body == HEAD_BODY_NONE && has_usual_body(h->method))) {
         push_length(out, h->body_len_bytes);
     }
@@ -149,7 +179,8 @@ bool h2_is_bodiless(const struct head *h, bool is_head_method)
     return h->body == HEAD_BODY_NONE || h2_never_has_body(h->status, is_head_method);
 }
 
-void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *out)
+void h2_list_answer(const struct head *h, bool is_head_method, bool is_teaching,
+                    struct h2_list *out)
 {
     unsigned status = h->status % 1000;
 
@@ -158,8 +189,8 @@ void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *o
     out->status[1] = (char)('0' + status / 10 % 10);
     out->status[2] = (char)('0' + status % 10);
     out->status[3] = '\0';
-    push(out, SPAN_LIT(":status"), span_make(out->status, 3), NAME_PLAIN);
-    push_fields(out, h);
+    push(out, SPAN_LIT(":status"), span_make(out->status, 3));
+    push_fields(out, h, is_teaching);
     if (status < 200 || status == 204) {
         return;
     }

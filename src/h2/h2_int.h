@@ -23,6 +23,7 @@
 #include "frun/base/err.h"
 #include "frun/base/list.h"
 #include "frun/base/span.h"
+#include "frun/base/text.h"
 #include "frun/h2/session.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
@@ -127,6 +128,7 @@ struct h2 {
     uint64_t flood_second;      /**< second that the next three count */
     uint64_t put_bytes;         /**< octets given to the stream so far */
     uint64_t flood_put_bytes;   /**< put_bytes when the second began */
+    unsigned n_lists;           /**< header lists made; see h2_teaches() */
     unsigned window_frames;     /**< WINDOW_UPDATE frames in this second */
     char lib_text[96];          /**< last complaint of nghttp2 */
     unsigned flood_frames;      /**< frames of no use to us in this second */
@@ -316,23 +318,33 @@ void h2_path_measured(struct h2 *h, uint64_t us);
 /** Fields that a list of ours adds to those of a head. */
 #define H2_EXTRA_FIELDS 6
 
-/** Longest number as text, with a NUL. */
-#define H2_NUMBER_BYTES 24
-
 /** A header list to send; its octets borrow from the head and from here. */
 struct h2_list {
     nghttp2_nv nv[HEAD_MAX_FIELDS + H2_EXTRA_FIELDS]; /**< the list */
     size_t n;                                         /**< entries */
     char status[4];                                   /**< :status as text */
-    char length[H2_NUMBER_BYTES];                     /**< content-length as text */
+    char length[TEXT_NUMBER_BYTES];                   /**< content-length as text */
 };
 
-/** List for a request. @param h head @param out filled. Thread: owner. */
-void h2_list_request(const struct head *h, struct h2_list *out);
+/** List for a request. @param h head @param is_teaching see h2_teaches() @param out filled. Thread:
+ * owner. */
+void h2_list_request(const struct head *h, bool is_teaching, struct h2_list *out);
 
-/** List for an answer. @param h head @param is_head_method it answers HEAD @param out filled.
- * Thread: owner. */
-void h2_list_answer(const struct head *h, bool is_head_method, struct h2_list *out);
+/** List for an answer. @param h head @param is_head_method it answers HEAD @param is_teaching see
+ * h2_teaches() @param out filled. Thread: owner. */
+void h2_list_answer(const struct head *h, bool is_head_method, bool is_teaching,
+                    struct h2_list *out);
+
+/** Lists of which one lets fields with ever new values into the compression's table. */
+#define H2_TEACH_EVERY 256
+
+/** May the next list bring fields into the table whose values will not come again? Then their names
+ * are there, and cost the following lists one octet; after so many lists they may have been pushed
+ * out. @param h session @return true for one list of H2_TEACH_EVERY. Thread: owner. */
+static inline bool h2_teaches(struct h2 *h)
+{
+    return h->n_lists++ % H2_TEACH_EVERY == 0;
+}
 
 /** Does an answer carry no body, whatever its head says? @param h head @param is_head_method it
  * answers HEAD @return true if so. Thread: any. */

@@ -571,7 +571,7 @@ frun_err h2_call(struct h2 *h, const struct head *req, const struct call_events 
     if (!h2_is_open(h) || h->is_draining || h->is_stopped || !h->set.is_client) {
         return FRUN_E_CLOSED;
     }
-    h2_list_request(req, &list);
+    h2_list_request(req, h2_teaches(h), &list);
     if (!h2_may_call(h) || !is_list_sendable(h, &list)) {
         return FRUN_E_LIMIT;
     }
@@ -605,11 +605,22 @@ static struct h2_stream *of_served(struct served *v)
     return list_entry(v, struct h2_stream, u.served);
 }
 
+/* "Go on." */
+static void send_continue(struct h2_stream *s)
+{
+    static const struct head go_on = {.status = 100};
+    struct h2_list list;
+
+    h2_list_answer(&go_on, false, false, &list);
+    if (nghttp2_submit_headers(s->h->ng, NGHTTP2_FLAG_NONE, s->id, NULL, list.nv, list.n, NULL) !=
+        0) {
+        h2_stream_make_due(s, H2_DUE_FAIL);
+    }
+}
+
 static void served_accept_body(struct served *v)
 {
     struct h2_stream *s = of_served(v);
-    struct head h = {.status = 100};
-    struct h2_list list;
 
     if (s->is_accepted) {
         return;
@@ -618,11 +629,7 @@ static void served_accept_body(struct served *v)
     s->in_ms = loop_now_ms(s->h->loop);
     if (s->is_continue_due && !s->is_head_out && !s->is_in_ended && buf_len(&s->in) == 0 &&
         !s->is_closed && h2_is_open(s->h)) {
-        h2_list_answer(&h, false, &list);
-        if (nghttp2_submit_headers(s->h->ng, NGHTTP2_FLAG_NONE, s->id, NULL, list.nv, list.n,
-                                   NULL) != 0) {
-            h2_stream_make_due(s, H2_DUE_FAIL);
-        }
+        send_continue(s);
     }
     s->is_continue_due = false;
     h2_stream_make_due(s, H2_DUE_OFFER);
@@ -643,7 +650,7 @@ static frun_err served_send_head(struct served *v, const struct head *h)
         } /* else on_gone is on its way */
         return FRUN_OK;
     }
-    h2_list_answer(h, s->is_head_method, &list);
+    h2_list_answer(h, s->is_head_method, h2_teaches(s->h), &list);
     if (!is_list_sendable(s->h, &list)) {
         return FRUN_E_LIMIT;
     }
@@ -722,7 +729,7 @@ void h2_stream_answer_bare(struct h2_stream *s, unsigned status)
     struct head h = {.status = status, .body = HEAD_BODY_NONE};
     struct h2_list list;
 
-    h2_list_answer(&h, false, &list);
+    h2_list_answer(&h, false, false, &list);
     s->is_head_out = true;
     s->is_bodiless = true;
     s->out_ms = loop_now_ms(s->h->loop);

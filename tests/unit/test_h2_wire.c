@@ -474,13 +474,11 @@ static struct span first_block(struct span in)
 }
 
 /* "name value" of every field, those that no table may take with "!" before them. */
-static void inflate(struct span block, char *out, size_t max)
+static void inflate(nghttp2_hd_inflater *inflater, struct span block, char *out, size_t max)
 {
-    nghttp2_hd_inflater *inflater = NULL;
     int flags = 0;
     size_t len = 0;
 
-    assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
     while (!(flags & NGHTTP2_HD_INFLATE_FINAL)) {
         nghttp2_nv nv;
         ssize_t n =
@@ -496,9 +494,24 @@ static void inflate(struct span block, char *out, size_t max)
             assert_true(len < max);
         }
     }
-    nghttp2_hd_inflate_del(inflater);
+    nghttp2_hd_inflate_end_headers(inflater);
 }
 
+#define SENT_BEFORE                                                                                \
+    ":method POST|:scheme https|:authority fr1|:path /x|!authorization Basic x|"                   \
+    "x-admin-request-parameter fence|!cookie a=b|!x-csrf-token t|!mysapsso2 s|!sap-r3auth r|"      \
+    "!set-cookie c|!proxy-authorization p|"
+#define SENT_BEHIND                                                                                \
+    "content-type application/json|x-forwarded-for 192.0.2.1|date today|"                          \
+    "a-name-that-is-longer-than-any-of-the-list 1|"
+static const char *const sent_lists[] = {
+    SENT_BEFORE "x-request-id 4711|traceparent 00-1|tracestate v|x-correlation-id c0|" SENT_BEHIND,
+    SENT_BEFORE
+    "!x-request-id 4711|!traceparent 00-1|!tracestate v|!x-correlation-id c0|" SENT_BEHIND,
+};
+
+/* The first list lets names whose values are new each time into the table, the next ones use them.
+ */
 static void test_sent_fields(void **state)
 {
     static const struct field fields[] = {
@@ -530,38 +543,40 @@ static void test_sent_fields(void **state)
         {LIT("x-mine"), LIT("m")},
         {LIT("a-name-that-is-longer-than-any-of-the-list"), LIT("1")},
     };
-    static const char want[] =
-        ":method POST|:scheme https|:authority fr1|:path /x|!authorization Basic x|"
-        "!x-admin-request-parameter fence|!cookie a=b|!x-csrf-token t|!mysapsso2 s|!sap-r3auth r|"
-        "!set-cookie c|!proxy-authorization p|!x-request-id 4711|!traceparent 00-1|!tracestate v|"
-        "!x-correlation-id c0|content-type application/json|x-forwarded-for 192.0.2.1|date today|"
-        "a-name-that-is-longer-than-any-of-the-list 1|";
     struct head h = {.method = SPAN_LIT("POST"),
                      .target = SPAN_LIT("/x"),
                      .authority = SPAN_LIT("fr1"),
                      .body = HEAD_BODY_CHUNKED};
     struct h2_settings set = rig_settings(true);
     struct env *e = rig_env_new();
-    struct call *call = NULL;
+    nghttp2_hd_inflater *inflater = NULL;
+    size_t skipped = sizeof(PREFACE) - 1;
     char got[4096];
     int fd[2];
 
     (void)state;
+    assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         assert_int_equal(head_add(&h, fields[i].name, fields[i].value), FRUN_OK);
     }
     rig_tcp_pair(fd);
     rig_begin_side(e, &fd[1], &set, (struct span){0});
-    assert_int_equal(h2_call(e->client.h, &h, &silent_events, e, &call), FRUN_OK);
-    rig_settle(e, 20);
+    for (size_t i = 0; i < sizeof(sent_lists) / sizeof(sent_lists[0]); i++) {
+        struct call *call = NULL;
+        char text[2048];
 
-    ssize_t n = recv(fd[0], got, sizeof(got), 0);
-    assert_true(n > (ssize_t)sizeof(PREFACE) - 1);
-    struct span in = span_make(got + sizeof(PREFACE) - 1, (size_t)n - (sizeof(PREFACE) - 1));
-    char text[2048];
-    inflate(first_block(in), text, sizeof(text));
-    assert_string_equal(text, want);
-    call->ops->cancel(call);
+        assert_int_equal(h2_call(e->client.h, &h, &silent_events, e, &call), FRUN_OK);
+        rig_settle(e, 20);
+        ssize_t n = recv(fd[0], got, sizeof(got), 0);
+        assert_true(n > (ssize_t)skipped);
+        struct span block = first_block(span_make(got + skipped, (size_t)n - skipped));
+        inflate(inflater, block, text, sizeof(text));
+        assert_string_equal(text, sent_lists[i]);
+        assert_true(i == 0 || block.n < 100); /* names of secrets, values, and little else */
+        call->ops->cancel(call);
+        skipped = 0;
+    }
+    nghttp2_hd_inflate_del(inflater);
     (void)close(fd[0]);
     rig_spin(e, rig_client_is_closed);
     rig_env_free(e);
