@@ -23,8 +23,10 @@
 /** Ceiling of what all endpoints and pushers take, octets. */
 #define REGISTRY_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
+/** Octets of a cache line. */
+#define REGISTRY_LINE_BYTES 64
+
 struct registry {
-    atomic_int refs;
     struct conf_gw *conf;
     struct arena arena;
     struct endpoint *endpoints;
@@ -50,6 +52,8 @@ struct registry {
     struct map *by_pusher;         /* section name -> pusher */
     unsigned next_serial;          /* not given to any endpoint yet, here or before */
     const struct registry *before; /* while it is being filled; or NULL */
+    /* Written with each request by every worker; all above is only read. */
+    _Alignas(REGISTRY_LINE_BYTES) atomic_int refs;
 };
 
 /* "GET, HEAD, POST, PUT" of a list. */
@@ -615,10 +619,11 @@ static void destroy(struct registry *r)
 frun_err registry_next(struct conf_gw *conf, const struct registry *before, FILE *report,
                        struct registry **out)
 {
-    struct registry *r = calloc(1, sizeof(*r));
+    struct registry *r = aligned_alloc(REGISTRY_LINE_BYTES, sizeof(*r));
     if (!r) {
         return FRUN_E_NOMEM;
     }
+    *r = (struct registry){0};
     atomic_init(&r->refs, 1);
     r->conf = conf_gw_ref(conf);
     arena_init(&r->arena, REGISTRY_MAX_BYTES);
