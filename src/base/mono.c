@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* Random octets drawn at once, for draws up to the smaller size. */
-#define ENTROPY_STOCK_BYTES 256
+#define ENTROPY_STOCK_BYTES 1024
 #define ENTROPY_SMALL_BYTES 32
 
 /* Milliseconds, time zone and NUL of a wall clock text: ".123Z". */
