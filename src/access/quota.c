@@ -266,6 +266,11 @@ size_t quota_in_flight(const struct quota *q)
  * -------------------------------------------------------------------------------------------------
  */
 
+bool quota_is_paced(const struct quota *q)
+{
+    return q->period_ns != 0;
+}
+
 uint64_t quota_pace(struct quota *q, uint64_t now_us, uint64_t patience_us)
 {
     uint64_t period_ns = atomic_load_explicit(&q->period_ns, memory_order_relaxed);

@@ -102,7 +102,7 @@ enum turn_result turn_begin(struct turn *t, const struct turn_terms *terms, stru
     t->quotas[1] = second;
     t->n_entered = 0;
     t->until_ms = loop_now_ms(t->loop) + terms->hold_ms;
-    uint64_t late_us = quota_pace(first, mono_now_us(), hold_us);
+    uint64_t late_us = quota_is_paced(first) ? quota_pace(first, mono_now_us(), hold_us) : 0;
     t->is_paced = late_us == 0;
     if (late_us > hold_us) {
         /* Then it would be let in, at the latest after waiting again. */

@@ -18,19 +18,19 @@ struct map {
     bool is_nocase;
 };
 
-/* FNV-1a. Strangers only look up, they never fill, so they cannot build chains. */
+/* As FNV-1a, but eight octets at once, and the high half, where they end up, mixed into the low
+ * one. Strangers only look up, they never fill, so they cannot build chains. */
 static uint64_t hash(const struct map *m, struct span key)
 {
-    uint64_t h = 14695981039346656037U;
+    uint64_t h = 14695981039346656037U ^ key.n;
 
-    for (size_t i = 0; i < key.n; i++) {
-        unsigned char c = (unsigned char)key.p[i];
-        if (m->is_nocase && c >= 'A' && c <= 'Z') {
-            c = (unsigned char)(c + ('a' - 'A'));
-        }
-        h = (h ^ c) * 1099511628211U;
+    for (size_t i = 0; i < key.n; i += 8) {
+        uint64_t w = span_load8(key.p + i, key.n - i);
+
+        h = (h ^ (m->is_nocase ? span_lower8(w) : w)) * 0x9e3779b97f4a7c15U;
+        h ^= h >> 32;
     }
-    return h ^ (h >> 32);
+    return h;
 }
 
 /* The slot that holds the key, or the free one where it belongs. */
@@ -118,5 +118,5 @@ frun_err map_put(struct map *m, struct span key, void *value)
 
 void *map_get(const struct map *m, struct span key)
 {
-    return find(m, key)->value;
+    return m->used > 0 ? find(m, key)->value : NULL;
 }

@@ -11,6 +11,7 @@
 
 struct own_resource {
     const char *path;
+    size_t path_len;    /* every push is compared with all of them */
     const char *method; /* HEAD is answered as GET */
     void (*handle)(struct own_ask *a);
     bool needs_oauth; /* is there with [oauth] only */
@@ -26,14 +27,16 @@ static void ping(struct own_ask *a)
                                  .is_plain = true});
 }
 
+#define PATH(s) s, sizeof(s) - 1
+
 static const struct own_resource resources[] = {
-    {"/sap/bc/ping", "GET", ping, false},
-    {"/oauth/token", "POST", own_token, true},
-    {"/oauth/token", "GET", own_token_get, true},
-    {"/oauth/token_keys", "GET", own_token_keys, true},
-    {"/.well-known/jwks.json", "GET", own_jwks, true},
-    {"/.well-known/openid-configuration", "GET", own_metadata, true},
-    {"/.well-known/oauth-authorization-server", "GET", own_metadata, true},
+    {PATH("/sap/bc/ping"), "GET", ping, false},
+    {PATH("/oauth/token"), "POST", own_token, true},
+    {PATH("/oauth/token"), "GET", own_token_get, true},
+    {PATH("/oauth/token_keys"), "GET", own_token_keys, true},
+    {PATH("/.well-known/jwks.json"), "GET", own_jwks, true},
+    {PATH("/.well-known/openid-configuration"), "GET", own_metadata, true},
+    {PATH("/.well-known/oauth-authorization-server"), "GET", own_metadata, true},
 };
 
 void own_init(struct own_ask *a)
@@ -57,7 +60,7 @@ static const struct own_resource *find(const struct own_ask *a, struct span path
     *has_method = false;
     for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]) && !*has_method; i++) {
         const struct own_resource *r = &resources[i];
-        if (!span_eq(path, span_of(r->path)) || (r->needs_oauth && !has_oauth)) {
+        if (!span_eq(path, span_make(r->path, r->path_len)) || (r->needs_oauth && !has_oauth)) {
             continue;
         }
         *has_method = is_method(r, a->in->method);

@@ -152,11 +152,20 @@ bool policy_names_fields(const struct head *h)
     return false;
 }
 
+/* Most names begin with another letter than those of hop fields. */
+static bool is_hop_name(struct span name)
+{
+    static const uint32_t letters = 1U << ('c' & 31) | 1U << ('h' & 31) | 1U << ('k' & 31) |
+                                    1U << ('p' & 31) | 1U << ('t' & 31) | 1U << ('u' & 31);
+    const struct policy_row *row =
+        name.n > 0 && (letters >> (name.p[0] & 31) & 1) ? policy_row_find(name) : NULL;
+
+    return row && row->is_hop;
+}
+
 bool policy_is_hop_field(const struct head *h, struct span name)
 {
-    const struct policy_row *row = policy_row_find(name);
-
-    if (row && row->is_hop) {
+    if (is_hop_name(name)) {
         return true;
     }
     for (size_t i = 0; i < h->n_fields; i++) {

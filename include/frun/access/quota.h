@@ -74,6 +74,10 @@ void quota_set_apply(struct quota_set *s);
 /** One of the set. @param s set @param i 0.. @return quota, lives with @p s. Thread: any. */
 struct quota *quota_get(struct quota_set *s, size_t i);
 
+/** Has it a rate at all? Else nobody need look at the clock. @param q quota @return true if so.
+ * Thread: any. */
+bool quota_is_paced(const struct quota *q);
+
 /** Take a turn of the rate. @param q quota @param now_us mono_now_us() @param patience_us longest
  * wait that is of use @return 0: now; up to @p patience_us: the turn is reserved and comes after so
  * many microseconds; more: nothing was reserved, the turn would be so far off. Thread: any. Source:
