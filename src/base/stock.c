@@ -17,8 +17,10 @@
 #endif
 
 /* Octets of the blocks of each class, ascending: powers of two, the larger ones with room for what
- * TLS adds to so many octets. Smaller blocks malloc() has at hand itself. */
-static const size_t sizes[] = {2048, 4096, 8192, STOCK_RECORD_BYTES, 34816, 69632, 139264};
+ * TLS adds to so many octets. Smaller blocks malloc() has at hand itself: glibc's keeps freed ones
+ * of up to 1032 octets for the thread, and looks for a place, or a neighbour to join, above that.
+ */
+static const size_t sizes[] = {1024, 2048, 4096, 8192, STOCK_RECORD_BYTES, 34816, 69632, 139264};
 
 #define CLASSES (sizeof(sizes) / sizeof(sizes[0]))
 
