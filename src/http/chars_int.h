@@ -6,10 +6,11 @@
 #ifndef FRUN_HTTP_CHARS_INT_H
 #define FRUN_HTTP_CHARS_INT_H
 
+#include "frun/base/span.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 /** Bits of chars_kind[]. */
 enum {
@@ -57,14 +58,13 @@ static inline size_t chars_text_run(const char *p, size_t n)
     size_t i = 0;
 
     for (; i + 8 <= n; i += 8) {
-        uint64_t w;
-        uint64_t del;
+        uint64_t w = span_load8(p + i, 8);
+        uint64_t del = w ^ (ones * 0x7f);
+        uint64_t hits = (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & (ones * 0x80);
 
-        memcpy(&w, p + i, sizeof(w));
-        del = w ^ (ones * 0x7f);
         /* A borrow may raise a false bit behind a true one, never before it or without one. */
-        if ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & (ones * 0x80)) {
-            break;
+        if (hits) {
+            return i + (size_t)__builtin_ctzll(hits) / 8;
         }
     }
     while (i < n && (unsigned char)p[i] >= 0x20 && (unsigned char)p[i] != 0x7f) {

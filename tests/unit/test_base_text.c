@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <setjmp.h>
@@ -119,6 +120,7 @@ static void large_text_returns_the_same(void **state)
 
 static void hexadecimal(void **state)
 {
+    char got[19];
     char out[16];
 
     (void)state;
@@ -126,6 +128,17 @@ static void hexadecimal(void **state)
     assert_string_equal(out, "000ff0ff");
     text_hex(span_of(NULL), out);
     assert_string_equal(out, "");
+    for (unsigned v = 0; v < 256; v++) {
+        unsigned char in[9];
+        char want[19];
+
+        for (size_t n = 0; n < sizeof(in); n++) {
+            in[n] = (unsigned char)(v + n * 37);
+            (void)snprintf(want + 2 * n, 3, "%02x", in[n]);
+            text_hex(span_make(in, n + 1), got);
+            assert_string_equal(got, want);
+        }
+    }
 }
 
 static void numbers_are_plain_digits(void **state)
