@@ -14,6 +14,9 @@
 struct conf_row;
 
 /* A command: argv[0] is its last word, options follow; the result is the exit status. */
+int ctl_reload(int argc, char **argv);
+int ctl_config_diff(int argc, char **argv);
+int ctl_config_show(int argc, char **argv);
 int ctl_config_check(int argc, char **argv);
 int ctl_config_keys(int argc, char **argv);
 int ctl_config_sample(int argc, char **argv);
@@ -57,6 +60,9 @@ int ctl_misuse(const char *fmt, ...) FRUN_PRINTF(1, 2);
 
 /* Print "frunctl: ..." and return EXIT_FAILURE: the arguments make sense, the rest did not. */
 int ctl_fail(const char *fmt, ...) FRUN_PRINTF(1, 2);
+
+/* Whose file is it? Only its section heads are looked at. EXIT_SUCCESS, or EX_CONFIG, reported. */
+int ctl_config_side(const char *path, bool *is_connector);
 
 /* Read a password: from the terminal without echo (twice if asked), else one line of stdin. The
  * caller frees it. FRUN_E_SYNTAX: empty or the two differ; reported already. */

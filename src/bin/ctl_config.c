@@ -110,14 +110,9 @@ static int file_of(int argc, char **argv, const char **path)
     return !*path || optind < argc ? ctl_misuse("one FILE is wanted") : 0;
 }
 
-int ctl_config_check(int argc, char **argv)
+int ctl_config_side(const char *path, bool *is_connector)
 {
     struct votes v = {0, 0};
-    const char *path = NULL;
-    int status = file_of(argc, argv, &path);
-    if (status) {
-        return status;
-    }
     frun_err err = vote(path, &v);
     if (!err && v.gateway == 0 && v.connector == 0) {
         (void)fprintf(stderr,
@@ -127,7 +122,23 @@ int ctl_config_check(int argc, char **argv)
         return EX_CONFIG;
     }
     /* an unreadable file is explained by whoever loads it */
-    err = v.connector > v.gateway ? check_connector(path) : check_gateway(path);
+    *is_connector = v.connector > v.gateway;
+    return EXIT_SUCCESS;
+}
+
+int ctl_config_check(int argc, char **argv)
+{
+    bool is_connector = false;
+    const char *path = NULL;
+    int status = file_of(argc, argv, &path);
+    if (status) {
+        return status;
+    }
+    status = ctl_config_side(path, &is_connector);
+    if (status) {
+        return status;
+    }
+    frun_err err = is_connector ? check_connector(path) : check_gateway(path);
     if (err && err != FRUN_E_SYNTAX) {
         return ctl_fail("%s", err_text(err));
     }

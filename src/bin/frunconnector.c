@@ -45,7 +45,7 @@ static const char help_text[] =
     "  -V, --version      show the version\n"
     "\n"
     "Signals: SIGTERM and SIGINT finish what is in flight and end, a second one ends at once;\n"
-    "SIGHUP opens the log file again.\n"
+    "SIGHUP reads the configuration again, and opens the log file again.\n"
     "Exit status: 0 in good order, 64 wrong usage, 78 wrong configuration, 1 any other failure.\n";
 
 static bool read_arguments(int argc, char **argv, struct arguments *out)
@@ -106,7 +106,7 @@ static bool harden(void)
     return sigaction(SIGPIPE, &ignore, NULL) == 0;
 }
 
-static int run(const struct conf_cn *conf, const struct trust *trust)
+static int run(struct conf_cn *conf, const struct trust *trust)
 {
     struct diag d = {0};
     if (log_start(&conf->log->settings, &d)) {

@@ -174,6 +174,17 @@ static bool is_same(const void *a, const void *b, const struct conf_row *row)
     return false;
 }
 
+bool conf_is_same(const void *a, const void *b)
+{
+    const struct conf_kind *kind = conf_meta_of(a)->kind;
+    for (size_t i = 0; i < kind->n_rows; i++) {
+        if (!is_same(a, b, &kind->rows[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void conf_print(const struct conf_doc *d, FILE *to)
 {
     const char *between = "";

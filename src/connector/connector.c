@@ -13,6 +13,16 @@
 /** Helper threads for name resolution, and how many names may wait. */
 enum { RESOLVER_THREADS = 2, RESOLVER_QUEUE = 1024 };
 
+size_t connector_in_flight(const struct connector *c)
+{
+    size_t n = c->gen->env.in_flight;
+    struct list *it;
+    list_foreach (it, &c->former) {
+        n += list_entry(it, struct connector_gen, node)->env.in_flight;
+    }
+    return n;
+}
+
 static void show_status(struct connector *c)
 {
     struct subaccount_count n = {0};
@@ -25,17 +35,18 @@ static void show_status(struct connector *c)
     }
     c->shown = n;
     if (c->is_draining) {
-        (void)snprintf(text, sizeof(text), "draining, %zu requests in flight", c->env.in_flight);
+        (void)snprintf(text, sizeof(text), "draining, %zu requests in flight",
+                       connector_in_flight(c));
     } else {
         (void)snprintf(text, sizeof(text), "%zu of %zu tunnels open", n.open, n.wanted);
     }
     service_status(text);
 }
 
-static void on_change(void *ctx)
+void connector_on_change(void *ctx)
 {
     struct connector *c = ctx;
-    bool is_done = c->is_draining;
+    bool is_done = c->is_draining && list_is_empty(&c->leaving);
     show_status(c);
     for (size_t i = 0; is_done && i < c->n_subaccounts; i++) {
         is_done = subaccount_is_done(c->subaccounts[i]);
@@ -50,7 +61,7 @@ static void on_drain_over(struct deadline *d)
     struct connector *c = list_entry(d, struct connector, drain);
     c->is_cut_short = true;
     log_warning(NULL, "drain_timeout is over with %zu requests in flight, stopping now",
-                c->env.in_flight);
+                connector_in_flight(c));
     loop_stop(c->loop);
 }
 
@@ -59,20 +70,21 @@ void connector_stop(struct connector *c)
     if (c->is_draining) {
         c->is_cut_short = true;
         log_warning(NULL, "second signal, stopping now with %zu requests in flight",
-                    c->env.in_flight);
+                    connector_in_flight(c));
         loop_stop(c->loop);
         return;
     }
     c->is_draining = true;
-    log_info(NULL, "stopping: %zu requests in flight may finish within %.0f s", c->env.in_flight,
-             (double)c->conf->connector->drain_timeout_ms / 1000.0);
+    log_info(NULL, "stopping: %zu requests in flight may finish within %.0f s",
+             connector_in_flight(c), (double)c->gen->conf->connector->drain_timeout_ms / 1000.0);
     service_stopping();
-    uint64_t drain_ms = c->conf->connector->drain_timeout_ms;
+    uint64_t drain_ms = c->gen->conf->connector->drain_timeout_ms;
     deadline_set(c->loop, &c->drain, drain_ms ? drain_ms : 1);
+    connector_reload_drain(c);
     for (size_t i = 0; i < c->n_subaccounts; i++) {
         subaccount_drain(c->subaccounts[i]);
     }
-    on_change(c);
+    connector_on_change(c);
 }
 
 static void on_stop_signal(void *arg)
@@ -82,29 +94,19 @@ static void on_stop_signal(void *arg)
 
 static void on_hangup(void *arg)
 {
-    (void)arg;
     log_reopen();
-    log_info(NULL, "log reopened; a changed configuration takes effect at the next start");
+    connector_reload(arg, "SIGHUP");
 }
 
-static frun_err open_subaccounts(struct connector *c, const struct trust *t)
+static frun_err open_subaccounts(struct connector *c)
 {
-    c->subaccounts = calloc(c->conf->n_subaccounts + 1, sizeof(struct subaccount *));
+    size_t n = c->gen->conf->n_subaccounts;
+    c->subaccounts = calloc(n + 1, sizeof(struct subaccount *));
     if (!c->subaccounts) {
         return FRUN_E_NOMEM;
     }
-    for (size_t i = 0; i < c->conf->n_subaccounts; i++) {
-        struct subaccount_settings s = {
-            .loop = c->loop,
-            .offload = c->offload,
-            .connector = c->conf->connector,
-            .conf = c->conf->subaccounts[i],
-            .tls = t->subaccounts[i],
-            .instance = c->instance,
-            .env = &c->env,
-            .on_change = on_change,
-            .ctx = c,
-        };
+    for (size_t i = 0; i < n; i++) {
+        struct subaccount_settings s = connector_membership(c, c->gen, i);
         frun_err err = subaccount_new(&s, &c->subaccounts[i]);
         if (err) {
             return err;
@@ -114,34 +116,30 @@ static frun_err open_subaccounts(struct connector *c, const struct trust *t)
     return FRUN_OK;
 }
 
-static frun_err start(struct connector *c, const struct trust *t, struct diag *d)
+static frun_err start(struct connector *c, struct conf_cn *conf, const struct trust *t,
+                      struct diag *d)
 {
     unsigned char entropy[(PTTH_INSTANCE_BYTES - 1) / 2];
     mono_entropy(entropy, sizeof(entropy));
     text_hex(span_make(entropy, sizeof(entropy)), c->instance);
     deadline_init(&c->drain, on_drain_over);
+    connector_reload_init(c);
     frun_err err = loop_new(&c->loop);
     if (!err) {
         err = offload_new(RESOLVER_THREADS, RESOLVER_QUEUE, &c->offload);
     }
     if (!err) {
-        err = backends_new(c->loop, c->offload, c->conf, t, &c->backends);
-    }
-    if (!err) {
         err = meter_new(1, &c->meter);
     }
     if (!err) {
-        c->env = (struct forward_env){
-            .loop = c->loop,
-            .conf = c->conf,
-            .backends = c->backends,
-            .meter = c->meter,
-            .recent = &c->recent,
-            .windows = {.left_bytes = (size_t)c->conf->connector->window_memory}};
+        c->windows.left_bytes = (size_t)conf->connector->window_memory;
+        err = connector_gen_new(c, conf, t, &c->gen);
+    }
+    if (!err) {
         err = connector_admin_open(c, d);
     }
     if (!err) {
-        err = open_subaccounts(c, t);
+        err = open_subaccounts(c);
     }
     if (!err) {
         err = loop_on_signal(c->loop, SIGTERM, on_stop_signal, c);
@@ -164,18 +162,33 @@ static frun_err start(struct connector *c, const struct trust *t, struct diag *d
 /* Tunnels first: what they carry then lets go of the back ends. */
 static void stop(struct connector *c)
 {
-    c->env.is_closing = true;
+    struct list *it;
+    list_foreach (it, &c->former) {
+        list_entry(it, struct connector_gen, node)->env.is_closing = true;
+    }
+    if (c->gen) {
+        c->gen->env.is_closing = true;
+        list_append(&c->former, &c->gen->node);
+    }
     service_watchdog_stop();
+    connector_reload_done(c);
     connector_admin_close(c);
     heap_watch_stop(&c->heap);
     deadline_clear(&c->drain);
     for (size_t i = 0; i < c->n_subaccounts; i++) {
         subaccount_free(c->subaccounts[i]);
     }
-    backends_free(c->backends);
+    list_foreach (it, &c->former) {
+        struct connector_gen *g = list_entry(it, struct connector_gen, node);
+        backends_free(g->backends);
+        g->backends = NULL;
+    }
     offload_free(c->offload);
     loop_free(c->loop);
-    forward_env_done(&c->env);
+    while ((it = list_first(&c->former))) {
+        list_remove(it);
+        connector_gen_free(list_entry(it, struct connector_gen, node));
+    }
     meter_free(c->meter);
     free(c->subaccounts);
 }
@@ -193,11 +206,11 @@ static void warn_of_trust(const struct conf_cn *conf)
     }
 }
 
-frun_err connector_run(const struct conf_cn *conf, const struct trust *t, struct diag *d)
+frun_err connector_run(struct conf_cn *conf, const struct trust *t, struct diag *d)
 {
-    struct connector c = {.conf = conf, .trust = t};
+    struct connector c = {.first = conf};
     struct diag why = {.text = ""};
-    frun_err err = start(&c, t, &why);
+    frun_err err = start(&c, conf, t, &why);
     if (err) {
         diag_set(d, "the connector cannot start: %s", why.text[0] ? why.text : err_text(err));
     } else {
@@ -205,7 +218,7 @@ frun_err connector_run(const struct conf_cn *conf, const struct trust *t, struct
                  conf->connector->name, c.instance);
         warn_of_trust(conf);
         service_ready("no tunnel open yet");
-        on_change(&c);
+        connector_on_change(&c);
         loop_run(c.loop);
     }
     stop(&c);

@@ -9,6 +9,7 @@
 #include "frun/base/log.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,13 +28,13 @@ static void get_status(void *ctx, struct admin_request *r)
     }
     json_t *v = json_pack(
         "{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "daemon",
-        "frunconnector", "version", FRUN_VERSION, "name", c->conf->connector->name, "instance",
+        "frunconnector", "version", FRUN_VERSION, "name", c->gen->conf->connector->name, "instance",
         c->instance, "pid", (int)getpid(), "state", state_name(c), "healthy", (int)(n.open > 0),
         "started", c->started, "uptime_seconds",
         (json_int_t)((mono_now_ms() - c->started_ms) / 1000), "subaccounts",
-        (json_int_t)c->conf->n_subaccounts, "systems", (json_int_t)c->conf->n_mappings, "tunnels",
-        (json_int_t)n.open, "tunnels_wanted", (json_int_t)n.wanted, "in_flight",
-        (json_int_t)c->env.in_flight, "log_level", log_level_name(log_level_now()));
+        (json_int_t)c->gen->conf->n_subaccounts, "systems", (json_int_t)c->gen->conf->n_mappings,
+        "tunnels", (json_int_t)n.open, "tunnels_wanted", (json_int_t)n.wanted, "in_flight",
+        (json_int_t)connector_in_flight(c), "log_level", log_level_name(log_level_now()));
     admin_json_answer(r, v);
 }
 
@@ -59,7 +60,7 @@ static void get_config(void *ctx, struct admin_request *r)
     const struct connector *c = ctx;
     size_t n = 0;
     const struct conf_kind *kinds = conf_cn_kinds(&n);
-    admin_json_answer(r, admin_common_config(c->conf->doc, kinds, n));
+    admin_json_answer(r, admin_common_config(c->gen->conf->doc, kinds, n));
 }
 
 /* Tunnels of one membership on their way into an array. */
@@ -132,10 +133,10 @@ static void get_systems(void *ctx, struct admin_request *r)
 {
     const struct connector *c = ctx;
     json_t *list = json_array();
-    for (size_t i = 0; i < c->conf->n_mappings; i++) {
-        const struct conf_mapping *m = c->conf->mappings[i];
+    for (size_t i = 0; i < c->gen->conf->n_mappings; i++) {
+        const struct conf_mapping *m = c->gen->conf->mappings[i];
         struct meter_sum sum;
-        meter_of(c->meter, (unsigned)i, &sum);
+        meter_of(c->meter, c->gen->serials[i], &sum);
         json_int_t errors = 0;
         for (size_t k = 0; k < METER_ORIGINS; k++) {
             errors += (json_int_t)(sum.requests[5][k] + sum.requests[0][k]);
@@ -166,16 +167,16 @@ static void get_requests(void *ctx, struct admin_request *r)
 
 void connector_certificates(const struct connector *c, connector_certificate_fn fn, void *ctx)
 {
-    const struct trust *t = c->trust;
+    const struct trust *t = c->gen->trust;
     for (size_t i = 0; i < t->n_subaccounts; i++) {
-        const char *name = c->conf->subaccounts[i]->place.name;
+        const char *name = c->gen->conf->subaccounts[i]->place.name;
         if (t->subaccounts[i]) {
             fn(ctx, "connector", name, tls_own_validity(t->subaccounts[i]).until);
             fn(ctx, "gateway-ca", name, tls_ca_validity(t->subaccounts[i]).until);
         }
     }
     for (size_t i = 0; i < t->n_mappings; i++) {
-        const char *name = c->conf->mappings[i]->place.name;
+        const char *name = c->gen->conf->mappings[i]->place.name;
         struct tls_ctx *x = t->mappings[i];
         if (x && tls_ca_validity(x).until) {
             fn(ctx, "backend-ca", name, tls_ca_validity(x).until);
@@ -198,8 +199,28 @@ static void get_certificates(void *ctx, struct admin_request *r)
     admin_json_answer(r, json_pack("{s:o}", "certificates", list));
 }
 
+static void post_reload(void *ctx, struct admin_request *r)
+{
+    struct connector *c = ctx;
+    char cause[128];
+    if (c->is_draining) {
+        admin_request_fail(r, 503, "the connector is stopping");
+        return;
+    }
+    (void)snprintf(cause, sizeof(cause), "asked by %s", admin_request_peer(r)->name);
+    admin_reloading_ask(&c->told, r);
+    connector_reload(c, cause);
+}
+
+static void get_diff(void *ctx, struct admin_request *r)
+{
+    connector_preview(ctx, r);
+}
+
 static const struct admin_route routes[] = {
     {"GET", "/metrics", false, connector_metrics},
+    {"POST", "/api/v1/reload", true, post_reload},
+    {"GET", "/api/v1/config/diff", false, get_diff},
     {"GET", "/api/v1/status", false, get_status},
     {"GET", "/api/v1/config", false, get_config},
     {"GET", "/api/v1/subaccounts", false, get_subaccounts},
@@ -227,7 +248,7 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
         diag_set(d, "%s", err_text(err));
         return err;
     }
-    return admin_control_start(c->loop, c->admin, c->conf->admin, &c->control, d);
+    return admin_control_start(c->loop, c->admin, c->gen->conf->admin, &c->control, d);
 }
 
 void connector_admin_close(struct connector *c)

@@ -2,6 +2,7 @@
  * What the files of the connector share.
  *
  *     connector.c         preparing, signals, drain, the end
+ *     connector_reload.c  another configuration while it runs
  *     connector_admin.c   what administrators see and say through the control socket
  *     connector_metrics.c the same for monitoring
  */
@@ -11,6 +12,7 @@
 
 #include "frun/admin/control.h"
 #include "frun/admin/recent.h"
+#include "frun/admin/reloading.h"
 #include "frun/admin/server.h"
 #include "frun/base/meter.h"
 #include "frun/base/mono.h"
@@ -27,20 +29,38 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** Everything that is made of one configuration. */
+struct connector_gen {
+    struct list node;          /**< in connector.former, when it is not in use any more */
+    struct conf_cn *conf;      /**< configuration; counted */
+    const struct trust *trust; /**< contexts */
+    struct trust *own_trust;   /**< the same, to be freed; NULL: lent */
+    struct backends *backends; /**< towards Focused Run */
+    struct forward_env env;    /**< for all requests */
+    unsigned *serials;         /**< by mapping: the same wherever it has the same name */
+    size_t n_users;            /**< memberships on their way out that use its texts */
+    uint64_t retired_ms;       /**< when another one came */
+};
+
 /** The whole. */
 struct connector {
-    const struct conf_cn *conf;         /**< configuration */
+    const struct conf_cn *first;        /**< configuration of the start */
+    struct connector_gen *gen;          /**< in use */
+    struct list former;                 /**< generations whose requests finish */
+    size_t n_former;                    /**< their number */
+    struct list leaving;                /**< memberships on their way out */
+    struct deadline tick;               /**< looks after both */
+    struct h2_budget windows;           /**< what the windows of all tunnels may grow by */
+    struct admin_reloading told;        /**< of a reload */
     struct loop *loop;                  /**< the only loop */
     struct offload *offload;            /**< resolver */
-    struct backends *backends;          /**< towards Focused Run */
-    struct forward_env env;             /**< for all requests */
     struct subaccount **subaccounts;    /**< towards gateways */
     size_t n_subaccounts;               /**< count */
     struct deadline drain;              /**< ceiling of the drain */
     struct heap_watch heap;             /**< gives memory back behind a burst */
     char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
     struct deadline drain_asked;        /**< begins the drain that was asked for */
-    const struct trust *trust;          /**< contexts */
+    unsigned next_serial;               /**< of a mapping; not given yet */
     struct meter *meter;                /**< requests by mapping */
     struct admin_recent recent;         /**< last requests */
     struct admin_server *admin;         /**< what administrators ask */
@@ -52,6 +72,42 @@ struct connector {
     bool is_cut_short;                  /**< the drain did not end by itself */
     struct subaccount_count shown;      /**< what the status line says */
 };
+
+/** Make everything of a configuration. @param c connector with its loop @param conf configuration,
+ * one reference is taken @param t contexts, must outlive it unless own_trust is set @param out it;
+ * connector_gen_free() it @return FRUN_OK; FRUN_E_NOMEM. */
+frun_err connector_gen_new(struct connector *c, struct conf_cn *conf, const struct trust *t,
+                           struct connector_gen **out) FRUN_MUST_CHECK;
+
+/** Free. @param g it, no request under way; or NULL. */
+void connector_gen_free(struct connector_gen *g);
+
+/** Settings of a membership. @param c connector @param g generation @param i index in it @return
+ * them. */
+struct subaccount_settings connector_membership(struct connector *c, struct connector_gen *g,
+                                                size_t i);
+
+/** Counts of a membership may have changed. @param ctx connector. */
+void connector_on_change(void *ctx);
+
+/** Prepare for reloads. @param c connector. */
+void connector_reload_init(struct connector *c);
+
+/** End what is on its way out. @param c connector. */
+void connector_reload_done(struct connector *c);
+
+/** Drain what is on its way out. @param c connector that drains. */
+void connector_reload_drain(struct connector *c);
+
+/** Read the configuration again and use it, or keep the present one. @param c connector @param
+ * cause what for, for the log. */
+void connector_reload(struct connector *c, const char *cause);
+
+/** Tell an administrator what a reload would change. @param c connector @param q request. */
+void connector_preview(struct connector *c, struct admin_request *q);
+
+/** Requests in flight. @param c connector @return count. */
+size_t connector_in_flight(const struct connector *c);
 
 /** Open the control socket and serve what it offers. @param c connector with its loop @param d
  * filled on failure @return FRUN_OK, also when the socket that nobody asked for cannot be made;

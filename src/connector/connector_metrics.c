@@ -128,7 +128,7 @@ void connector_metrics(void *ctx, struct admin_request *r)
     admin_metrics_begin(&m, "frunconnector_", r);
     admin_metrics_process(&m, (double)c->started_s);
     admin_metrics_family(&m, "in_flight_requests", "gauge", "", "Requests under way.");
-    admin_metrics_value(&m, NULL, 0, (double)c->env.in_flight);
+    admin_metrics_value(&m, NULL, 0, (double)connector_in_flight(c));
     put_tunnels(&m, c);
     put_requests(&m, c);
     admin_metrics_family(&m, "certificate_expiry_seconds", "gauge", "seconds",

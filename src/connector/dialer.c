@@ -354,6 +354,11 @@ frun_err dialer_new(const struct dialer_settings *s, const struct dialer *before
     return FRUN_OK;
 }
 
+void dialer_update(struct dialer *d, const struct dialer_settings *s)
+{
+    d->set = *s;
+}
+
 void dialer_free(struct dialer *d)
 {
     if (!d) {

@@ -175,8 +175,10 @@ static void count(const struct forward *f)
         .repeats = f->repeats,
     };
     if (f->env->meter) {
-        meter_request(f->env->meter, 0, m ? (unsigned)f->access.index : METER_NOBODY, 0,
-                      span_of(m ? m->place.name : NULL), &e);
+        unsigned subject = !m                ? METER_NOBODY
+                           : f->env->serials ? f->env->serials[f->access.index]
+                                             : (unsigned)f->access.index;
+        meter_request(f->env->meter, 0, subject, 0, span_of(m ? m->place.name : NULL), &e);
     }
     if (f->env->recent) {
         remember(f, &e);

@@ -217,6 +217,29 @@ static void set_target(struct site *s, unsigned port)
     };
 }
 
+static void set_session(struct site *s)
+{
+    const struct subaccount *a = s->owner;
+    const struct conf_connector *c = a->set.connector;
+    s->set.loop = a->set.loop;
+    s->set.offload = a->set.offload;
+    s->set.label = s->label;
+    s->set.news = &s->news;
+    s->set.retry_min_ms = c->retry_min_ms;
+    s->set.retry_max_ms = c->retry_max_ms;
+    s->set.greeting_ms = DIALER_GREETING_MS;
+    s->set.h2 = (struct h2_settings){
+        .max_streams = (uint32_t)c->max_streams,
+        .stream_window =
+            (uint32_t)(c->stream_window < MIN_WINDOW_BYTES ? MIN_WINDOW_BYTES : c->stream_window),
+        .budget = a->set.env->windows,
+        .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
+        .max_head_bytes = (uint32_t)c->max_head,
+        .ping_interval_ms = c->ping_interval_ms,
+        .ping_timeout_ms = c->ping_timeout_ms,
+    };
+}
+
 static frun_err open_site(struct subaccount *a, struct site *s, const char *address)
 {
     const struct conf_connector *c = a->set.connector;
@@ -236,23 +259,7 @@ static frun_err open_site(struct subaccount *a, struct site *s, const char *addr
         return FRUN_E_NOMEM;
     }
     (void)snprintf(s->label, label_bytes, "%s at %s", a->set.conf->place.name, address);
-    s->set.loop = a->set.loop;
-    s->set.offload = a->set.offload;
-    s->set.label = s->label;
-    s->set.news = &s->news;
-    s->set.retry_min_ms = c->retry_min_ms;
-    s->set.retry_max_ms = c->retry_max_ms;
-    s->set.greeting_ms = DIALER_GREETING_MS;
-    s->set.h2 = (struct h2_settings){
-        .max_streams = (uint32_t)c->max_streams,
-        .stream_window =
-            (uint32_t)(c->stream_window < MIN_WINDOW_BYTES ? MIN_WINDOW_BYTES : c->stream_window),
-        .budget = &a->set.env->windows,
-        .max_frame_bytes = EXCHANGE_BUFFER_BYTES,
-        .max_head_bytes = (uint32_t)c->max_head,
-        .ping_interval_ms = c->ping_interval_ms,
-        .ping_timeout_ms = c->ping_timeout_ms,
-    };
+    set_session(s);
     set_hello(s);
     set_target(s, port);
     s->wanted = c->tunnels == 0                       ? 1
@@ -299,6 +306,32 @@ static void free_later(void *obj)
     }
     free(a->sites);
     free(a);
+}
+
+static void update_dialers(const struct list *members, const struct dialer_settings *set)
+{
+    struct list *it;
+    list_foreach (it, members) {
+        dialer_update(member_of(it)->dialer, set);
+    }
+}
+
+void subaccount_update(struct subaccount *a, const struct subaccount_settings *s)
+{
+    a->set = *s;
+    for (size_t i = 0; i < a->n_sites; i++) {
+        struct site *x = &a->sites[i];
+        set_session(x);
+        set_hello(x);
+        set_target(x, x->set.target.port);
+        update_dialers(&x->active, &x->set);
+        update_dialers(&x->draining, &x->set);
+    }
+}
+
+void subaccount_set_env(struct subaccount *a, struct forward_env *env)
+{
+    a->set.env = env;
 }
 
 /* The analyzer does not know that a member's counter is its list's length.

@@ -46,6 +46,10 @@ void conf_value_print(const void *section, const struct conf_row *row, FILE *to)
  * any. */
 void conf_print(const struct conf_doc *d, FILE *to);
 
+/** Do two sections of one kind say the same? @param a section @param b section @return true if all
+ * effective values are the same. Thread: any. */
+bool conf_is_same(const void *a, const void *b);
+
 /** Compare two documents of one schema. @param before document @param now document @param reload
  * only what takes effect then @param out differences, added to what is there; zero it before the
  * first call, conf_changes_done() it @return FRUN_OK; FRUN_E_NOMEM, @p out has those found so far.

@@ -111,6 +111,10 @@ struct dialer_events {
 frun_err dialer_new(const struct dialer_settings *s, const struct dialer *before,
                     const struct dialer_events *ev, void *ctx, struct dialer **out) FRUN_MUST_CHECK;
 
+/** Dial by other settings from now on; what is open stays as it is. @param d tunnel @param s
+ * settings, copied except what they point at. Thread: owner. */
+void dialer_update(struct dialer *d, const struct dialer_settings *s);
+
 /** Close at once; requests in it are gone; freed after the pass. @param d tunnel or NULL. Thread:
  * owner. */
 void dialer_free(struct dialer *d);

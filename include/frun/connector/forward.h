@@ -43,11 +43,12 @@ struct forward_env {
     struct loop *loop;           /**< loop of the worker */
     const struct conf_cn *conf;  /**< configuration */
     struct backends *backends;   /**< pools */
-    struct h2_budget windows;    /**< what the windows of its tunnels may grow by */
+    struct h2_budget *windows;   /**< what the windows of its tunnels may grow by, or NULL */
     size_t in_flight;            /**< requests now under way */
     bool is_closing;             /**< set before everything is freed: nothing is sent again */
     struct forward *spare;       /**< ended requests, for the next ones */
     size_t n_spare;              /**< their number */
+    const unsigned *serials;     /**< what each mapping is counted by; NULL: its index */
     struct meter *meter;         /**< requests counted by mapping; NULL: nobody counts */
     struct admin_recent *recent; /**< last requests; NULL: nobody remembers */
 };

@@ -59,6 +59,15 @@ struct subaccount_count {
 frun_err subaccount_new(const struct subaccount_settings *s,
                         struct subaccount **out) FRUN_MUST_CHECK;
 
+/** Go on with other settings that say the same: texts, TLS context and where requests go are taken
+ * from them; tunnels stay, those that come have the new times. @param a membership @param s
+ * settings with the same gateways and the same number of tunnels, copied. Thread: owner. */
+void subaccount_update(struct subaccount *a, const struct subaccount_settings *s);
+
+/** Send requests another way from now on. @param a membership @param env where to. Thread: owner.
+ */
+void subaccount_set_env(struct subaccount *a, struct forward_env *env);
+
 /** Close every tunnel at once. @param a membership or NULL. Thread: owner. */
 void subaccount_free(struct subaccount *a);
 

@@ -1,0 +1,409 @@
+/**
+ * Another configuration while the connector runs.
+ *
+ * Everything is read and made before anything changes. Then access control and trust count for the
+ * next request, also in tunnels that are open already. A membership that is the same keeps its
+ * tunnels; one that has changed is dialled anew beside the old one, which finishes when the new one
+ * stands (or could not be had in time); one that has gone finishes. What was made of the former
+ * configuration is freed when its last request has ended and no dial can look at it any more.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connector_int.h"
+
+#include "frun/base/log.h"
+#include "frun/conf/diff.h"
+#include "frun/connector/dialer.h"
+#include "frun/loop/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** How long a changed membership may take to stand before the old one ends all the same,
+ * milliseconds. */
+#define REPLACE_MS 30000
+
+/** Behind the last dial that may have begun with a former configuration, milliseconds. */
+#define GRACE_MS 5000
+
+/** How often former configurations are looked at, milliseconds. */
+#define TICK_MS 500
+
+/** Former configurations that may still finish. */
+#define MAX_FORMER 64
+
+/* A membership on its way out. */
+struct leaving {
+    struct list node;              /* in connector.leaving */
+    struct subaccount *a;          /* it */
+    struct connector_gen *gen;     /* whose texts it uses */
+    const struct subaccount *next; /* what takes its place; NULL: nothing */
+    uint64_t until_ms;             /* drained at the latest then */
+    bool is_draining;
+};
+
+/* -- what a configuration is made into
+ * -------------------------------------------------------------------------------------------------
+ */
+
+void connector_gen_free(struct connector_gen *g)
+{
+    if (!g) {
+        return;
+    }
+    backends_free(g->backends);
+    forward_env_done(&g->env);
+    trust_free(g->own_trust);
+    free(g->serials);
+    conf_cn_unref(&g->conf);
+    free(g);
+}
+
+/* Its name is what a mapping is counted by over the times. */
+static unsigned serial_of(struct connector *c, const char *name)
+{
+    for (size_t i = 0; c->gen && i < c->gen->conf->n_mappings; i++) {
+        if (strcmp(c->gen->conf->mappings[i]->place.name, name) == 0) {
+            return c->gen->serials[i];
+        }
+    }
+    return c->next_serial++;
+}
+
+frun_err connector_gen_new(struct connector *c, struct conf_cn *conf, const struct trust *t,
+                           struct connector_gen **out)
+{
+    struct connector_gen *g = calloc(1, sizeof(*g));
+    if (!g) {
+        return FRUN_E_NOMEM;
+    }
+    list_init(&g->node);
+    g->conf = conf_cn_ref(conf);
+    g->trust = t;
+    g->serials = calloc(conf->n_mappings + 1, sizeof(*g->serials));
+    frun_err err =
+        g->serials ? backends_new(c->loop, c->offload, conf, t, &g->backends) : FRUN_E_NOMEM;
+    if (err) {
+        connector_gen_free(g);
+        return err;
+    }
+    for (size_t i = 0; i < conf->n_mappings; i++) {
+        g->serials[i] = serial_of(c, conf->mappings[i]->place.name);
+    }
+    g->env = (struct forward_env){.serials = g->serials,
+                                  .loop = c->loop,
+                                  .conf = conf,
+                                  .backends = g->backends,
+                                  .windows = &c->windows,
+                                  .meter = c->meter,
+                                  .recent = &c->recent};
+    *out = g;
+    return FRUN_OK;
+}
+
+struct subaccount_settings connector_membership(struct connector *c, struct connector_gen *g,
+                                                size_t i)
+{
+    return (struct subaccount_settings){
+        .loop = c->loop,
+        .offload = c->offload,
+        .connector = g->conf->connector,
+        .conf = g->conf->subaccounts[i],
+        .tls = g->trust->subaccounts[i],
+        .instance = c->instance,
+        .env = &g->env,
+        .on_change = connector_on_change,
+        .ctx = c,
+    };
+}
+
+/* -- what is on its way out
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void end_leaving(struct leaving *x)
+{
+    list_remove(&x->node);
+    x->gen->n_users--;
+    subaccount_free(x->a);
+    free(x);
+}
+
+static bool stands(const struct subaccount *a)
+{
+    struct subaccount_count n = {0};
+    subaccount_count(a, &n);
+    return n.open > 0 && n.open >= n.wanted;
+}
+
+static void look_at_leaving(struct connector *c, uint64_t now_ms)
+{
+    struct list *it;
+    struct list *next;
+    list_foreach_safe (it, next, &c->leaving) {
+        struct leaving *x = list_entry(it, struct leaving, node);
+        if (!x->is_draining && (!x->next || now_ms >= x->until_ms || stands(x->next))) {
+            x->is_draining = true;
+            subaccount_drain(x->a);
+        }
+        if (x->is_draining && subaccount_is_done(x->a)) {
+            end_leaving(x);
+        }
+    }
+}
+
+static uint64_t grace_ms(const struct connector_gen *g)
+{
+    return g->conf->connector->connect_timeout_ms + DIALER_GREETING_MS + GRACE_MS;
+}
+
+static void look_at_former(struct connector *c, uint64_t now_ms)
+{
+    struct list *it;
+    struct list *next;
+    list_foreach_safe (it, next, &c->former) {
+        struct connector_gen *g = list_entry(it, struct connector_gen, node);
+        if (!g->n_users && !g->env.in_flight && now_ms - g->retired_ms > grace_ms(g)) {
+            list_remove(&g->node);
+            c->n_former--;
+            connector_gen_free(g);
+        }
+    }
+}
+
+static void on_tick(struct deadline *d)
+{
+    struct connector *c = list_entry(d, struct connector, tick);
+    uint64_t now_ms = loop_now_ms(c->loop);
+    look_at_leaving(c, now_ms);
+    look_at_former(c, now_ms);
+    if (!list_is_empty(&c->leaving) || !list_is_empty(&c->former)) {
+        deadline_set(c->loop, d, TICK_MS);
+    }
+    if (c->is_draining) {
+        connector_on_change(c);
+    }
+}
+
+void connector_reload_init(struct connector *c)
+{
+    list_init(&c->leaving);
+    list_init(&c->former);
+    deadline_init(&c->tick, on_tick);
+}
+
+void connector_reload_done(struct connector *c)
+{
+    deadline_clear(&c->tick);
+    for (struct list *it; (it = list_first(&c->leaving)) != NULL;) {
+        end_leaving(list_entry(it, struct leaving, node));
+    }
+    admin_reloading_done(&c->told);
+}
+
+void connector_reload_drain(struct connector *c)
+{
+    struct list *it;
+    list_foreach (it, &c->leaving) {
+        struct leaving *x = list_entry(it, struct leaving, node);
+        if (!x->is_draining) {
+            x->is_draining = true;
+            subaccount_drain(x->a);
+        }
+    }
+}
+
+/* -- the change
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* What is made before anything changes. */
+struct plan {
+    struct conf_cn *conf;
+    struct trust *trust;
+    struct connector_gen *gen;
+    struct subaccount **subaccounts; /* made; NULL: the old one stays */
+    struct leaving **leaving;        /* room for each old one */
+    size_t n_old;
+};
+
+static size_t find(const struct conf_cn *c, const char *name)
+{
+    size_t i = 0;
+    while (i < c->n_subaccounts && strcmp(c->subaccounts[i]->place.name, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static bool is_same(const struct connector_gen *old, size_t k, const struct connector_gen *now,
+                    size_t i)
+{
+    const struct tls_ctx *a = old->trust->subaccounts[k];
+    const struct tls_ctx *b = now->trust->subaccounts[i];
+    return conf_is_same(old->conf->subaccounts[k], now->conf->subaccounts[i]) &&
+           old->conf->connector->tunnels == now->conf->connector->tunnels &&
+           tls_is_same_client(a, b);
+}
+
+static frun_err plan_memberships(struct connector *c, struct plan *p)
+{
+    p->n_old = c->n_subaccounts;
+    p->subaccounts = calloc(p->conf->n_subaccounts + 1, sizeof(struct subaccount *));
+    p->leaving = calloc(p->n_old + 1, sizeof(struct leaving *));
+    if (!p->subaccounts || !p->leaving) {
+        return FRUN_E_NOMEM;
+    }
+    for (size_t k = 0; k < p->n_old; k++) {
+        p->leaving[k] = calloc(1, sizeof(struct leaving));
+        if (!p->leaving[k]) {
+            return FRUN_E_NOMEM;
+        }
+    }
+    frun_err err = FRUN_OK;
+    for (size_t i = 0; !err && i < p->conf->n_subaccounts; i++) {
+        size_t k = find(c->gen->conf, p->conf->subaccounts[i]->place.name);
+        if (k == p->n_old || !is_same(c->gen, k, p->gen, i)) {
+            struct subaccount_settings s = connector_membership(c, p->gen, i);
+            err = subaccount_new(&s, &p->subaccounts[i]);
+        }
+    }
+    return err;
+}
+
+static frun_err prepare(struct connector *c, FILE *report, struct plan *p, struct diag *d)
+{
+    if (c->n_former >= MAX_FORMER) {
+        diag_set(d, "too many former configurations have requests under way; try again later");
+        return FRUN_E_LIMIT;
+    }
+    frun_err err = conf_cn_load(c->gen->conf->connector->place.file, report, &p->conf);
+    diag_set(d, "the file is not in order");
+    if (!err) {
+        err = admin_reloading_compare(&c->told, c->first->doc, c->gen->conf->doc, p->conf->doc);
+        err = err ? err : log_check(&p->conf->log->settings, d);
+    }
+    if (!err) {
+        err = trust_load(p->conf, report, &p->trust);
+        diag_set(d, "a certificate, key or CA cannot be used");
+    }
+    err = err ? err : connector_gen_new(c, p->conf, p->trust, &p->gen);
+    if (!err) {
+        p->gen->own_trust = p->trust;
+        p->trust = NULL;
+    }
+    return err ? err : plan_memberships(c, p);
+}
+
+static void leave(struct connector *c, struct plan *p, size_t k, const struct subaccount *next)
+{
+    struct leaving *x = p->leaving[k];
+    p->leaving[k] = NULL;
+    *x = (struct leaving){.a = c->subaccounts[k],
+                          .gen = c->gen,
+                          .next = next,
+                          .until_ms = loop_now_ms(c->loop) + REPLACE_MS};
+    c->gen->n_users++;
+    subaccount_set_env(x->a, &p->gen->env);
+    list_append(&c->leaving, &x->node);
+}
+
+/* Whoever waits for one that leaves itself waits for what comes behind it. */
+static void forget_successor(struct connector *c, const struct subaccount *gone,
+                             const struct subaccount *next)
+{
+    struct list *it;
+    list_foreach (it, &c->leaving) {
+        struct leaving *x = list_entry(it, struct leaving, node);
+        x->next = x->next == gone ? next : x->next;
+        subaccount_set_env(x->a, &c->gen->env);
+    }
+}
+
+static void commit(struct connector *c, struct plan *p)
+{
+    struct connector_gen *old = c->gen;
+    struct diag d = {.text = ""};
+    if (log_change(&p->conf->log->settings, &d) != FRUN_OK) {
+        log_error("reload", "%s; the log goes on where it went", d.text);
+    }
+    for (size_t k = 0; k < p->n_old; k++) {
+        size_t i = find(p->conf, old->conf->subaccounts[k]->place.name);
+        bool is_kept = i < p->conf->n_subaccounts && !p->subaccounts[i];
+        if (is_kept) {
+            struct subaccount_settings s = connector_membership(c, p->gen, i);
+            p->subaccounts[i] = c->subaccounts[k];
+            subaccount_update(p->subaccounts[i], &s);
+            continue;
+        }
+        const struct subaccount *next = i < p->conf->n_subaccounts ? p->subaccounts[i] : NULL;
+        const struct subaccount *gone = c->subaccounts[k];
+        leave(c, p, k, next);
+        forget_successor(c, gone, next);
+    }
+    free(c->subaccounts);
+    c->subaccounts = p->subaccounts;
+    c->n_subaccounts = p->conf->n_subaccounts;
+    p->subaccounts = NULL;
+    c->gen = p->gen;
+    p->gen = NULL;
+    forget_successor(c, NULL, NULL);
+    old->retired_ms = loop_now_ms(c->loop);
+    list_append(&c->former, &old->node);
+    c->n_former++;
+    deadline_set(c->loop, &c->tick, 1);
+}
+
+static void drop(struct plan *p)
+{
+    for (size_t i = 0; p->subaccounts && i < p->conf->n_subaccounts; i++) {
+        subaccount_free(p->subaccounts[i]);
+    }
+    for (size_t k = 0; p->leaving && k < p->n_old; k++) {
+        free(p->leaving[k]);
+    }
+    free(p->subaccounts);
+    free(p->leaving);
+    connector_gen_free(p->gen);
+    trust_free(p->trust);
+    conf_cn_unref(&p->conf);
+}
+
+void connector_reload(struct connector *c, const char *cause)
+{
+    struct plan p = {0};
+    struct diag d = {.text = ""};
+    uint64_t begun_ms = mono_now_ms();
+    if (c->is_draining) {
+        return;
+    }
+    service_reloading();
+    log_info("reload", "%s: reading %s", cause, c->gen->conf->connector->place.file);
+    FILE *report = admin_reloading_begin(&c->told);
+    frun_err err = report ? prepare(c, report, &p, &d) : FRUN_E_NOMEM;
+    if (!err) {
+        commit(c, &p);
+    }
+    drop(&p);
+    admin_reloading_end(&c->told, cause,
+                        !err                  ? NULL
+                        : err == FRUN_E_NOMEM ? err_text(err)
+                                              : d.text,
+                        mono_now_ms() - begun_ms);
+    service_reloaded();
+    connector_on_change(c);
+}
+
+void connector_preview(struct connector *c, struct admin_request *q)
+{
+    struct admin_reloading x = {0};
+    struct conf_cn *conf = NULL;
+    FILE *report = admin_reloading_begin(&x);
+    frun_err err =
+        report ? conf_cn_load(c->gen->conf->connector->place.file, report, &conf) : FRUN_E_NOMEM;
+    if (!err) {
+        err = admin_reloading_compare(&x, c->first->doc, c->gen->conf->doc, conf->doc);
+    }
+    admin_reloading_preview(&x, q, err == FRUN_OK);
+    conf_cn_unref(&conf);
+}
