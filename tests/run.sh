@@ -16,7 +16,7 @@ need gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev li
     libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest python3-hpack \
     python3-requests-oauthlib \
     prometheus \
-    nginx libnginx-mod-http-lua wrk nghttp2-client valgrind libc6-dbg
+    nginx libnginx-mod-http-lua libnginx-mod-stream haproxy wrk nghttp2-client valgrind libc6-dbg
 
 jobs=$(nproc 2>/dev/null || echo 2)
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DFRUN_SANITIZE=address,undefined \

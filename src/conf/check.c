@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/check.h"
 
+#include "frun/base/cidr.h"
 #include "frun/base/cpus.h"
 #include "frun/conf/dn.h"
 
@@ -141,6 +142,19 @@ static bool is_bare_ipv6(struct span s)
 static const char *check_host(struct span s)
 {
     return is_host(s) || is_bare_ipv6(s) ? NULL : "must be a host name or address without port";
+}
+
+static const char *check_cidr(struct span s)
+{
+    struct cidr unused;
+    switch (cidr_parse(s, &unused)) {
+    case FRUN_OK:
+        return NULL;
+    case FRUN_E_LIMIT:
+        return "must be a network whose address ends where its bits end, like 10.0.0.0/8";
+    default:
+        return "must be an address or a network, like 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
+    }
 }
 
 static const char *check_cpus(struct span s)
@@ -654,6 +668,7 @@ const char *conf_check(const char *check, struct span value)
                   {"auth", check_auth},
                   {"authority", check_authority},
                   {"carrier", check_carrier},
+                  {"cidr", check_cidr},
                   {"client", check_client},
                   {"claim", check_claim},
                   {"client_id", check_client_id},

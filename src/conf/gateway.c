@@ -34,7 +34,7 @@ struct work {
     bool is_starved;
 };
 
-static void check_gateway(const struct work *w)
+static void check_gateway(struct work *w)
 {
     const struct conf_gateway *g = w->gateway;
     if (g->public_url && strncmp(g->public_url, "http://", 7) == 0) {
@@ -51,15 +51,17 @@ static void check_gateway(const struct work *w)
     if (g->ocsp_proxy && g->ocsp_stapling == CONF_STAPLING_OFF) {
         conf_issue_add(w->d, false, g, "ocsp_proxy", "has no effect: ocsp_stapling = off");
     }
+    w->is_starved = !conf_proxied_resolve(w->d, g, &w->gateway->proxied) || w->is_starved;
     conf_order_check(w->d, g, "max_target", "max_head", g->max_target > g->max_head);
 }
 
-static void check_tunnel(const struct work *w)
+static void check_tunnel(struct work *w)
 {
     struct conf_tunnel *t = w->tunnel;
     if (!t) {
         return;
     }
+    w->is_starved = !conf_proxied_resolve(w->d, t, &t->proxied) || w->is_starved;
     conf_pair_check(w->d, t, "certificate", "private_key");
     if (w->gateway && !t->certificate) {
         t->certificate = w->gateway->certificate;

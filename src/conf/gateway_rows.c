@@ -22,6 +22,12 @@ static const struct conf_row gateway_rows[] = {
      "and the customer network."},
     {"listen", CONF_LIST, AT(listen), 1, 300, NULL, true, "listen", LIVE,
      "Addresses of the front door, IP:port or [IPv6]:port; comma separated or one a line."},
+    {"proxy_protocol", CONF_CHOICE, AT(proxied.protocol), 0, 0, "off", false, "off|required", LIVE,
+     "required: a balancer before the gateway begins each connection with a PROXY head, version 1 "
+     "or 2, that tells the client's address; connections without one are refused."},
+    {"proxy_trusted", CONF_LIST, AT(proxied.trusted), 2, 64, NULL, false, "cidr", LIVE,
+     "Addresses or networks (10.0.0.0/8) of these balancers; connections from elsewhere are "
+     "refused. proxy_protocol needs it."},
     {"certificate", CONF_PATH, AT(certificate), 0, 0, NULL, true, NULL, LIVE,
      "PEM file: certificate of the front door, then its intermediate certificates."},
     {"private_key", CONF_PATH, AT(private_key), 0, 0, NULL, true, NULL, LIVE,
@@ -103,6 +109,10 @@ static const struct conf_row tunnel_rows[] = {
     {"listen", CONF_LIST, AT(listen), 1, 300, NULL, false, "listen", LIVE,
      "Addresses for connectors alone, IP:port or [IPv6]:port. Either this, or server_name, or "
      "both."},
+    {"proxy_protocol", CONF_CHOICE, AT(proxied.protocol), 0, 0, "off", false, "off|required", LIVE,
+     "The same as in [gateway], for the addresses of this section."},
+    {"proxy_trusted", CONF_LIST, AT(proxied.trusted), 2, 64, NULL, false, "cidr", LIVE,
+     "Balancers before these addresses."},
     {"server_name", CONF_TEXT, AT(server_name), 1, 253, NULL, false, "host", LIVE,
      "TLS server name (SNI) by which connectors reach the gateway's own port, like "
      "tunnel.example.com; another name than that of public_url."},

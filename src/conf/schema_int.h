@@ -81,6 +81,10 @@ void conf_certs_check(struct conf_doc *d, const struct conf_gateway *g, struct c
 void conf_certs_conclude(struct conf_doc *d, const struct conf_gateway *g,
                          struct conf_endpoint *const *endpoints, size_t n);
 
+/** Balancers of a section: networks are read, keys that do not fit each other told. @param d
+ * document @param section structure @param p its keys @return false: starved. */
+bool conf_proxied_resolve(struct conf_doc *d, const void *section, struct conf_proxied *p);
+
 /** Fill in what an endpoint maps. @param d document @param e endpoint @return false: starved. */
 bool conf_map_resolve(struct conf_doc *d, struct conf_endpoint *e);
 /** Keys of [sap-connectivity]. */

@@ -10,6 +10,7 @@
 #include "frun/gateway/door.h"
 #include "frun/gateway/exchange.h"
 #include "frun/gateway/front.h"
+#include "frun/gateway/porch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ static void on_front(void *ctx, int *fd, const struct addr *peer)
         accept_on(w, false);
         deadline_set(w->loop, &w->accept_deadline, WORKER_ACCEPT_AGAIN_MS);
     }
-    frun_err err = front_new(w, fd, peer);
+    frun_err err = porch_enter(w, fd, peer, false);
     if (err) {
         log_error(NULL, "a connection could not be taken on: %s", err_text(err));
     }
@@ -75,7 +76,7 @@ static void on_front(void *ctx, int *fd, const struct addr *peer)
 static void on_door(void *ctx, int *fd, const struct addr *peer)
 {
     struct worker *w = ctx;
-    frun_err err = door_new(w, fd, peer);
+    frun_err err = porch_enter(w, fd, peer, true);
     if (err) {
         log_error("tunnel", "a connection could not be taken on: %s", err_text(err));
     }

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 /**
- * Apply a check by its name: address, auth, authority, carrier, claim, client, client_id,
+ * Apply a check by its name: address, auth, authority, carrier, cidr, claim, client, client_id,
  * customer_network, digits, dn, fence, host, hash, https_url, issuer, listen, map, method, name,
  * path, proxy, public_url, san, sha256, sid, signature, subject, target, time, url, user.
  *

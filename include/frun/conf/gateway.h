@@ -10,6 +10,7 @@
 #ifndef FRUN_CONF_GATEWAY_H
 #define FRUN_CONF_GATEWAY_H
 
+#include "frun/base/cidr.h"
 #include "frun/base/err.h"
 #include "frun/base/secret.h"
 #include "frun/conf/admin.h"
@@ -50,6 +51,20 @@ struct conf_asking {
     bool hides_ca;  /**< somebody by its fingerprint, so that CAs say nothing */
 };
 
+/** Is a PROXY head awaited before anything else? */
+enum conf_proxy {
+    CONF_PROXY_OFF,     /**< no */
+    CONF_PROXY_REQUIRED /**< always; who sends none is refused */
+};
+
+/** Connections that a balancer brings. */
+struct conf_proxied {
+    int protocol;             /**< enum conf_proxy; off */
+    struct conf_list trusted; /**< networks of balancers, as written */
+    const struct cidr *nets;  /**< the same, resolved */
+    size_t n_nets;            /**< their number */
+};
+
 /** [gateway] */
 struct conf_gateway {
     struct conf_place place;           /**< where it stands */
@@ -57,6 +72,7 @@ struct conf_gateway {
     const char *state_directory;       /**< folder of what outlives a restart */
     const char *public_url;            /**< "https://push.example.com", no path, no final '/' */
     struct conf_list listen;           /**< addresses of the front door, at least one */
+    struct conf_proxied proxied;       /**< whose connections come at listen */
     const char *certificate;           /**< PEM chain */
     const char *private_key;           /**< PEM key */
     const char *client_ca;             /**< PEM: CAs of pushers' certificates, or NULL */
@@ -89,17 +105,18 @@ struct conf_gateway {
 
 /** [tunnel] */
 struct conf_tunnel {
-    struct conf_place place;   /**< where it stands */
-    struct conf_list listen;   /**< addresses of its own; empty: only by server_name */
-    const char *server_name;   /**< SNI name on the gateway's own port, or NULL */
-    const char *certificate;   /**< PEM chain; the gateway's if left out */
-    const char *private_key;   /**< PEM key */
-    const char *client_ca;     /**< CA of the connectors' certificates */
-    uint64_t ping_interval_ms; /**< idle time before a PING; 15 s */
-    uint64_t ping_timeout_ms;  /**< PING to dead; 10 s */
-    uint64_t max_streams;      /**< requests in flight in one tunnel; 256 */
-    uint64_t stream_window;    /**< octets of one stream's window, per direction; 64 KiB */
-    uint64_t max_tunnels;      /**< tunnels of one connector; 128 */
+    struct conf_place place;     /**< where it stands */
+    struct conf_list listen;     /**< addresses of its own; empty: only by server_name */
+    struct conf_proxied proxied; /**< whose connections come at listen */
+    const char *server_name;     /**< SNI name on the gateway's own port, or NULL */
+    const char *certificate;     /**< PEM chain; the gateway's if left out */
+    const char *private_key;     /**< PEM key */
+    const char *client_ca;       /**< CA of the connectors' certificates */
+    uint64_t ping_interval_ms;   /**< idle time before a PING; 15 s */
+    uint64_t ping_timeout_ms;    /**< PING to dead; 10 s */
+    uint64_t max_streams;        /**< requests in flight in one tunnel; 256 */
+    uint64_t stream_window;      /**< octets of one stream's window, per direction; 64 KiB */
+    uint64_t max_tunnels;        /**< tunnels of one connector; 128 */
 };
 
 /** [connector NAME]: who may dial in. */
