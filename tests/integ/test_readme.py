@@ -44,6 +44,8 @@ def site(tmp_path):
     (site / "tls" / "public.pem").write_bytes((site / "tls" / "gateway.pem").read_bytes())
     (site / "secrets" / "public.key").write_bytes((site / "secrets" / "gateway.key").read_bytes())
     (site / "secrets" / "dc1-a.key").write_bytes((site / "tls" / "dc1-a.key").read_bytes())
+    for name in ("public.key", "dc1-a.key"):
+        (site / "secrets" / name).chmod(0o600)
     (site / "tls" / "frun-ca.pem").write_bytes((site / "tls" / "ca.pem").read_bytes())
     hashed = run([program("frunctl"), "passwd"], "a password\n").stdout.strip()
     (site / "frunproxy.ini").write_text(block("[gateway]"))
