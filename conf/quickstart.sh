@@ -107,6 +107,9 @@ certificate = tls/gateway.pem
 private_key = tls/gateway.key
 client_ca   = tls/ca.pem
 
+[admin]
+control_socket = control.sock
+
 [connector DC1-A]
 certificate_subject = CN=dc1-a
 location_id = DC1
@@ -143,6 +146,9 @@ cat >frunconnector.ini <<END
 name        = dc1-a
 certificate = tls/dc1-a.pem
 private_key = tls/dc1-a.key
+
+[admin]
+control_socket = connector.sock
 
 [subaccount provider]
 gateway     = 127.0.0.1:$tunnel_port

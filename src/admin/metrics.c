@@ -177,8 +177,8 @@ static double resident_bytes(void)
     struct span rest = is_read ? span_of(text) : (struct span){0};
     struct span part = {0};
     uint64_t n = 0;
-    if (span_split(&rest, ' ', &part) && span_split(&rest, ' ', &part) &&
-        span_to_u64(part, &n) == FRUN_OK) {
+    (void)span_split(&rest, ' ', &part); /* the size of the program, then what of it is resident */
+    if (span_split(&rest, ' ', &part) && span_to_u64(part, &n) == FRUN_OK) {
         pages = n;
     }
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
