@@ -43,6 +43,10 @@ static const struct conf_row connector_rows[] = {
      "Shortest wait before dialling again; it doubles with every failure, with jitter."},
     {"retry_max", CONF_TIME, AT(retry_max_ms), 100, 3600000, "60 s", false, NULL, LIVE,
      "Longest wait before dialling again."},
+    {"auto_reload_certificates", CONF_BOOL, AT(auto_reload_certificates), 0, 0, "yes", false, NULL,
+     LIVE,
+     "Certificates, keys, CAs and service keys whose files have changed are used within seconds, "
+     "without a reload; a pair that does not fit is told once, and the present one is used on."},
     {"drain_timeout", CONF_TIME, AT(drain_timeout_ms), 0, 3600000, "30 s", false, NULL, LIVE,
      "After SIGTERM requests in flight get this time to end."},
     {"audit", CONF_CHOICE, AT(audit), 0, 0, "security", false, "off|security|all", LIVE,

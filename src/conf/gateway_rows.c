@@ -98,6 +98,10 @@ static const struct conf_row gateway_rows[] = {
      "ICM."},
     {"hold", CONF_TIME, AT(hold_ms), 0, 60000, "8 s", false, NULL, LIVE,
      "How long a request waits for a tunnel that is away before it gets 503."},
+    {"auto_reload_certificates", CONF_BOOL, AT(auto_reload_certificates), 0, 0, "yes", false, NULL,
+     LIVE,
+     "Certificates, keys, CAs and service keys whose files have changed are used within seconds, "
+     "without a reload; a pair that does not fit is told once, and the present one is used on."},
     {"drain_timeout", CONF_TIME, AT(drain_timeout_ms), 0, 3600000, "30 s", false, NULL, LIVE,
      "After SIGTERM requests in flight get this time to end."},
 };

@@ -217,6 +217,7 @@ frun_err connector_run(struct conf_cn *conf, const struct trust *t, struct diag 
         log_info(NULL, "frunconnector %s \"%s\" runs, instance %s", FRUN_VERSION,
                  conf->connector->name, c.instance);
         warn_of_trust(conf);
+        connector_watch(&c);
         service_ready("no tunnel open yet");
         connector_on_change(&c);
         loop_run(c.loop);

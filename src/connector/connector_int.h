@@ -50,6 +50,9 @@ struct connector {
     size_t n_former;                    /**< their number */
     struct list leaving;                /**< memberships on their way out */
     struct deadline tick;               /**< looks after both */
+    struct deadline watch;              /**< looks at the files of certificates */
+    uint64_t files;                     /**< what they looked like when they were read */
+    uint64_t changed;                   /**< what they looked like last */
     struct h2_budget windows;           /**< what the windows of all tunnels may grow by */
     struct admin_reloading told;        /**< of a reload */
     struct loop *loop;                  /**< the only loop */
@@ -102,6 +105,9 @@ void connector_reload_drain(struct connector *c);
 /** Read the configuration again and use it, or keep the present one. @param c connector @param
  * cause what for, for the log. */
 void connector_reload(struct connector *c, const char *cause);
+
+/** Look after the files of certificates from now on. @param c connector that has started. */
+void connector_watch(struct connector *c);
 
 /** Tell an administrator what a reload would change. @param c connector @param q request. */
 void connector_preview(struct connector *c, struct admin_request *q);

@@ -12,6 +12,7 @@
 
 #include "frun/base/log.h"
 #include "frun/conf/diff.h"
+#include "frun/conf/files.h"
 #include "frun/connector/dialer.h"
 #include "frun/loop/service.h"
 
@@ -28,6 +29,10 @@
 
 /** How often former configurations are looked at, milliseconds. */
 #define TICK_MS 500
+
+/** How often the files of certificates are looked at, milliseconds; what has changed must stay the
+ * same for so long. */
+#define WATCH_MS 5000
 
 /** Former configurations that may still finish. */
 #define MAX_FORMER 64
@@ -190,11 +195,13 @@ void connector_reload_init(struct connector *c)
     list_init(&c->leaving);
     list_init(&c->former);
     deadline_init(&c->tick, on_tick);
+    deadline_init(&c->watch, NULL);
 }
 
 void connector_reload_done(struct connector *c)
 {
     deadline_clear(&c->tick);
+    deadline_clear(&c->watch);
     for (struct list *it; (it = list_first(&c->leaving)) != NULL;) {
         end_leaving(list_entry(it, struct leaving, node));
     }
@@ -220,6 +227,7 @@ void connector_reload_drain(struct connector *c)
 /* What is made before anything changes. */
 struct plan {
     struct conf_cn *conf;
+    uint64_t files; /* what they look like when they are read */
     struct trust *trust;
     struct connector_gen *gen;
     struct subaccount **subaccounts; /* made; NULL: the old one stays */
@@ -271,15 +279,22 @@ static frun_err plan_memberships(struct connector *c, struct plan *p)
     return err;
 }
 
-static frun_err prepare(struct connector *c, FILE *report, struct plan *p, struct diag *d)
+static frun_err prepare(struct connector *c, bool is_files_only, FILE *report, struct plan *p,
+                        struct diag *d)
 {
     if (c->n_former >= MAX_FORMER) {
         diag_set(d, "too many former configurations have requests under way; try again later");
         return FRUN_E_LIMIT;
     }
-    frun_err err = conf_cn_load(c->gen->conf->connector->place.file, report, &p->conf);
+    frun_err err = FRUN_OK;
+    if (is_files_only) {
+        p->conf = conf_cn_ref(c->gen->conf);
+    } else {
+        err = conf_cn_load(c->gen->conf->connector->place.file, report, &p->conf);
+    }
     diag_set(d, "the file is not in order");
     if (!err) {
+        p->files = conf_files_look(p->conf->doc);
         err = admin_reloading_compare(&c->told, c->first->doc, c->gen->conf->doc, p->conf->doc);
         err = err ? err : log_check(&p->conf->log->settings, d);
     }
@@ -346,6 +361,7 @@ static void commit(struct connector *c, struct plan *p)
     c->n_subaccounts = p->conf->n_subaccounts;
     p->subaccounts = NULL;
     c->gen = p->gen;
+    c->files = p->files;
     p->gen = NULL;
     forget_successor(c, NULL, NULL);
     old->retired_ms = loop_now_ms(c->loop);
@@ -369,7 +385,7 @@ static void drop(struct plan *p)
     conf_cn_unref(&p->conf);
 }
 
-void connector_reload(struct connector *c, const char *cause)
+static void change(struct connector *c, const char *cause, bool is_files_only)
 {
     struct plan p = {0};
     struct diag d = {.text = ""};
@@ -378,9 +394,11 @@ void connector_reload(struct connector *c, const char *cause)
         return;
     }
     service_reloading();
-    log_info("reload", "%s: reading %s", cause, c->gen->conf->connector->place.file);
+    log_info("reload", "%s: reading %s", cause,
+             is_files_only ? "certificates, keys and CAs again"
+                           : c->gen->conf->connector->place.file);
     FILE *report = admin_reloading_begin(&c->told);
-    frun_err err = report ? prepare(c, report, &p, &d) : FRUN_E_NOMEM;
+    frun_err err = report ? prepare(c, is_files_only, report, &p, &d) : FRUN_E_NOMEM;
     if (!err) {
         commit(c, &p);
     }
@@ -392,6 +410,36 @@ void connector_reload(struct connector *c, const char *cause)
                         mono_now_ms() - begun_ms);
     service_reloaded();
     connector_on_change(c);
+}
+
+void connector_reload(struct connector *c, const char *cause)
+{
+    change(c, cause, false);
+}
+
+/* What is being written looks different at each look: only what stays the same is read, once. */
+static void on_watch(struct deadline *d)
+{
+    struct connector *c = list_entry(d, struct connector, watch);
+    const struct conf_cn *conf = c->gen->conf;
+    deadline_set(c->loop, d, WATCH_MS);
+    if (!conf->connector->auto_reload_certificates || c->is_draining) {
+        return;
+    }
+    uint64_t now = conf_files_look(conf->doc);
+    bool is_settled = now == c->changed;
+    c->changed = now;
+    if (now != c->files && is_settled) {
+        c->files = now;
+        change(c, "changed files", true);
+    }
+}
+
+void connector_watch(struct connector *c)
+{
+    c->files = conf_files_look(c->gen->conf->doc);
+    deadline_init(&c->watch, on_watch);
+    deadline_set(c->loop, &c->watch, WATCH_MS);
 }
 
 void connector_preview(struct connector *c, struct admin_request *q)

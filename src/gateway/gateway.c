@@ -253,6 +253,7 @@ static bool are_workers_alive(void *arg)
 static frun_err start(struct gateway *g)
 {
     on_minute(&g->minute);
+    reload_watch(g->reload);
     g->shared.on_stopped = on_worker_stopped;
     g->shared.on_stopped_arg = g;
     if (g->keyring) {

@@ -73,6 +73,9 @@ frun_err reload_new(struct gateway *g, struct conf_gw *conf, struct reload **out
  * for, for the log. */
 void reload_begin(struct reload *r, const char *why);
 
+/** Look after the files of certificates from now on. @param r state. */
+void reload_watch(struct reload *r);
+
 /** As reload_begin(), for an administrator who is told what came of it. @param r state @param q
  * request. */
 void reload_ask(struct reload *r, struct admin_request *q);

@@ -13,6 +13,7 @@
 #include "frun/admin/reloading.h"
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
+#include "frun/conf/files.h"
 #include "frun/loop/service.h"
 
 #include <stdio.h>
@@ -22,6 +23,10 @@
 
 /** Main looks by itself after this time, in case there was no memory for mail; milliseconds. */
 #define RELOAD_LOOK_MS 200
+
+/** How often the files of certificates are looked at, milliseconds; what has changed must stay the
+ * same for so long. */
+#define RELOAD_WATCH_MS 5000
 
 /** Octets of what for. */
 #define RELOAD_WHY_BYTES 128
@@ -50,6 +55,11 @@ struct reload {
     struct worker_change *changes; /* one for each worker, while there is a change */
     bool *is_posted;               /* the job of this phase is with the worker */
     struct deadline look;
+    struct deadline watch;
+    bool is_files_only;  /* the configuration is the one in use, only its files are read */
+    uint64_t files;      /* what they looked like when they were read */
+    uint64_t next_files; /* the same for what is being prepared */
+    uint64_t changed;    /* what they looked like last, if different */
 };
 
 static void look(struct reload *r);
@@ -115,11 +125,17 @@ static frun_err prepare(struct reload *r, FILE *report, struct diag *d)
 {
     struct gateway *g = r->g;
     struct conf_gw *conf = NULL;
-    frun_err err = conf_gw_load(g->path, report, &conf);
+    frun_err err = FRUN_OK;
+    if (r->is_files_only) {
+        conf = conf_gw_ref(g->gen->conf);
+    } else {
+        err = conf_gw_load(g->path, report, &conf);
+    }
     if (err) {
         diag_set(d, "the file is not in order");
         return err;
     }
+    r->next_files = conf_files_look(conf->doc);
     err = admin_reloading_compare(&r->told, r->started->doc, g->gen->conf->doc, conf->doc);
     err = err ? err : log_check(&conf->log->settings, d);
     if (!err) {
@@ -228,6 +244,7 @@ static void commit(struct reload *r)
     }
     g->gen = generation_ref(r->gen);
     g->sockets = r->sockets;
+    r->files = r->next_files;
     generation_apply(g->gen);
     if (health_follow(&g->health, g->gen)) {
         log_error(NULL, "out of memory: the endpoints are not checked any more until a restart");
@@ -291,7 +308,7 @@ static void look(struct reload *r)
     }
 }
 
-void reload_begin(struct reload *r, const char *why)
+static void begin(struct reload *r, const char *why, bool is_files_only)
 {
     if (r->is_stopped) {
         admin_reloading_done(&r->told);
@@ -304,12 +321,14 @@ void reload_begin(struct reload *r, const char *why)
         r->is_wanted = true;
         return;
     }
+    r->is_files_only = is_files_only;
     struct diag d = {.text = ""};
     FILE *report = admin_reloading_begin(&r->told);
     r->begun_ms = mono_now_ms();
     r->kept[0] = '\0';
     service_reloading();
-    log_info("reload", "%s: reading %s", r->why, r->g->path);
+    log_info("reload", "%s: reading %s", r->why,
+             is_files_only ? "certificates, keys and CAs again" : r->g->path);
     frun_err err = report ? prepare(r, report, &d) : FRUN_E_NOMEM;
     if (err) {
         keep(r, err == FRUN_E_NOMEM ? err_text(err) : d.text);
@@ -324,6 +343,34 @@ void reload_begin(struct reload *r, const char *why)
  * -------------------------------------------------------------------------------------------------
  */
 
+void reload_begin(struct reload *r, const char *why)
+{
+    begin(r, why, false);
+}
+
+/* What is being written looks different at each look: only what stays the same is read, once. */
+static void on_watch(struct deadline *d)
+{
+    struct reload *r = list_entry(d, struct reload, watch);
+    const struct conf_gw *conf = r->g->gen->conf;
+    deadline_set(r->g->loop, d, RELOAD_WATCH_MS);
+    if (!conf->gateway->auto_reload_certificates || r->phase != PHASE_IDLE || r->is_stopped) {
+        return;
+    }
+    uint64_t now = conf_files_look(conf->doc);
+    bool is_settled = now == r->changed;
+    r->changed = now;
+    if (now != r->files && is_settled) {
+        r->files = now;
+        begin(r, "changed files", true);
+    }
+}
+
+void reload_watch(struct reload *r)
+{
+    on_watch(&r->watch);
+}
+
 frun_err reload_new(struct gateway *g, struct conf_gw *conf, struct reload **out)
 {
     struct reload *r = calloc(1, sizeof(*r));
@@ -333,6 +380,8 @@ frun_err reload_new(struct gateway *g, struct conf_gw *conf, struct reload **out
     r->g = g;
     r->started = conf_gw_ref(conf);
     deadline_init(&r->look, on_look);
+    deadline_init(&r->watch, on_watch);
+    r->files = conf_files_look(conf->doc);
     *out = r;
     return FRUN_OK;
 }
@@ -364,6 +413,7 @@ void reload_stop(struct reload *r)
         r->is_stopped = true;
         admin_reloading_done(&r->told);
         deadline_clear(&r->look);
+        deadline_clear(&r->watch);
     }
 }
 

@@ -265,6 +265,28 @@ def test_certificates(make_chain, pki):
             assert later.push().status == 200
 
 
+def test_files_are_watched(make_chain, pki):
+    """A renewed pair is used by itself; one that does not fit is told once."""
+    chain = make_chain()
+    copy_pair(pki, "gateway", chain.path("own"))
+    change(chain, gateway={"certificate": "own.pem", "private_key": "own.key"})
+    with Kept(chain) as first:
+        before = first.c.sock.getpeercert(True)
+    pki.server("watched", "ca", ["push.example.com"])
+    chain.write("frunproxy.ini", "[gateway]\nhalf = ")  # nobody asked for that to be read
+    shutil.copy(pki.path("watched.pem"), chain.path("own.pem"))
+    chain.gateway.wait_log(KEPT, 30)
+    with Kept(chain) as same:
+        assert same.c.sock.getpeercert(True) == before
+    n = outcomes(chain)
+    shutil.copy(pki.path("watched.key"), chain.path("own.key.new"))
+    os.rename(chain.path("own.key.new"), chain.path("own.key"))
+    wait_until(lambda: outcomes(chain) > n, "picked up", 30)
+    with Kept(chain) as renewed:
+        assert renewed.c.sock.getpeercert(True) != before
+        assert renewed.push().status == 200
+
+
 def test_limits(make_chain):
     """What a limit has let through is not forgotten, and a changed one counts at once."""
     chain = make_chain(gateway={"pusher s4-acme": {"max_requests_per_second": 1, "burst": 3},

@@ -35,6 +35,7 @@ struct conf_connector {
     uint64_t ping_timeout_ms;      /**< PING to dead; 10 s */
     uint64_t retry_min_ms;         /**< back-off begins here; 500 ms */
     uint64_t retry_max_ms;         /**< and ends here; 60 s */
+    bool auto_reload_certificates; /**< changed files are used by themselves; yes */
     uint64_t drain_timeout_ms;     /**< SIGTERM to the end at the latest; 30 s */
     int audit; /**< off|security|all: which access decisions are logged; security (denials) */
 };

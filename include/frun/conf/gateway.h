@@ -100,6 +100,7 @@ struct conf_gateway {
     uint64_t response_timeout_ms;   /**< whole request sent to head of the answer; 60 s */
     uint64_t upstream_keepalive_ms; /**< idle upstream connection; 20 s */
     uint64_t hold_ms;               /**< a request waits for a tunnel; 8 s */
+    bool auto_reload_certificates;  /**< changed files are used by themselves; yes */
     uint64_t drain_timeout_ms;      /**< SIGTERM to the end at the latest; 30 s */
 };
 
