@@ -60,3 +60,31 @@ def test_ready_status_and_watchdog(make_chain, tmp_path):
                    "the watchdog is fed")
         assert chain.gateway.stop() == 0
         assert has("STOPPING=1")
+
+
+def test_restarted_under_load(make_chain):
+    """systemd keeps the socket and starts the next one while the old one finishes: no connection is
+    refused, no request is lost, and connectors come over by themselves."""
+    from chain import Process
+    from test_reload import Load
+
+    chain = make_chain(start=False, connector={"connector": {"retry_min": "100ms",
+                                                             "retry_max": "500ms"}})
+    chain.start_sim()
+    argv = list(chain.gateway.argv)
+    with socket.create_server(("127.0.0.1", chain.port), backlog=1024) as s:
+        hand_over(chain, s)
+        for c in chain.connectors.values():
+            c.start()
+        chain.wait_healthy()
+        with Load(chain, threads=4, per_connection=1) as load:
+            for i in range(2):
+                wait_until(lambda: load.n > 50 * (i + 1), "load", 20)
+                old = chain.gateway
+                chain.gateway = Process("frunproxyd", argv, chain.path(f"frunproxyd{i}.log"))
+                old.child.terminate()
+                hand_over(chain, s)
+                assert old.wait(30) == 0 and not old.sanitizer_findings(), old.tail()
+            n = load.n
+            wait_until(lambda: load.n > n + 50, "load goes on", 30)
+    assert not load.failures, load.failures[:3]
