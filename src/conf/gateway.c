@@ -415,10 +415,7 @@ static void check_endpoints(struct work *w)
             check_route(w, e);
             conf_health_check(w->d, e);
         }
-        if (e->propagate_principal && e->route != CONF_ROUTE_TUNNEL) {
-            conf_issue_add(w->d, true, e, "propagate_principal",
-                           "needs route tunnel: only a connector turns it into a certificate");
-        }
+        conf_principal_check(w->d, e);
         check_unique(w, roots, fences, e);
         check_hosts(w, hosts, e);
     }

@@ -184,3 +184,15 @@ void conf_health_check(struct conf_doc *d, const struct conf_endpoint *e)
                        e->health_path);
     }
 }
+
+void conf_principal_check(struct conf_doc *d, const struct conf_endpoint *e)
+{
+    if (e->propagate_principal && e->route != CONF_ROUTE_TUNNEL) {
+        conf_issue_add(d, true, e, "propagate_principal",
+                       "needs route tunnel: only a connector turns it into a certificate");
+    } else if (e->propagate_principal && e->has_standby && e->standby_route != CONF_ROUTE_TUNNEL) {
+        conf_issue_add(d, true, e, "propagate_principal",
+                       "no other standby_route than tunnel: on it everybody would be the "
+                       "technical user");
+    }
+}

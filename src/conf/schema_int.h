@@ -116,6 +116,9 @@ void conf_logon_check(struct conf_doc *d, const struct conf_endpoint *e);
 /* What its checks ask for. */
 void conf_health_check(struct conf_doc *d, const struct conf_endpoint *e);
 
+/* Who pushes is told on every road, or on none. */
+void conf_principal_check(struct conf_doc *d, const struct conf_endpoint *e);
+
 /** Keys of [issuer]. */
 #define CONF_ISSUER_ROWS 17
 

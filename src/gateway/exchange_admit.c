@@ -8,14 +8,15 @@
 
 #include <stdio.h>
 
+#include <string.h>
+
 /** When to come again while an issuer's keys are not here, seconds. */
 #define NO_KEYS_RETRY_S 10
-#include <string.h>
 
 /* Everything about the request is in order: make its new head and send it on. */
 void exchange_forward(struct exchange *x, struct route *r)
 {
-    if (x->e->conf->propagate_principal) {
+    if (x->who && x->e->conf->propagate_principal) { /* a check of our own is nobody's */
         x->facts.principal = x->who->principal;
     }
     frun_err err = policy_request(x->policy, &x->facts, &x->in, &x->arena, &x->out);

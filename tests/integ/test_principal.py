@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from chain import PASSWORD, assert_problem, program, run
+from chain import PASSWORD, assert_problem, program, run, wait_until
 from test_certificate_logon import FocusedRun
 
 GLOBEX = ("globex", PASSWORD)
@@ -141,6 +141,21 @@ def test_off_by_default(make_chain, frun):
     assert not [n for n, _ in r["fields"] if n.lower().startswith("frun")]
 
 
+def test_checks_of_the_road_are_nobodys(make_chain, frun):
+    """The gateway's own requests have no pusher: the endpoint's technical user speaks for them."""
+    chain = make(make_chain, frun, endpoint={"health_check": "yes", "health_interval": "200ms"})
+    chain.start()
+
+    def checks():
+        return [r for r in frun.requests if "/sap/bc/ping" in r["line"]]
+    wait_until(lambda: len(checks()) > 2, "checks", 20)
+    for r in checks():
+        assert frun.get(r, "SSL_CLIENT_CERT") == "" and frun.get(r, "Authorization")
+        assert not [n for n, _ in r["fields"] if n.lower().startswith("frun")]
+    assert chain.push().body == b"got it"
+    assert [r for r in frun.requests if frun.get(r, "SSL_CLIENT_CERT")]
+
+
 def test_gateway_that_does_not_say(make_chain, frun):
     chain = make(make_chain, frun, endpoint={"propagate_principal": "no"}).start()
     assert chain.push(fields=FORGED).status == 200
@@ -191,3 +206,6 @@ def test_check_of_the_gateway(make_chain, frun):
                                                  "backend_ca": "../tls/ca.pem"})
     chain.write_gateway()
     assert "propagate_principal: needs route tunnel" in check(chain, "frunproxyd", 78)
+    chain.gateway_sections["system FR1"].update({"route": "tunnel", "standby_route": "direct"})
+    chain.write_gateway()
+    assert "propagate_principal: no other standby_route" in check(chain, "frunproxyd", 78)
