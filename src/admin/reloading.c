@@ -95,7 +95,7 @@ static json_t *answer_of(const struct admin_reloading *x, const char *result, co
     return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:I}", "result", result, "why", why, "report",
                      lines_of(x->text), "changes", list_of(&x->live), "restart",
                      list_of(&x->restart), "more",
-                     (json_int_t)(x->live.n_more + x->restart.n_more));
+                     (json_int_t)x->live.n_more + (json_int_t)x->restart.n_more);
 }
 
 /* -- telling

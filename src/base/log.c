@@ -3,6 +3,7 @@
 
 #include "frun/base/mono.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -346,6 +347,7 @@ static void report_lost(unsigned long long lost)
 
 static int open_file(const char *path)
 {
+    assert(path); /* of LOG_TARGET_FILE */
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 }
 

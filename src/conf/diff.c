@@ -185,6 +185,18 @@ bool conf_is_same(const void *a, const void *b)
     return true;
 }
 
+static void print_section(const void *section, FILE *to)
+{
+    const struct conf_kind *kind = conf_meta_of(section)->kind;
+    for (size_t k = 0; k < kind->n_rows; k++) {
+        if (is_set(section, &kind->rows[k])) {
+            (void)fprintf(to, "%s = ", kind->rows[k].key);
+            conf_value_print(section, &kind->rows[k], to);
+            (void)fputc('\n', to);
+        }
+    }
+}
+
 void conf_print(const struct conf_doc *d, FILE *to)
 {
     const char *between = "";
@@ -193,14 +205,7 @@ void conf_print(const struct conf_doc *d, FILE *to)
             const void *section = d->kin[i].items[j];
             (void)fprintf(to, "%s[%s]\n", between, conf_meta_of(section)->title);
             between = "\n";
-            for (size_t k = 0; k < d->kinds[i].n_rows; k++) {
-                const struct conf_row *row = &d->kinds[i].rows[k];
-                if (is_set(section, row)) {
-                    (void)fprintf(to, "%s = ", row->key);
-                    conf_value_print(section, row, to);
-                    (void)fputc('\n', to);
-                }
-            }
+            print_section(section, to);
         }
     }
 }

@@ -33,19 +33,25 @@ static uint64_t look_at(uint64_t h, const char *path)
     return mix(h, (uint64_t)st.st_ctim.tv_nsec);
 }
 
+static uint64_t look_at_section(uint64_t h, const struct conf_kind *kind, const void *section)
+{
+    for (size_t k = 0; k < kind->n_rows; k++) {
+        const struct conf_row *row = &kind->rows[k];
+        const char *path = NULL;
+        if (row->type == CONF_PATH) {
+            memcpy(&path, (const char *)section + row->offset, sizeof(path));
+        }
+        h = path && *path ? look_at(h, path) : h;
+    }
+    return h;
+}
+
 uint64_t conf_files_look(const struct conf_doc *d)
 {
     uint64_t h = START;
     for (size_t i = 0; i < d->n_kinds; i++) {
         for (size_t j = 0; j < d->kin[i].n; j++) {
-            for (size_t k = 0; k < d->kinds[i].n_rows; k++) {
-                const struct conf_row *row = &d->kinds[i].rows[k];
-                const char *path = NULL;
-                if (row->type == CONF_PATH) {
-                    memcpy(&path, (const char *)d->kin[i].items[j] + row->offset, sizeof(path));
-                }
-                h = path && *path ? look_at(h, path) : h;
-            }
+            h = look_at_section(h, &d->kinds[i], d->kin[i].items[j]);
         }
     }
     return h ? h : 1;

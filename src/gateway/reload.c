@@ -69,10 +69,7 @@ static void on_step(void *arg)
     look(arg);
 }
 
-static void on_look(struct deadline *d)
-{
-    look(list_entry(d, struct reload, look));
-}
+static void on_look(struct deadline *d);
 
 /* -- preparing
  * -------------------------------------------------------------------------------------------------
@@ -182,8 +179,7 @@ static void finish(struct reload *r)
     admin_reloading_end(&r->told, r->why, r->kept[0] ? r->kept : NULL, mono_now_ms() - r->begun_ms);
     service_reloaded();
     if (r->is_wanted && !r->is_stopped) {
-        r->is_wanted = false;
-        reload_begin(r, r->why);
+        deadline_set(r->g->loop, &r->look, 1);
     }
 }
 
@@ -342,6 +338,17 @@ static void begin(struct reload *r, const char *why, bool is_files_only)
 /* -- life
  * -------------------------------------------------------------------------------------------------
  */
+
+static void on_look(struct deadline *d)
+{
+    struct reload *r = list_entry(d, struct reload, look);
+    if (r->phase == PHASE_IDLE && r->is_wanted) {
+        r->is_wanted = false;
+        begin(r, r->why, false);
+    } else {
+        look(r);
+    }
+}
 
 void reload_begin(struct reload *r, const char *why)
 {

@@ -157,6 +157,7 @@ static const struct sockets_address *find(const struct sockets *s, const char *t
     return NULL;
 }
 
+/* Seven things make a plan. NOLINTNEXTLINE(readability-function-size) */
 static frun_err plan_list(const struct sockets *s, const struct gateway_shared *sh,
                           const struct conf_list *list, bool is_tunnel,
                           struct worker_change *changes, struct sockets *next, struct diag *d)
