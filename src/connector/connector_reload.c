@@ -168,7 +168,8 @@ static void look_at_former(struct connector *c, uint64_t now_ms)
     struct list *next;
     list_foreach_safe (it, next, &c->former) {
         struct connector_gen *g = list_entry(it, struct connector_gen, node);
-        if (!g->n_users && !g->env.in_flight && now_ms - g->retired_ms > grace_ms(g)) {
+        bool is_used = g->n_users || g->env.in_flight || g->env.n_lent;
+        if (!is_used && now_ms - g->retired_ms > grace_ms(g)) {
             list_remove(&g->node);
             c->n_former--;
             connector_gen_free(g);

@@ -111,10 +111,24 @@ static void fail(struct dialer *d, const char *why, unsigned retry_after_s)
     d->ev->on_lost(d->ctx, d);
 }
 
+static bool on_h2_head(void *ctx, struct h2_place *place)
+{
+    struct dialer *d = ctx;
+    return d->ev->on_head(d->ctx, place);
+}
+
 static void on_h2_request(void *ctx, struct served *s, const struct head *h)
 {
     struct dialer *d = ctx;
-    d->ev->on_request(d->ctx, d->scope, s, h);
+    (void)h; /* in the place */
+    d->ev->on_request(d->ctx, d->scope, s);
+}
+
+static void on_h2_head_lost(void *ctx, void *owner, const char *why)
+{
+    struct dialer *d = ctx;
+    log_debug(d->scope, "a request was refused before it was complete: %s", why);
+    d->ev->on_head_lost(d->ctx, owner);
 }
 
 static void on_h2_drain(void *ctx)
@@ -147,7 +161,9 @@ static void on_h2_closed(void *ctx, frun_err err, const char *why)
 }
 
 static const struct h2_events h2_table = {
+    .on_head = on_h2_head,
     .on_request = on_h2_request,
+    .on_head_lost = on_h2_head_lost,
     .on_drain = on_h2_drain,
     .on_closed = on_h2_closed,
 };

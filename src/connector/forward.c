@@ -54,7 +54,8 @@ struct forward {
     struct call *call;               /**< towards the back end, or NULL */
     enum forward_state state;        /**< where it is */
     struct arena arena;              /**< its memory */
-    struct head req;                 /**< what is sent, also again */
+    struct head got;                 /**< as received, in the arena */
+    struct head req;                 /**< what is sent, also again; borrows from got */
     struct relay relay;              /**< bodies */
     struct access_result access;     /**< decision */
     struct principals_waiter naming; /**< for that certificate */
@@ -499,19 +500,13 @@ static struct span sane_id(struct span s)
     return is_sane ? s : (struct span){0};
 }
 
-static frun_err keep_facts(struct forward *f, const struct head *h)
+static void note_facts(struct forward *f)
 {
-    const struct field *id = head_find(h, SPAN_LIT("X-Request-ID"));
-    struct span sane = id ? sane_id(id->value) : (struct span){0};
-    f->is_repeatable = rewrite_is_repeatable(h);
-    f->log_id = SPAN_LIT("-");
-    if (sane.p && arena_copy(&f->arena, sane, &f->request_id)) {
-        return FRUN_E_NOMEM;
-    }
-    if (sane.p) {
-        f->log_id = f->request_id;
-    }
-    return arena_copy(&f->arena, h->method, &f->method);
+    const struct field *id = head_find(&f->got, SPAN_LIT("X-Request-ID"));
+    f->is_repeatable = rewrite_is_repeatable(&f->got);
+    f->request_id = id ? sane_id(id->value) : (struct span){0};
+    f->log_id = f->request_id.p ? f->request_id : SPAN_LIT("-");
+    f->method = f->got.method;
 }
 
 /* The head is ready: off it goes. */
@@ -581,8 +576,9 @@ static void name_principal(struct forward *f, struct span name)
 }
 
 /* Judges, rebuilds the head and opens the call. */
-static void start(struct forward *f, const struct head *h)
+static void start(struct forward *f)
 {
+    const struct head *h = &f->got;
     struct uri u = {0};
     const char *why = "";
     if (uri_parse(h->target, h->authority, &u, &why)) {
@@ -590,9 +586,7 @@ static void start(struct forward *f, const struct head *h)
         refuse(f, &bad, why);
         return;
     }
-    if (arena_copy(&f->arena, u.path, &f->path)) {
-        f->path = (struct span){0}; /* for people only */
-    }
+    f->path = u.path;
     enum access_verdict v = access_judge(f->env->conf, h->authority, u.path, &f->access);
     audit(f);
     if (v != ACCESS_ALLOWED) {
@@ -622,25 +616,33 @@ static void start(struct forward *f, const struct head *h)
     }
 }
 
-void forward_begin(struct forward_env *env, const char *scope, struct served *s,
-                   const struct head *h)
+bool forward_lend(struct forward_env *env, struct h2_place *place)
 {
     struct forward *f = make(env);
-    if (!f) {
-        s->ops->abandon(s);
-        return;
+    if (f) {
+        env->n_lent++;
+        *place = (struct h2_place){.head = &f->got, .arena = &f->arena, .owner = f};
     }
+    return f != NULL;
+}
+
+void forward_lose(void *owner)
+{
+    struct forward *f = owner;
+    f->env->n_lent--;
+    recycle(f);
+}
+
+void forward_begin(const char *scope, struct served *s)
+{
+    struct forward *f = s->owner;
     f->scope = scope;
     f->begun_us = mono_now_us();
     f->in = s;
-    env->in_flight++;
+    f->env->n_lent--;
+    f->env->in_flight++;
     relay_begin(&f->relay, s, UINT64_MAX);
     s->ev = &served_table;
-    s->owner = f;
-    if (keep_facts(f, h)) {
-        set_state(f, FORWARD_REFUSING);
-        abandon(f);
-        return;
-    }
-    start(f, h);
+    note_facts(f);
+    start(f);
 }

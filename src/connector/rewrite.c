@@ -88,7 +88,7 @@ static unsigned usual_port(const struct conf_mapping *m)
     return m->protocol == 0 ? PORT_HTTPS : PORT_HTTP;
 }
 
-static frun_err virtual_text(struct arena *a, struct span authority, struct span *out)
+static struct span virtual_text(struct span authority)
 {
     struct span host = {0};
     unsigned port = 0;
@@ -99,13 +99,14 @@ static frun_err virtual_text(struct arena *a, struct span authority, struct span
         }
         authority = span_head(authority, n ? n - 1 : authority.n);
     }
-    return arena_copy(a, authority, out);
+    return authority;
 }
 
-static frun_err copy_target(const struct uri *u, struct arena *a, struct span *out)
+static frun_err make_target(const struct uri *u, struct arena *a, struct span *out)
 {
     if (!u->query.p) {
-        return arena_copy(a, u->path, out);
+        *out = u->path;
+        return FRUN_OK;
     }
     char *p = arena_alloc(a, u->path.n + 1 + u->query.n);
     if (!p) {
@@ -125,17 +126,6 @@ static frun_err copy_target(const struct uri *u, struct arena *a, struct span *o
 static const struct head *naming_head(const struct head *in)
 {
     return head_find(in, SPAN_LIT("Connection")) ? in : &no_fields;
-}
-
-/* Into @p *at, which is moved behind it. */
-static struct span copied(char **at, struct span s)
-{
-    char *p = *at;
-    if (s.n > 0) {
-        memcpy(p, s.p, s.n);
-        *at = p + s.n;
-    }
-    return span_make(p, s.n);
 }
 
 static bool tells_principal(const struct conf_mapping *m, const struct head *in)
@@ -181,13 +171,10 @@ static bool is_unwanted(const struct conf_mapping *m, bool has_principal, struct
            ((m->basic_credentials == 1 || has_principal) && name_matches(name, &logon));
 }
 
-/* All texts in one piece: a request has a dozen fields and is copied each time. */
-static frun_err copy_fields(const struct conf_mapping *m, const struct head *in, struct arena *a,
-                            struct head *out)
+static frun_err pass_fields(const struct conf_mapping *m, const struct head *in, struct head *out)
 {
     const struct head *naming = naming_head(in);
     bool has_principal = tells_principal(m, in);
-    size_t bytes = 0;
     for (size_t i = 0; i < in->n_fields; i++) {
         const struct field *f = &in->fields[i];
         if (is_dropped(f->name) || policy_is_hop_field(naming, f->name) ||
@@ -198,15 +185,6 @@ static frun_err copy_fields(const struct conf_mapping *m, const struct head *in,
         if (err) {
             return err;
         }
-        bytes += f->name.n + f->value.n;
-    }
-    char *at = arena_alloc(a, bytes + 1);
-    if (!at) {
-        return FRUN_E_NOMEM;
-    }
-    for (size_t i = 0; i < out->n_fields; i++) {
-        out->fields[i].name = copied(&at, out->fields[i].name);
-        out->fields[i].value = copied(&at, out->fields[i].value);
     }
     return FRUN_OK;
 }
@@ -215,7 +193,7 @@ frun_err rewrite_request(const struct conf_mapping *m, const struct head *in, co
                          struct arena *a, struct head *out)
 {
     bool is_internal = m->host_in_request_header == 1;
-    struct span virtual_host = {0};
+    struct span virtual_host = virtual_text(in->authority);
     out->n_fields = 0;
     out->authority = (struct span){0};
     out->status = 0;
@@ -226,8 +204,8 @@ frun_err rewrite_request(const struct conf_mapping *m, const struct head *in, co
     out->is_keep_alive = true;
     out->wants_continue = false;
     out->is_upgrade = false;
-    if (arena_copy(a, in->method, &out->method) || copy_target(u, a, &out->target) ||
-        virtual_text(a, in->authority, &virtual_host)) {
+    out->method = in->method;
+    if (make_target(u, a, &out->target)) {
         return FRUN_E_NOMEM;
     }
     out->authority = virtual_host;
@@ -235,7 +213,7 @@ frun_err rewrite_request(const struct conf_mapping *m, const struct head *in, co
                                  &out->authority)) {
         return FRUN_E_NOMEM;
     }
-    frun_err err = copy_fields(m, in, a, out);
+    frun_err err = pass_fields(m, in, out);
     if (!err && is_internal) {
         err = head_add(out, SPAN_LIT("X-Forwarded-Host"), virtual_host);
     }

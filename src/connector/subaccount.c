@@ -111,10 +111,22 @@ static void on_open(void *ctx, struct dialer *d, unsigned tunnels)
     changed(s->owner);
 }
 
-static void on_request(void *ctx, const char *scope, struct served *sv, const struct head *h)
+static bool on_head(void *ctx, struct h2_place *place)
 {
     struct member *m = ctx;
-    forward_begin(m->site->owner->set.env, scope, sv, h);
+    return forward_lend(m->site->owner->set.env, place);
+}
+
+static void on_request(void *ctx, const char *scope, struct served *sv)
+{
+    (void)ctx;
+    forward_begin(scope, sv);
+}
+
+static void on_head_lost(void *ctx, void *owner)
+{
+    (void)ctx;
+    forward_lose(owner);
 }
 
 static void to_draining(struct member *m)
@@ -165,7 +177,9 @@ static void on_ended(void *ctx, struct dialer *d)
 
 static const struct dialer_events dialer_table = {
     .on_open = on_open,
+    .on_head = on_head,
     .on_request = on_request,
+    .on_head_lost = on_head_lost,
     .on_drain = on_drain,
     .on_lost = on_lost,
     .on_ended = on_ended,

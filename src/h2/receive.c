@@ -356,6 +356,9 @@ static void deliver_request(struct h2_stream *s, bool is_end)
     }
     if (rx->fault.status && !h->ev->on_refused) {
         h2_stream_answer_bare(s, rx->fault.status);
+        if (is_lent(h)) {
+            h->ev->on_head_lost(h->ctx, rx->place.owner, rx->fault.why);
+        }
         return;
     }
     s->is_continue_due = rx->place.head->wants_continue;

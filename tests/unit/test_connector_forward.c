@@ -331,6 +331,18 @@ static int teardown(void **state)
     return 0;
 }
 
+/* As a session does it: the head is in the place before the request is told of. */
+static void take_on(void)
+{
+    struct h2_place place;
+    assert_true(forward_lend(&b.env, &place));
+    *place.head = b.head;
+    assert_int_equal(b.env.n_lent, 1);
+    b.served.owner = place.owner;
+    forward_begin("test", &b.served);
+    assert_int_equal(b.env.n_lent, 0);
+}
+
 static void begin(const char *method, const char *target, size_t body_bytes, const char *field)
 {
     b.head = (struct head){.method = span_of(method),
@@ -348,7 +360,7 @@ static void begin(const char *method, const char *target, size_t body_bytes, con
     b.room = RECORD_BYTES;
     b.fields[0] = '\0';
     buf_done(&b.body);
-    forward_begin(&b.env, "test", &b.served, &b.head);
+    take_on();
 }
 
 static void run(void)
@@ -422,7 +434,7 @@ static void denies(void **state)
         b.room = RECORD_BYTES;
         b.is_over = false;
         buf_done(&b.body);
-        forward_begin(&b.env, "test", &b.served, &b.head);
+        take_on();
         if (!b.is_over || b.status != r->status || !said(r->want)) {
             fail_msg("%s: %u %.*s", r->label, b.status, SPAN_FMT(buf_span(&b.body)));
         }
@@ -614,6 +626,23 @@ static void location_comes_back_virtual(void **state)
     assert_non_null(strstr(b.fields, "Location: https://fr1_frun/sap/frun/y|"));
 }
 
+/* Whoever frees what requests share can see that a head is still on its way. */
+static void loses_heads(void **state)
+{
+    (void)state;
+    struct h2_place place;
+    struct h2_place again;
+    open_backends();
+    assert_true(forward_lend(&b.env, &place));
+    assert_int_equal(b.env.n_lent, 1);
+    assert_int_equal(b.env.in_flight, 0);
+    forward_lose(place.owner);
+    assert_int_equal(b.env.n_lent, 0);
+    assert_true(forward_lend(&b.env, &again));
+    assert_ptr_equal(again.owner, place.owner);
+    forward_lose(again.owner);
+}
+
 int main(void)
 {
 #define IN_BENCH(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -629,6 +658,7 @@ int main(void)
         IN_BENCH(cut_answer_is_abandoned),
         IN_BENCH(pusher_leaves),
         IN_BENCH(location_comes_back_virtual),
+        IN_BENCH(loses_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

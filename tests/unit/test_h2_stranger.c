@@ -566,8 +566,14 @@ static const struct h2_events lender_events = {.on_head = lend,
                                                .on_head_lost = lent_lost,
                                                .on_closed = lent_closed};
 
+/* One that leaves refusing to the session. */
+static const struct h2_events mute_lender_events = {.on_head = lend,
+                                                    .on_request = lent_request,
+                                                    .on_head_lost = lent_lost,
+                                                    .on_closed = lent_closed};
+
 /* A session whose owner lends, and the connection's first octets. */
-static struct h2 *begin_lent(struct peer *p, struct lender *l)
+static struct h2 *begin_lent(struct peer *p, struct lender *l, const struct h2_events *ev)
 {
     static const struct stream_events none = {0};
     struct h2_settings set = stranger();
@@ -582,7 +588,7 @@ static struct h2 *begin_lent(struct peer *p, struct lender *l)
     rig_tcp_pair(fd);
     p->fd = fd[0];
     assert_int_equal(stream_new(p->env->loop, &fd[1], &ss, &none, NULL, &s), FRUN_OK);
-    assert_int_equal(h2_new(&s, (struct span){0}, &set, &lender_events, l, &h), FRUN_OK);
+    assert_int_equal(h2_new(&s, (struct span){0}, &set, ev, l, &h), FRUN_OK);
     put(p, SPAN_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
     put_frame(p, NGHTTP2_SETTINGS, 0, 0, (struct span){0});
     return h;
@@ -606,7 +612,7 @@ static void test_lent_heads(void **state)
         struct span block;
         uint8_t flags;
         bool is_poor;
-        char then; /* C: the peer closes; F: we free it; W: time passes */
+        char then; /* C: the peer closes; F: we free it; W: time passes; M: no on_refused */
         unsigned want_requests;
         unsigned want_refused;
         unsigned want_lost;
@@ -614,6 +620,7 @@ static void test_lent_heads(void **state)
     } rows[] = {
         {"good", {good, sizeof(good) - 1}, 5, false, 0, 1, 0, 0, NULL},
         {"bad value", {bad_value, sizeof(bad_value) - 1}, 5, false, 0, 0, 1, 0, NULL},
+        {"bad value, mute", {bad_value, sizeof(bad_value) - 1}, 5, false, 'M', 0, 0, 1, "grammar"},
         {"against the rules", {bad_rule, sizeof(bad_rule) - 1}, 5, false, 0, 0, 0, 1, "rules"},
         {"no memory", {good, sizeof(good) - 1}, 5, true, 0, 0, 0, 0, NULL},
         {"cut off by the peer", {good, 5}, 1, false, 'C', 0, 0, 1, "ended in the middle"},
@@ -625,7 +632,8 @@ static void test_lent_heads(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         static struct peer p;
         struct lender l = {.is_poor = rows[i].is_poor};
-        struct h2 *h = begin_lent(&p, &l);
+        struct h2 *h =
+            begin_lent(&p, &l, rows[i].then == 'M' ? &mute_lender_events : &lender_events);
 
         put_frame(&p, NGHTTP2_HEADERS, rows[i].flags, 1, rows[i].block);
         turn(&p, 100);

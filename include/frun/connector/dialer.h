@@ -87,8 +87,14 @@ struct dialer;
 struct dialer_events {
     /** It is open; the gateway would like @p tunnels of them from us, 1..64. */
     void (*on_open)(void *ctx, struct dialer *d, unsigned tunnels);
-    /** A request came. @p scope for its log lines, lives longer than the request. */
-    void (*on_request)(void *ctx, const char *scope, struct served *s, const struct head *h);
+    /** A request's head begins: lend the place where it is built. on_request or on_head_lost
+     * follows. False: memory refused. */
+    bool (*on_head)(void *ctx, struct h2_place *place);
+    /** A request came; s->owner is the place's, where its head is. @p scope for its log lines,
+     * lives longer than the request. */
+    void (*on_request)(void *ctx, const char *scope, struct served *s);
+    /** The head will never be complete, or is not acceptable; @p owner is the place's. */
+    void (*on_head_lost)(void *ctx, void *owner);
     /** The gateway drains the tunnel: it takes no more requests; make a replacement. */
     void (*on_drain)(void *ctx, struct dialer *d);
     /** The tunnel was lost or could not be made; it is waiting for its next dial. */

@@ -45,6 +45,7 @@ struct forward_env {
     struct backends *backends;   /**< pools */
     struct h2_budget *windows;   /**< what the windows of its tunnels may grow by, or NULL */
     size_t in_flight;            /**< requests now under way */
+    size_t n_lent;               /**< places whose heads are not complete */
     bool is_closing;             /**< set before everything is freed: nothing is sent again */
     struct forward *spare;       /**< ended requests, for the next ones */
     size_t n_spare;              /**< their number */
@@ -53,11 +54,17 @@ struct forward_env {
     struct admin_recent *recent; /**< last requests; NULL: nobody remembers */
 };
 
-/** Take on a request that a tunnel brought. @param env shared things @param scope whose log lines,
- * must outlive the request @param s served request @param h its head, read before the return.
- * Thread: worker. */
-void forward_begin(struct forward_env *env, const char *scope, struct served *s,
-                   const struct head *h);
+/** Lend the place where a request's head is built; it is not copied again. forward_begin() or
+ * forward_lose() follows. @param env shared things @param place filled @return true; false: memory
+ * refused. Thread: worker. */
+bool forward_lend(struct forward_env *env, struct h2_place *place);
+
+/** Take on a request that a tunnel brought. @param scope whose log lines, must outlive the request
+ * @param s served request, whose owner is that of the place where its head is. Thread: worker. */
+void forward_begin(const char *scope, struct served *s);
+
+/** The head will not be complete. @param owner of its place. Thread: worker. */
+void forward_lose(void *owner);
 
 /** Free what is kept for the next requests. @param env shared things, no request under way or
  * parked. Thread: worker. */

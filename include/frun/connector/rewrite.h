@@ -44,8 +44,8 @@ frun_err rewrite_principal(const struct conf_mapping *m, const struct head *in, 
  * @param m        the mapping that was allowed
  * @param in       head as it came through the tunnel
  * @param u        its target, taken apart and judged; exactly this is sent
- * @param a        the request's memory: @p out borrows from it alone, so it outlives @p in
- * @param out      new head
+ * @param a        the request's memory
+ * @param out      new head; borrows from @p in and @p a
  * @return FRUN_OK; FRUN_E_LIMIT too many fields; FRUN_E_NOMEM
  * Thread: owner of @p a. Source: SAP Cloud Connector, "Configure Access Control (HTTP)", Host in
  * Request Header; RFC 9110 7.6.1.

@@ -96,7 +96,7 @@ struct h2_events {
      * CONNECT and CONNECT never get here. */
     void (*on_request)(void *ctx, struct served *s, const struct head *h);
     /** Server: a head came that is not acceptable; answer with @p fault. NULL: the session answers
-     * with the bare status. */
+     * with the bare status, and a place that was lent comes back by on_head_lost. */
     void (*on_refused)(void *ctx, struct served *s, const struct head_fault *fault);
     /** Server with on_head: the head will never be complete; @p owner is the place's, @p why a
      * constant text. */
