@@ -8,6 +8,7 @@
 #include "schema_int.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdalign.h>
 #include <stdlib.h>
@@ -391,9 +392,24 @@ static frun_err file_read(FILE *f, struct buf *b)
     }
 }
 
+const struct conf_draft *conf_draft_of(const struct conf_doc *d, const char *path)
+{
+    for (size_t i = 0; d->drafts && i < d->drafts->n; i++) {
+        if (strcmp(d->drafts->items[i].path, path) == 0) {
+            return &d->drafts->items[i];
+        }
+    }
+    return NULL;
+}
+
 static void scan_file(struct conf_doc *d, const char *path)
 {
     struct buf b;
+    const struct conf_draft *draft = conf_draft_of(d, path);
+    if (draft && !draft->is_gone) {
+        scan_text(d, draft->text, path);
+        return;
+    }
     buf_init(&b, CONF_MAX_FILE_BYTES + 4096);
     FILE *f = fopen(path, "re");
     frun_err err = f ? file_read(f, &b) : errno == ENOMEM ? FRUN_E_NOMEM : FRUN_E_IO;
@@ -414,6 +430,35 @@ static void scan_file(struct conf_doc *d, const char *path)
     buf_done(&b);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The files that a pattern names: those that are there, and those that would be, by their names.
+ * @p out has room for all of both. */
+static size_t included(const struct conf_doc *d, const char *pattern, const glob_t *found,
+                       const char **out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < found->gl_pathc; i++) {
+        const struct conf_draft *draft = conf_draft_of(d, found->gl_pathv[i]);
+        if (!draft) {
+            out[n++] = found->gl_pathv[i];
+        }
+    }
+    for (size_t i = 0; d->drafts && i < d->drafts->n; i++) {
+        const struct conf_draft *draft = &d->drafts->items[i];
+        if (!draft->is_gone && fnmatch(pattern, draft->path, FNM_PATHNAME | FNM_PERIOD) == 0) {
+            out[n++] = draft->path;
+        }
+    }
+    if (d->drafts && n) {
+        qsort(out, n, sizeof(*out), by_name);
+    }
+    return n;
+}
+
 /* Follow one pattern of "include"; files come in the order of their names. */
 static void include_pattern(struct conf_doc *d, struct conf_meta *m, const char *pattern,
                             unsigned line)
@@ -421,19 +466,22 @@ static void include_pattern(struct conf_doc *d, struct conf_meta *m, const char 
     glob_t found = {0};
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): configuration is read on the main thread only */
     int rc = glob(pattern, 0, NULL, &found);
+    size_t most = found.gl_pathc + (d->drafts ? d->drafts->n : 0) + 1;
+    const char **files = rc == GLOB_NOSPACE ? NULL : conf_alloc(d, most * sizeof(*files));
+    size_t n = files ? included(d, pattern, &found, files) : 0;
     if (rc == GLOB_NOSPACE) {
         d->is_starved = true;
     } else if (rc == GLOB_ABORTED) {
         conf_fault(d, true, m, "include", line, "cannot read the folder of %s", pattern);
-    } else if (rc == GLOB_NOMATCH && !strpbrk(pattern, "*?[")) {
+    } else if (rc == GLOB_NOMATCH && n == 0 && !strpbrk(pattern, "*?[")) {
         conf_fault(d, true, m, "include", line, "no such file: %s", pattern);
     }
-    for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (d->file_no >= CONF_MAX_FILES) {
             conf_fault(d, true, m, "include", line, "too many files; 4096 are allowed");
             break;
         }
-        scan_file(d, found.gl_pathv[i]);
+        scan_file(d, files[i]);
     }
     globfree(&found);
 }
@@ -528,18 +576,29 @@ static frun_err doc_finish(struct conf_doc *d, const char *main_file, struct con
     return FRUN_OK;
 }
 
-frun_err conf_load(const char *path, const struct conf_kind *kinds, size_t n_kinds,
-                   struct conf_doc **out)
+frun_err conf_load_drafts(const char *path, const struct conf_drafts *drafts,
+                          const struct conf_kind *kinds, size_t n_kinds, struct conf_doc **out)
 {
     struct conf_doc *d = doc_new(kinds, n_kinds);
     if (!d) {
         return FRUN_E_NOMEM;
     }
+    d->drafts = drafts;
     scan_file(d, path);
     if (!d->is_starved) {
         follow_includes(d);
     }
-    return doc_finish(d, path, out);
+    frun_err err = doc_finish(d, path, out);
+    if (err != FRUN_E_NOMEM) {
+        (*out)->drafts = NULL; /* they are the caller's */
+    }
+    return err;
+}
+
+frun_err conf_load(const char *path, const struct conf_kind *kinds, size_t n_kinds,
+                   struct conf_doc **out)
+{
+    return conf_load_drafts(path, NULL, kinds, n_kinds, out);
 }
 
 frun_err conf_load_text(struct span text, const char *name, const struct conf_kind *kinds,

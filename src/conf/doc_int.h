@@ -60,7 +60,12 @@ struct conf_doc {
     unsigned file_no;                 /**< its number */
     struct conf_meta *at;             /**< section being read, NULL: skip its keys */
     bool is_headless;                 /**< no section head came yet in this file */
+    const struct conf_drafts *drafts; /**< while it is read: files as they would be; may be NULL */
 };
+
+/** A file as it would be. @param d document being read @param path file @return draft, or NULL: as
+ * it is on the disk. */
+const struct conf_draft *conf_draft_of(const struct conf_doc *d, const char *path);
 
 /** Bookkeeping of a section. @param section structure of this document @return it. */
 struct conf_meta *conf_meta_of(const void *section);

@@ -730,14 +730,15 @@ static void cross_check(struct work *w)
     }
 }
 
-frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
+frun_err conf_gw_load_drafts(const char *path, const struct conf_drafts *drafts, FILE *report,
+                             struct conf_gw **out)
 {
     size_t n_kinds;
     const struct conf_kind *kinds = conf_gw_kinds(&n_kinds);
     struct work w = {0};
     const struct conf_log *log = NULL;
     const struct conf_admin *admin = NULL;
-    frun_err err = conf_load(path, kinds, n_kinds, &w.d);
+    frun_err err = conf_load_drafts(path, drafts, kinds, n_kinds, &w.d);
     if (err == FRUN_E_NOMEM) {
         return err;
     }
@@ -772,20 +773,4 @@ frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out)
     };
     *out = c;
     return FRUN_OK;
-}
-
-struct conf_gw *conf_gw_ref(struct conf_gw *c)
-{
-    (void)__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
-    return c;
-}
-
-void conf_gw_unref(struct conf_gw **c)
-{
-    struct conf_gw *gone = *c;
-    *c = NULL;
-    if (gone && __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        conf_free(gone->doc);
-        free(gone);
-    }
 }

@@ -227,6 +227,28 @@ static void set_folder(const struct setting *s)
     }
 }
 
+/* A secret in a file that is not written yet: the draft's first line. FRUN_E_NOT_FOUND: look on the
+ * disk. */
+static frun_err draft_secret(const struct setting *s, const char *where, struct secret **out)
+{
+    char path[PATH_MAX] = "";
+    const struct conf_draft *draft = NULL;
+    if (s->d->drafts && strncmp(where, "credential:", 11) == 0) {
+        if (secret_credential_path(where + 11, path, sizeof(path), NULL) == FRUN_OK) {
+            draft = conf_draft_of(s->d, path);
+        }
+    } else if (s->d->drafts && strncmp(where, "file:", 5) == 0) {
+        const char *name = where + 5;
+        int n = snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : s->d->dir,
+                         name[0] == '/' ? "" : "/", name);
+        draft = n > 0 && (size_t)n < sizeof(path) ? conf_draft_of(s->d, path) : NULL;
+    }
+    if (!draft || draft->is_gone) {
+        return FRUN_E_NOT_FOUND;
+    }
+    return secret_new(span_head(draft->text, span_find(draft->text, '\n')), out);
+}
+
 static void set_secret(const struct setting *s)
 {
     struct diag why = {.text = ""};
@@ -237,7 +259,10 @@ static void set_secret(const struct setting *s)
     if (!where || !link) {
         return;
     }
-    frun_err err = secret_fetch(where, s->d->dir, &secret, &is_literal, &why);
+    frun_err err = draft_secret(s, where, &secret);
+    if (err == FRUN_E_NOT_FOUND) {
+        err = secret_fetch(where, s->d->dir, &secret, &is_literal, &why);
+    }
     if (err == FRUN_E_NOMEM) {
         s->d->is_starved = true;
         return;

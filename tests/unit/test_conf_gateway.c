@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,6 +52,54 @@ static frun_err load(const char *text, struct conf_gw **c)
     frun_err err = conf_gw_load(path, f, c);
     assert_int_equal(fclose(f), 0);
     return err;
+}
+
+/* A change is judged before anything of it is on the disk: new files, changed ones, secrets. */
+static void test_drafts(void **state)
+{
+    (void)state;
+    char folder[512];
+    char main_file[600];
+    char inner[600];
+    struct conf_gw *c = NULL;
+    (void)snprintf(folder, sizeof(folder), "%s/drafts.d", dir);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    (void)snprintf(main_file, sizeof(main_file), "%s/gw.ini", dir);
+    (void)snprintf(inner, sizeof(inner), "%s/new.ini", folder);
+    char text[4096];
+    (void)snprintf(text, sizeof(text), "%s", base);
+    put("gw.ini", text);
+    (void)snprintf(text, sizeof(text), "[gateway]\ninclude = drafts.d/*.ini\n%s",
+                   base + strlen("[gateway]\n"));
+    static const char endpoint[] =
+        "[endpoint NEW]\nsystem = FR1\ncustomer_network = NEW\nadmin_request_parameter = new\n"
+        "user = U\npassword = file:../not-there\n"
+        "[pusher new]\nendpoint = NEW\nuser = new\npassword_hash = " HASH "\n";
+    char absolute[700];
+    (void)snprintf(absolute, sizeof(absolute), "%s/../not-there", folder);
+    const struct conf_draft items[] = {
+        {main_file, span_of(text), false},
+        {inner, SPAN_LIT(endpoint), false},
+        {absolute, SPAN_LIT("Secret-1\n"), false},
+    };
+    assert_int_equal(conf_gw_load_drafts(main_file, &(struct conf_drafts){items, 3}, stderr, &c),
+                     FRUN_OK);
+    assert_int_equal(c->n_endpoints, 2);
+    assert_true(span_eq(secret_span(c->endpoints[1]->password), SPAN_LIT("Secret-1")));
+    conf_gw_unref(&c);
+    assert_int_equal(access(inner, F_OK), -1);
+    assert_int_equal(conf_gw_load_drafts(main_file, &(struct conf_drafts){items, 2}, NULL, &c),
+                     FRUN_E_SYNTAX);
+    put("drafts.d/bad.ini", "nonsense\n");
+    char bad[600];
+    (void)snprintf(bad, sizeof(bad), "%s/bad.ini", folder);
+    const struct conf_draft without[] = {items[0], {bad, SPAN_LIT(""), true}};
+    assert_int_equal(conf_gw_load_drafts(main_file, &(struct conf_drafts){without, 2}, stderr, &c),
+                     FRUN_OK);
+    assert_int_equal(c->n_endpoints, 1);
+    conf_gw_unref(&c);
+    (void)unlink(bad);
+    (void)rmdir(folder);
 }
 
 static void test_resolved(void **state)
@@ -552,6 +602,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolved),
+        cmocka_unit_test(test_drafts),
         cmocka_unit_test(test_endpoint_overrides),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_maps),

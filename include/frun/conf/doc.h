@@ -121,6 +121,28 @@ enum {
 frun_err conf_load(const char *path, const struct conf_kind *kinds, size_t n_kinds,
                    struct conf_doc **out) FRUN_MUST_CHECK;
 
+/** A file as it would be after a change that has not been made yet. */
+struct conf_draft {
+    const char *path; /**< as the document would name it; of a secret, absolute */
+    struct span text; /**< its content */
+    bool is_gone;     /**< it would not be there */
+};
+
+/** Files that are taken instead of those on the disk. */
+struct conf_drafts {
+    const struct conf_draft *items; /**< drafts; borrowed */
+    size_t n;                       /**< count */
+};
+
+/** As conf_load(), with some files as they would be: the main file, included ones (new ones too, if
+ * a pattern of "include" names them) and files of secrets. So that a change is checked as a whole
+ * before the first octet of it is written. @param path main file @param drafts files @param kinds
+ * schema @param n_kinds its length @param out as in conf_load() @return FRUN_OK; FRUN_E_SYNTAX;
+ * FRUN_E_NOMEM, as conf_load(). Thread: main. */
+frun_err conf_load_drafts(const char *path, const struct conf_drafts *drafts,
+                          const struct conf_kind *kinds, size_t n_kinds,
+                          struct conf_doc **out) FRUN_MUST_CHECK;
+
 /** As conf_load(), from memory; "include" is not followed. @param text content @param name stands
  * for the file in messages; relative names start from its folder @param kinds schema @param n_kinds
  * its length @param out as in conf_load() @return FRUN_OK; FRUN_E_SYNTAX; FRUN_E_NOMEM, as

@@ -332,6 +332,12 @@ const struct conf_kind *conf_gw_kinds(size_t *n);
  */
 frun_err conf_gw_load(const char *path, FILE *report, struct conf_gw **out) FRUN_MUST_CHECK;
 
+/** As conf_gw_load(), with some files as they would be after a change. @param path file @param
+ * drafts files, see conf_load_drafts() @param report as above @param out as above @return FRUN_OK;
+ * FRUN_E_SYNTAX; FRUN_E_NOMEM. Thread: main (reads files). */
+frun_err conf_gw_load_drafts(const char *path, const struct conf_drafts *drafts, FILE *report,
+                             struct conf_gw **out) FRUN_MUST_CHECK;
+
 /** One more reference. @param c configuration @return @p c. Thread: any. */
 struct conf_gw *conf_gw_ref(struct conf_gw *c);
 
