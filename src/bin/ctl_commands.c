@@ -25,6 +25,13 @@ const struct ctl_command ctl_commands[] = {
     {"connector", "drain", "NAME [--json]",
      "let the gateway's tunnels to a connector end; it dials anew", ctl_connector_drain},
     {NULL, "drain", "[--json]", "let the daemon finish what is under way and end", ctl_drain},
+    {"endpoint", "add",
+     "NAME [KEY=VALUE...] --config FILE [--password-file FILE|-] [--secrets DIR]\n"
+     "                       [--credential] [--force] [--dry-run] [--reload] [--json]",
+     "write a section [endpoint NAME], with any key of the manual, into a file of its own;\n"
+     "      with user=USER the password goes from the terminal, stdin or a file to a file of the\n"
+     "      folder \"secrets\", which --credential names as systemd hands it over",
+     ctl_endpoint_add},
     {"endpoint", "check", "NAME|--all [--standby] [--force] [--json]",
      "walk the endpoint's road and say at each step what was found and what to do; 1: a step\n"
      "      failed; --standby: the road that is not taken now; --force: although the credentials\n"
@@ -34,9 +41,11 @@ const struct ctl_command ctl_commands[] = {
     {"endpoint", "list", "[--config FILE] [--json]",
      "list endpoints with their root URLs; with their requests if the daemon runs",
      ctl_endpoint_list},
+    {"endpoint", "remove", "NAME --config FILE [--pushers] [--dry-run] [--reload] [--json]",
+     "take its section away; --pushers: also from those who may use it", ctl_endpoint_remove},
     {"endpoint", "show", "NAME [--json]", "all about an endpoint of the running daemon",
      ctl_endpoint_show},
-    {"endpoint", "root-url", "NAME --config FILE", "print the root URL of an endpoint",
+    {"endpoint", "root-url", "NAME --config FILE [--json]", "print the root URL of an endpoint",
      ctl_endpoint_root_url},
     {"endpoint", "switch", "NAME [--to ROUTE] [--force] [--json]",
      "move the endpoint to its other road, route or standby_route, if that answers a check",
@@ -57,8 +66,16 @@ const struct ctl_command ctl_commands[] = {
      "make a connector's certificate: NAME.pem, NAME.key", ctl_pki_connector},
     {"pki", "server", "DIR --name HOST... [--ip IP...] [--force]",
      "make a back-end server's certificate: HOST.pem, HOST.key", ctl_pki_server},
-    {"pusher", "list", "--config FILE", "list pushers and how they prove themselves",
+    {"pusher", "add",
+     "NAME endpoint=NAME [KEY=VALUE...] --config FILE [--generate | --password-file FILE|-]\n"
+     "                     [--dry-run] [--reload] [--json]",
+     "write a section [pusher NAME] beside its endpoint; auth=basic unless given, of whose\n"
+     "      password the hash is kept; --generate makes one and shows it once",
+     ctl_pusher_add},
+    {"pusher", "list", "--config FILE [--json]", "list pushers and how they prove themselves",
      ctl_pusher_list},
+    {"pusher", "remove", "NAME --config FILE [--dry-run] [--reload] [--json]",
+     "take its section away", ctl_pusher_remove},
     {"pusher", "service-key",
      "NAME --config FILE [--endpoint NAME] [--force] [--x509 [--pki DIR | --certificate FILE]]",
      "make a client secret (--x509: a key and certificate), store its hash in the pusher's "
@@ -79,6 +96,12 @@ const struct ctl_command ctl_commands[] = {
     {NULL, "requests", "[--json]", "the last requests of the daemon", ctl_requests},
     {NULL, "reload", "[--json]",
      "read the configuration again: 0 it is in use, 78 the one in use is kept", ctl_reload},
+    {"secret", "set",
+     "NAME (--secrets DIR | --config FILE) [--password-file FILE|- | --generate] [--dry-run]\n"
+     "                     [--reload] [--json]",
+     "put a secret from the terminal, stdin or a file into DIR/NAME, mode 0600, in one step;\n"
+     "      prints how a configuration refers to it",
+     ctl_secret_set},
     {NULL, "status", "[--json]", "what the running daemon says of itself", ctl_status},
     {"subaccount", "list", "[--json]", "memberships of the connector and their tunnels",
      ctl_subaccount_list},

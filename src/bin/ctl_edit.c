@@ -111,7 +111,7 @@ static frun_err rewrite(struct work *w, struct span text, const struct ctl_place
         }
         struct span trimmed = span_trim(line);
         bool is_section = trimmed.n && trimmed.p[0] == '[';
-        if (no == at->line && is_head(line, at->title)) {
+        if ((no == at->line || !at->line) && is_head(line, at->title)) {
             is_inside = is_found = true;
             err = buf_put(&w->out, whole);
             if (!err && whole.n == line.n) {
@@ -141,9 +141,58 @@ static frun_err assemble(struct work *w, struct buf *to)
     return err ? err : buf_put(to, span_skip(all, w->insert_at));
 }
 
+frun_err ctl_edit_text(struct span text, const struct ctl_place *at, const struct ctl_edit *edits,
+                       size_t n, struct buf *out)
+{
+    struct work w = {.eol = "\n", .edits = edits, .n_edits = n};
+    buf_init(&w.out, EDIT_MAX_BYTES);
+    frun_err err = rewrite(&w, text, at);
+    err = err ? err : assemble(&w, out);
+    buf_done(&w.out);
+    return err;
+}
+
+/* A line without its end and the blanks around it. */
+static struct span bare(struct span whole)
+{
+    while (whole.n && (whole.p[whole.n - 1] == '\n' || whole.p[whole.n - 1] == '\r')) {
+        whole.n--;
+    }
+    return span_trim(whole);
+}
+
+/* Comments behind a section's last key may speak of the next one: they stay. */
+frun_err ctl_edit_drop(struct span text, const char *title, struct buf *out)
+{
+    struct span rest = text;
+    struct span kept = {NULL, 0}; /* comments behind the last key so far */
+    bool is_inside = false;
+    bool is_found = false;
+    frun_err err = FRUN_OK;
+    while (!err && rest.n) {
+        size_t n = span_find(rest, '\n');
+        struct span whole = span_head(rest, n < rest.n ? n + 1 : n);
+        struct span line = bare(whole);
+        rest = span_skip(rest, whole.n);
+        if (line.n && line.p[0] == '[') {
+            err = kept.n ? buf_put(out, kept) : FRUN_OK;
+            kept = span_make(NULL, 0);
+            is_inside = is_head(line, title);
+            is_found |= is_inside;
+        } else if (is_inside && line.n && (line.p[0] == ';' || line.p[0] == '#')) {
+            kept = kept.n ? span_make(kept.p, kept.n + whole.n) : whole;
+        } else if (is_inside) {
+            kept = line.n || !kept.n ? span_make(NULL, 0) : span_make(kept.p, kept.n + whole.n);
+        }
+        err = err || is_inside ? err : buf_put(out, whole);
+    }
+    err = err || !kept.n ? err : buf_put(out, kept);
+    return err ? err : is_found ? FRUN_OK : FRUN_E_NOT_FOUND;
+}
+
 /* With the lock held: read, change, write. */
-static int edit(int dir, const char *path, const struct stat *before, struct work *w,
-                const struct ctl_place *at, struct ctl_undo *undo)
+static int edit(int dir, const char *path, const struct stat *before, const struct ctl_place *at,
+                const struct ctl_edit *edits, size_t n, struct ctl_undo *undo)
 {
     struct buf made;
     size_t len = 0;
@@ -152,8 +201,7 @@ static int edit(int dir, const char *path, const struct stat *before, struct wor
         return EXIT_FAILURE;
     }
     buf_init(&made, EDIT_MAX_BYTES);
-    frun_err err = rewrite(w, span_make(text, len), at);
-    err = err ? err : assemble(w, &made);
+    frun_err err = ctl_edit_text(span_make(text, len), at, edits, n, &made);
     char *name = err ? NULL : strdup(path);
     err = !err && !name ? FRUN_E_NOMEM : err;
     int status = err == FRUN_E_NOT_FOUND
@@ -179,7 +227,6 @@ int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, s
 {
     char path[PATH_MAX];
     struct stat before;
-    struct work w = {.eol = "\n", .edits = edits, .n_edits = n};
     *undo = (struct ctl_undo){.path = NULL};
     if (!realpath(at->file, path) || stat(path, &before)) {
         return ctl_fail("cannot read %s: %s", at->file, strerrordesc_np(errno));
@@ -188,9 +235,7 @@ int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, s
     if (dir < 0) {
         return EXIT_FAILURE;
     }
-    buf_init(&w.out, EDIT_MAX_BYTES);
-    int status = edit(dir, path, &before, &w, at, undo);
-    buf_done(&w.out);
+    int status = edit(dir, path, &before, at, edits, n, undo);
     (void)close(dir);
     return status;
 }

@@ -6,34 +6,12 @@
 
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_wish.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-
-/* --config FILE and at most one word beside it. */
-static int parse(int argc, char **argv, const char **config, const char **word)
-{
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-    int c;
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (c != 'c') {
-            return EX_USAGE;
-        }
-        *config = optarg;
-    }
-    if (!*config) {
-        return ctl_misuse("--config FILE is missing");
-    }
-    if (optind < argc && word) {
-        *word = argv[optind++];
-    }
-    return optind < argc ? ctl_misuse("'%s' is one argument too many", argv[optind]) : 0;
-}
 
 static int load(const char *path, struct conf_gw **c)
 {
@@ -154,35 +132,48 @@ int ctl_endpoint_list(int argc, char **argv)
     return EXIT_SUCCESS;
 }
 
-int ctl_endpoint_root_url(int argc, char **argv)
+static void print_root_url(const struct conf_endpoint *e, bool is_json)
 {
-    const char *config = NULL;
-    const char *name = NULL;
-    struct conf_gw *c = NULL;
-    int status = parse(argc, argv, &config, &name);
-    if (status) {
-        return status;
+    json_t *hosts = json_array();
+    if (!is_json) {
+        (void)puts(e->root_url);
     }
-    if (!name) {
-        return ctl_misuse("the endpoint's NAME is missing");
-    }
-    status = load(config, &c);
-    if (status) {
-        return status;
-    }
-    status = -1;
-    for (size_t i = 0; i < c->n_endpoints && status < 0; i++) {
-        if (strcmp(c->endpoints[i]->place.name, name) == 0) {
-            (void)puts(c->endpoints[i]->root_url);
-            for (size_t k = 0; k < c->endpoints[i]->host_name.n; k++) {
-                (void)puts(c->endpoints[i]->host_urls[k]);
-            }
-            status = EXIT_SUCCESS;
+    for (size_t k = 0; k < e->host_name.n; k++) {
+        (void)json_array_append_new(hosts, json_string(e->host_urls[k]));
+        if (!is_json) {
+            (void)puts(e->host_urls[k]);
         }
     }
-    if (status < 0) {
+    json_t *v = json_pack("{s:s, s:s, s:o}", "endpoint", e->place.name, "root_url", e->root_url,
+                          "host_urls", hosts);
+    if (is_json) {
+        ctl_control_print(v);
+    }
+    json_decref(v);
+}
+
+int ctl_endpoint_root_url(int argc, char **argv)
+{
+    struct ctl_control ctl;
+    struct conf_gw *c = NULL;
+    int status = ctl_control_parse(argc, argv, 1, &ctl);
+    if (status) {
+        return status;
+    }
+    if (!ctl.config || ctl.n_words == 0) {
+        return ctl_misuse(ctl.config ? "the endpoint's NAME is missing"
+                                     : "--config FILE is missing");
+    }
+    status = load(ctl.config, &c);
+    if (status) {
+        return status;
+    }
+    const struct conf_endpoint *e = ctl_find_endpoint(c, ctl.words[0]);
+    if (e) {
+        print_root_url(e, ctl.is_json);
+    } else {
         status = ctl_fail("there is no [endpoint %s] in %s; 'frunctl endpoint list' shows all",
-                          name, config);
+                          ctl.words[0], ctl.config);
     }
     conf_gw_unref(&c);
     return status;

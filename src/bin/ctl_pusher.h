@@ -29,6 +29,7 @@ struct ctl_pusher_ask {
     bool is_forced;
     bool is_password;
     bool is_x509;
+    bool is_json;
 };
 
 /* Read the command line; @p allowed names the options by their letters. 0, or an exit status. */

@@ -8,8 +8,10 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_control.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -62,6 +64,9 @@ static int set_option(struct ctl_pusher_ask *a, int c, const char *value)
     case 'x':
         a->is_x509 = true;
         break;
+    case 'j':
+        a->is_json = true;
+        break;
     case 'g':
         return parse_grace(value, &a->grace_s)
                    ? 0
@@ -82,6 +87,7 @@ int ctl_pusher_parse(int argc, char **argv, const char *allowed, struct ctl_push
                                         {"x509", no_argument, NULL, 'x'},
                                         {"certificate", required_argument, NULL, 'C'},
                                         {"pki", required_argument, NULL, 'P'},
+                                        {"json", no_argument, NULL, 'j'},
                                         {NULL, 0, NULL, 0}};
     int c;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
@@ -166,14 +172,49 @@ static void print_pusher(const struct conf_pusher *p)
     (void)puts("");
 }
 
+/* Nothing that proves anything: no hash, no secret. */
+static json_t *pusher_json(const struct conf_pusher *p)
+{
+    json_t *ways = json_array();
+    json_t *endpoints = json_array();
+    for (size_t i = 0; i < p->auth.n; i++) {
+        (void)json_array_append_new(ways, json_string(p->auth.items[i]));
+    }
+    for (size_t i = 0; i < p->endpoint.n; i++) {
+        (void)json_array_append_new(endpoints, json_string(p->endpoint.items[i]));
+    }
+    return json_pack("{s:s, s:b, s:o, s:s, s:o, s:b, s:b, s:s*, s:s*, s:s*}", "name", p->place.name,
+                     "enabled", p->is_enabled, "auth", ways, "known_as", known_as(p), "endpoints",
+                     endpoints, "has_password", p->password.hash != NULL, "has_client_secret",
+                     p->secret.hash != NULL, "old_secret_until", p->secret.until,
+                     "old_password_until", p->password.until, "old_certificate_until",
+                     p->old_certificate_until);
+}
+
+static void print_all_json(const struct conf_gw *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_pushers; i++) {
+        (void)json_array_append_new(list, pusher_json(c->pushers[i]));
+    }
+    json_t *all = json_pack("{s:o}", "pushers", list);
+    ctl_control_print(all);
+    json_decref(all);
+}
+
 int ctl_pusher_list(int argc, char **argv)
 {
     struct ctl_pusher_ask a = {.name = NULL};
     struct conf_gw *c = NULL;
-    int status = ctl_pusher_parse(argc, argv, "c", &a);
+    int status = ctl_pusher_parse(argc, argv, "cj", &a);
     status = status ? status : ctl_pusher_load(a.config, stderr, &c);
     if (status) {
         return status;
+    }
+    if (a.is_json) {
+        print_all_json(c);
+        conf_gw_unref(&c);
+        return EXIT_SUCCESS;
     }
     (void)printf("%-20s %-8s %-14s %-24s %s\n", "NAME", "STATE", "AUTH", "CLIENT ID OR USER",
                  "ENDPOINTS");
