@@ -1,5 +1,5 @@
 /**
- * frunctl endpoint check: walk a road, as the running daemon sees it.
+ * frunctl endpoint check: walk a road, as the running daemon sees it; without one by its files.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/steps.h"
@@ -104,13 +104,8 @@ static int ask_check(struct ctl_check *k, const char *name, json_t **out)
     return ctl_control_ask(&k->control, "POST", target, NULL, out);
 }
 
-static int check_one(struct ctl_check *k, const char *name, json_t *all)
+int ctl_check_show(struct ctl_check *k, json_t *v, json_t *all)
 {
-    json_t *v = NULL;
-    int status = ask_check(k, name, &v);
-    if (status) {
-        return status;
-    }
     if (all) {
         (void)json_array_append(all, v);
     } else if (k->control.is_json) {
@@ -118,8 +113,17 @@ static int check_one(struct ctl_check *k, const char *name, json_t *all)
     } else {
         print_result(v);
     }
-    status = is_failure(v) ? EXIT_FAILURE : EXIT_SUCCESS;
-    json_decref(v);
+    return is_failure(v) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int check_one(struct ctl_check *k, const char *name, json_t *all)
+{
+    json_t *v = NULL;
+    int status = ask_check(k, name, &v);
+    if (!status) {
+        status = ctl_check_show(k, v, all);
+        json_decref(v);
+    }
     return status;
 }
 
@@ -152,5 +156,7 @@ int ctl_endpoint_check(int argc, char **argv)
     if (k.to) {
         return ctl_misuse("--to is for switching");
     }
-    return k.is_all ? check_all(&k) : check_one(&k, k.control.words[0], NULL);
+    status = k.is_all ? check_all(&k) : check_one(&k, k.control.words[0], NULL);
+    const char *config = status == EX_UNAVAILABLE ? ctl_check_config(&k) : NULL;
+    return config ? ctl_check_files(&k, config) : status;
 }

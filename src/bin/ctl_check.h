@@ -33,4 +33,13 @@ const char *ctl_check_text(const struct json_t *object, const char *key);
 /* The steps of an answer. */
 void ctl_check_steps(const struct json_t *array, struct steps *out);
 
+/* Print a result, or add it to all of --json. The exit status it means. */
+int ctl_check_show(struct ctl_check *k, struct json_t *result, struct json_t *all);
+
+/* The configuration to walk by if no daemon answers, or NULL. */
+const char *ctl_check_config(const struct ctl_check *k);
+
+/* Walk without a daemon. The exit status. */
+int ctl_check_files(struct ctl_check *k, const char *config);
+
 #endif

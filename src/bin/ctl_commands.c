@@ -35,7 +35,7 @@ const struct ctl_command ctl_commands[] = {
     {"endpoint", "check", "NAME|--all [--standby] [--force] [--json]",
      "walk the endpoint's road and say at each step what was found and what to do; 1: a step\n"
      "      failed; --standby: the road that is not taken now; --force: although the credentials\n"
-     "      were refused lately",
+     "      were refused lately; without a daemon as far as the files of --config lead",
      ctl_endpoint_check},
     {"endpoint", "health", "[--json]", "how the endpoints' roads are", ctl_endpoint_health},
     {"endpoint", "list", "[--config FILE] [--json]",

@@ -130,32 +130,6 @@ static void get_health(void *ctx, struct admin_request *r)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static json_t *steps_json(const struct steps *s)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; all && i < s->n; i++) {
-        const struct step *it = &s->items[i];
-        /* Texts of other servers may be anything; jansson takes UTF-8 alone. */
-        json_t *found = json_string(it->found);
-        json_t *v =
-            json_pack("{s:s, s:s, s:o, s:s}", "step", it->name, "state", steps_word(it->state),
-                      "found", found ? found : json_string("?"), "remedy", it->remedy);
-        if (json_array_append_new(all, v)) {
-            json_decref(all);
-            return NULL;
-        }
-    }
-    return all;
-}
-
-static json_t *result_json(const char *name, const struct probe_result *p)
-{
-    return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:o}", "endpoint", name, "road",
-                     switchover_name(p->road), "standby", p->is_standby, "verdict",
-                     finding_word(p->verdict), "status", (json_int_t)p->status, "ms",
-                     (json_int_t)(p->total_us / 1000), "steps", steps_json(&p->steps));
-}
-
 static bool is_present(const struct ask *a)
 {
     return a->gen == a->g->gen;
@@ -168,7 +142,7 @@ static void on_checked(void *ctx, const struct probe_result *p)
     if (is_present(a) && (a->is_active || p->verdict == FINDING_REFUSED)) {
         health_note(a->g->health, a->index, p);
     }
-    admin_json_answer(a->r, result_json(a->name, p));
+    admin_json_answer(a->r, probe_json(a->name, p));
     ask_free(a);
 }
 
@@ -207,7 +181,7 @@ static void post_check(void *ctx, struct admin_request *r)
         return;
     }
     if (!is_forced && is_held_back(a, e, &held)) {
-        admin_json_answer(r, result_json(a->name, &held));
+        admin_json_answer(r, probe_json(a->name, &held));
         ask_free(a);
         return;
     }
@@ -237,7 +211,7 @@ static void on_switched(void *ctx, const struct switchover_outcome *o)
                   "switched", o->is_done, "from", switchover_name(o->from), "to",
                   switchover_name(o->to), "kept", o->is_kept, "in_flight", (json_int_t)o->in_flight,
                   "moved", (json_int_t)o->moved, "took_ms", (double)o->took_us / 1000.0, "verdict",
-                  finding_word(o->probe->verdict), "steps", steps_json(&o->probe->steps));
+                  finding_word(o->probe->verdict), "steps", probe_steps_json(&o->probe->steps));
     admin_json_answer(a->r, v);
     ask_free(a);
 }

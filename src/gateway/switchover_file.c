@@ -248,6 +248,15 @@ frun_err switchover_new(struct gateway_shared *g, const struct registry *reg,
     return FRUN_OK;
 }
 
+void switchover_recall(const struct registry *reg)
+{
+    const struct conf_gw *c = registry_conf(reg);
+    const struct switchover r = {.folder = (char *)(uintptr_t)c->gateway->state_directory};
+    if (is_needed(c)) {
+        read_file(&r, reg);
+    }
+}
+
 void switchover_free(struct switchover *r)
 {
     if (r) {

@@ -52,4 +52,15 @@ typedef void (*probe_fn)(void *ctx, const struct probe_result *r);
 frun_err probe_start(struct gateway_shared *g, struct generation *gen, const struct endpoint *e,
                      enum probe_road road, probe_fn fn, void *ctx) FRUN_MUST_CHECK;
 
+struct json_t;
+
+/** Steps as an array of objects: step, state, found, remedy. @param s steps @return value,
+ * json_decref() it; NULL: no memory. Thread: any but a worker. */
+struct json_t *probe_steps_json(const struct steps *s);
+
+/** A result as an object: endpoint, road, standby, verdict, status, ms, steps. @param name
+ * endpoint's @param r result @return value, json_decref() it; NULL: no memory. Thread: any but a
+ * worker. */
+struct json_t *probe_json(const char *name, const struct probe_result *r);
+
 #endif

@@ -54,6 +54,11 @@ enum conf_route switchover_now(const struct endpoint *e);
 frun_err switchover_new(struct gateway_shared *g, const struct registry *reg,
                         struct switchover **out) FRUN_MUST_CHECK;
 
+/** Set the endpoints' states by what was switched before, as switchover_new() does, and leave the
+ * folder alone: for those who only look. @param reg endpoints no worker has been made of. Thread:
+ * main (reads a file). */
+void switchover_recall(const struct registry *reg);
+
 /** Move an endpoint to its other road. @param r roads; the workers run @param gen generation the
  * endpoint is of; pinned meanwhile @param e endpoint @param is_forced also if the
  * check of the other road fails @param fn told on the main thread, later and in any case @param ctx
