@@ -298,10 +298,9 @@ frun_err gateway_run(struct gateway *g)
         service_ready(status);
         health_start(g->health);
         loop_run(g->loop);
-    } else {
-        for (size_t i = 0; i < g->n_running; i++) {
-            worker_stop(g->shared.workers[i]);
-        }
+    }
+    for (size_t i = 0; i < g->shared.n_workers; i++) {
+        worker_stop(g->shared.workers[i]);
     }
     for (size_t i = 0; i < g->shared.n_workers; i++) {
         worker_join(g->shared.workers[i]);

@@ -15,12 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A request that waits for a survey. */
-struct inquiry {
-    struct gateway *g;
-    struct admin_request *r;
-};
-
 /* -- the daemon
  * ------------------------------------------------------------------------------------------------
  */
@@ -33,30 +27,34 @@ static const char *state_name(const struct gateway *g)
     return atomic_load(&g->shared.is_ready) ? "running" : "starting";
 }
 
-static void inquire(struct gateway *g, struct admin_request *r, unsigned what,
-                    const char *connector, survey_fn fn)
+/* What waits for an answer is not looked at when nobody reads it any more: also because at the
+ * daemon's end the workers and what they counted have gone by then. */
+static void on_surveyed(void *ctx, const struct survey_part *parts, size_t n)
 {
-    struct inquiry *q = malloc(sizeof(*q));
-    if (q) {
-        *q = (struct inquiry){g, r};
+    struct gateway_inquiry *q = ctx;
+    if (admin_request_is_gone(q->r)) {
+        admin_request_fail(q->r, 503, "nobody asks any more");
+    } else {
+        q->fn(q, parts, n);
     }
-    if (!q || survey_start(&g->shared, what, connector, fn, q) != FRUN_OK) {
+    free(q);
+}
+
+void gateway_inquire(struct gateway *g, struct admin_request *r, unsigned what,
+                     const char *connector, gateway_inquiry_fn fn)
+{
+    struct gateway_inquiry *q = malloc(sizeof(*q));
+    if (q) {
+        *q = (struct gateway_inquiry){g, r, fn};
+    }
+    if (!q || survey_start(&g->shared, what, connector, on_surveyed, q) != FRUN_OK) {
         free(q);
         admin_request_fail(r, 500, "out of memory");
     }
 }
 
-/* The answer to a survey; frees the inquiry. */
-static void answer(struct inquiry *q, json_t *value)
+static void tell_status(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
 {
-    struct admin_request *r = q->r;
-    free(q);
-    admin_json_answer(r, value);
-}
-
-static void tell_status(void *ctx, const struct survey_part *parts, size_t n)
-{
-    struct inquiry *q = ctx;
     const struct gateway *g = q->g;
     const struct gateway_shared *sh = &g->shared;
     json_int_t waiting = 0;
@@ -65,21 +63,22 @@ static void tell_status(void *ctx, const struct survey_part *parts, size_t n)
         waiting += (json_int_t)parts[i].n_waiting;
         is_healthy &= parts[i].is_there && parts[i].is_healthy;
     }
-    answer(q, json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
-                        "daemon", "frunproxyd", "version", FRUN_VERSION, "pid", (int)getpid(),
-                        "state", state_name(g), "healthy", (int)is_healthy, "started", g->started,
-                        "uptime_seconds", (json_int_t)((mono_now_ms() - g->started_ms) / 1000),
-                        "workers", (json_int_t)sh->n_workers, "endpoints",
-                        (json_int_t)g->gen->conf->n_endpoints, "pushers",
-                        (json_int_t)g->gen->conf->n_pushers, "tunnels",
-                        (json_int_t)atomic_load(&sh->n_tunnels), "connections",
-                        (json_int_t)atomic_load(&sh->n_connections), "waiting", waiting,
-                        "log_level", log_level_name(log_level_now())));
+    admin_json_answer(
+        q->r,
+        json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+                  "daemon", "frunproxyd", "version", FRUN_VERSION, "pid", (int)getpid(), "state",
+                  state_name(g), "healthy", (int)is_healthy, "started", g->started,
+                  "uptime_seconds", (json_int_t)((mono_now_ms() - g->started_ms) / 1000), "workers",
+                  (json_int_t)sh->n_workers, "endpoints", (json_int_t)g->gen->conf->n_endpoints,
+                  "pushers", (json_int_t)g->gen->conf->n_pushers, "tunnels",
+                  (json_int_t)atomic_load(&sh->n_tunnels), "connections",
+                  (json_int_t)atomic_load(&sh->n_connections), "waiting", waiting, "log_level",
+                  log_level_name(log_level_now())));
 }
 
 static void get_status(void *ctx, struct admin_request *r)
 {
-    inquire(ctx, r, SURVEY_NUMBERS, NULL, tell_status);
+    gateway_inquire(ctx, r, SURVEY_NUMBERS, NULL, tell_status);
 }
 
 static void post_drain(void *ctx, struct admin_request *r)
@@ -247,7 +246,7 @@ static json_t *tunnel_json(const struct hub_view *t, size_t worker)
                      (double)t->age_ms / 1000.0, "rtt_ms", (double)t->rtt_us / 1000.0);
 }
 
-static void tell_tunnels(void *ctx, const struct survey_part *parts, size_t n)
+static void tell_tunnels(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
@@ -255,12 +254,12 @@ static void tell_tunnels(void *ctx, const struct survey_part *parts, size_t n)
             (void)json_array_append_new(list, tunnel_json(&parts[i].tunnels[k], i));
         }
     }
-    answer(ctx, json_pack("{s:o}", "tunnels", list));
+    admin_json_answer(q->r, json_pack("{s:o}", "tunnels", list));
 }
 
 static void get_tunnels(void *ctx, struct admin_request *r)
 {
-    inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_tunnels);
+    gateway_inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_tunnels);
 }
 
 static json_t *connector_json(const struct conf_gw_connector *c, const struct survey_part *parts,
@@ -289,28 +288,28 @@ static json_t *connector_json(const struct conf_gw_connector *c, const struct su
                      c->certificate_subject ? c->certificate_subject : "");
 }
 
-static void tell_connectors(void *ctx, const struct survey_part *parts, size_t n)
+static void tell_connectors(const struct gateway_inquiry *q, const struct survey_part *parts,
+                            size_t n)
 {
-    const struct inquiry *q = ctx;
     json_t *list = json_array();
     for (size_t i = 0; i < q->g->gen->conf->n_connectors; i++) {
         (void)json_array_append_new(list, connector_json(q->g->gen->conf->connectors[i], parts, n));
     }
-    answer(ctx, json_pack("{s:o}", "connectors", list));
+    admin_json_answer(q->r, json_pack("{s:o}", "connectors", list));
 }
 
 static void get_connectors(void *ctx, struct admin_request *r)
 {
-    inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_connectors);
+    gateway_inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_connectors);
 }
 
-static void tell_drained(void *ctx, const struct survey_part *parts, size_t n)
+static void tell_drained(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
 {
     json_int_t sum = 0;
     for (size_t i = 0; i < n; i++) {
         sum += (json_int_t)parts[i].n_tunnels;
     }
-    answer(ctx, json_pack("{s:I}", "tunnels_draining", sum));
+    admin_json_answer(q->r, json_pack("{s:I}", "tunnels_draining", sum));
 }
 
 static void post_connector_drain(void *ctx, struct admin_request *r)
@@ -321,7 +320,8 @@ static void post_connector_drain(void *ctx, struct admin_request *r)
         if (span_eq(name, span_of(g->gen->conf->connectors[i]->place.name))) {
             log_info("admin", "%s drains the tunnels of connector %.*s",
                      admin_request_peer(r)->name, SPAN_FMT(name));
-            inquire(g, r, SURVEY_DRAIN, g->gen->conf->connectors[i]->place.name, tell_drained);
+            gateway_inquire(g, r, SURVEY_DRAIN, g->gen->conf->connectors[i]->place.name,
+                            tell_drained);
             return;
         }
     }
@@ -331,7 +331,8 @@ static void post_connector_drain(void *ctx, struct admin_request *r)
 /* -- requests and certificates
  * --------------------------------------------------------------------------------- */
 
-static void tell_requests(void *ctx, const struct survey_part *parts, size_t n)
+static void tell_requests(const struct gateway_inquiry *q, const struct survey_part *parts,
+                          size_t n)
 {
     struct admin_recent_entry *all = malloc((n + 1) * ADMIN_RECENT_MAX * sizeof(*all));
     size_t have = 0;
@@ -343,12 +344,12 @@ static void tell_requests(void *ctx, const struct survey_part *parts, size_t n)
     }
     json_t *list = all ? admin_recent_json(all, have) : NULL;
     free(all);
-    answer(ctx, list ? json_pack("{s:o}", "requests", list) : NULL);
+    admin_json_answer(q->r, list ? json_pack("{s:o}", "requests", list) : NULL);
 }
 
 static void get_requests(void *ctx, struct admin_request *r)
 {
-    inquire(ctx, r, SURVEY_RECENT, NULL, tell_requests);
+    gateway_inquire(ctx, r, SURVEY_RECENT, NULL, tell_requests);
 }
 
 static void add_certificate(void *ctx, const char *what, const char *name, int64_t until_s)

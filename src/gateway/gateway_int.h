@@ -22,6 +22,7 @@
 #include "frun/gateway/issuer_keys.h"
 #include "frun/gateway/keyring.h"
 #include "frun/gateway/stapling.h"
+#include "frun/gateway/survey.h"
 #include "frun/gateway/switchover.h"
 #include "frun/gateway/worker.h"
 #include "frun/loop/heap.h"
@@ -108,6 +109,26 @@ typedef void (*gateway_certificate_fn)(void *ctx, const char *what, const char *
 
 /** Tell every certificate that is in use. @param g daemon @param fn told @param ctx for it. */
 void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, void *ctx);
+
+/** A request of an administrator that waits for the workers. */
+struct gateway_inquiry;
+
+/** Answers it. @param q inquiry, its request still waits @param parts what the workers say, one
+ * each @param n count. */
+typedef void (*gateway_inquiry_fn)(const struct gateway_inquiry *q, const struct survey_part *parts,
+                                   size_t n);
+
+struct gateway_inquiry {
+    struct gateway *g;       /**< daemon */
+    struct admin_request *r; /**< to be answered */
+    gateway_inquiry_fn fn;   /**< by this */
+};
+
+/** Ask the workers, then answer. @param g daemon @param r request @param what SURVEY_ bits @param
+ * connector for SURVEY_DRAIN, else NULL @param fn answers; is not called if the peer has gone
+ * meanwhile, or the daemon ends. */
+void gateway_inquire(struct gateway *g, struct admin_request *r, unsigned what,
+                     const char *connector, gateway_inquiry_fn fn);
 
 /** Answer GET /metrics. @param ctx daemon @param r request. */
 void gateway_metrics(void *ctx, struct admin_request *r);

@@ -5,16 +5,6 @@
 #include "gateway_int.h"
 
 #include "frun/admin/metrics.h"
-#include "frun/gateway/survey.h"
-
-#include <stdlib.h>
-
-/* A request for metrics that waits for the workers. */
-struct scrape {
-    struct gateway *g;
-    struct admin_request *r;
-    struct admin_metrics m;
-};
 
 static const char *const class_names[METER_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
@@ -199,31 +189,21 @@ static void put_certificate(void *ctx, const char *what, const char *name, int64
     admin_metrics_value(ctx, labels, 2, (double)until_s);
 }
 
-static void tell(void *ctx, const struct survey_part *parts, size_t n)
+static void tell(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
 {
-    struct scrape *s = ctx;
-    admin_metrics_process(&s->m, (double)s->g->started_s);
-    put_state(&s->m, s->g, parts, n);
-    put_requests(&s->m, s->g);
-    put_counts(&s->m, s->g);
-    admin_metrics_family(&s->m, "certificate_expiry_seconds", "gauge", "seconds",
+    struct admin_metrics m;
+    admin_metrics_begin(&m, "frunproxy_", q->r);
+    admin_metrics_process(&m, (double)q->g->started_s);
+    put_state(&m, q->g, parts, n);
+    put_requests(&m, q->g);
+    put_counts(&m, q->g);
+    admin_metrics_family(&m, "certificate_expiry_seconds", "gauge", "seconds",
                          "When a certificate ends, seconds since 1970.");
-    gateway_certificates(s->g, put_certificate, &s->m);
-    admin_metrics_answer(&s->m, s->r);
-    free(s);
+    gateway_certificates(q->g, put_certificate, &m);
+    admin_metrics_answer(&m, q->r);
 }
 
 void gateway_metrics(void *ctx, struct admin_request *r)
 {
-    struct gateway *g = ctx;
-    struct scrape *s = calloc(1, sizeof(*s));
-    if (s) {
-        s->g = g;
-        s->r = r;
-        admin_metrics_begin(&s->m, "frunproxy_", r);
-    }
-    if (!s || survey_start(&g->shared, SURVEY_TUNNELS, NULL, tell, s) != FRUN_OK) {
-        free(s);
-        admin_request_fail(r, 500, "out of memory");
-    }
+    gateway_inquire(ctx, r, SURVEY_TUNNELS, NULL, tell);
 }

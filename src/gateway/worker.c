@@ -118,7 +118,8 @@ static void stopped(struct worker *w)
         FRUN_OK) {
         log_error(NULL, "out of memory while stopping");
     }
-    loop_stop(w->loop);
+    /* The loop turns on until main ends it: administrators ask every worker as long as any of them
+     * drains. */
 }
 
 void worker_on_gone(struct worker *w)
@@ -203,7 +204,8 @@ static void drain_job(void *arg)
 void worker_drain(struct worker *w)
 {
     if (loop_post(w->loop, drain_job, w) != FRUN_OK) {
-        loop_stop(w->loop);
+        loop_stop(w->loop); /* without memory it is cut short, and cannot say so itself */
+        w->shared->on_stopped(w->shared->on_stopped_arg);
     }
 }
 

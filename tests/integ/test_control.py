@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
-from chain import FRUN_PASSWORD, PASSWORD, program, run
+from chain import FRUN_PASSWORD, PASSWORD, Background, program, run
 from tools import wait_until
 
 
@@ -120,6 +122,28 @@ def load(chain):
     assert chain.push(target="/GLOBEX/sap/frun/ngdci").status == 403
     assert chain.push(target="/NOBODY/sap/frun/ngdci").status == 404
     chain.pushes_logged(7)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_questions_while_one_worker_still_drains(make_chain, signals):
+    """A worker that has ended already answers as well, and nobody is left with an answer to come."""
+    chain = make_chain(workers=2)
+    slow = Background(chain.push, target="/ACME_PROD/sap/frun/x?_sim=delay:4s")
+    wait_until(chain.received, "under way")
+    assert ctl_json(chain, "drain")["state"] == "draining"
+    chain.gateway.wait_log("stopping")
+    for _ in range(20):
+        status, _, text = get(chain, "/api/v1/status")
+        assert status == 200 and json.loads(text)["state"] == "draining"
+        time.sleep(0.05)
+    assert get(chain, "/metrics")[0] == 200
+    assert slow.is_running(), "the answers came while a request was under way"
+    if signals == 2:
+        chain.gateway.signal(signal.SIGTERM)
+        assert chain.gateway.wait(10) == 0
+    else:
+        assert slow.result().status == 200
+        assert chain.gateway.wait(10) == 0
 
 
 def test_counters_are_what_was_pushed(chain):

@@ -164,8 +164,9 @@ void worker_abort(void *change);
  * Thread: main. */
 frun_err worker_start(struct worker *w) FRUN_MUST_CHECK;
 
-/** Drain: no new connections, present requests finish, then the loop stops; forced after
- * drain_timeout. @param w started worker. Thread: main. */
+/** Drain: no new connections, present requests finish, then main is told; forced after
+ * drain_timeout. The loop still turns until worker_stop(). @param w started worker. Thread: main.
+ */
 void worker_drain(struct worker *w);
 
 /** Stop at once. @param w started worker. Thread: main. */
