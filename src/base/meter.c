@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/meter.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +10,14 @@
 #define REST     (METER_MAX_SUBJECTS + 1u)
 
 struct row {
-    char *name; /* NULL: of nobody */
+    char *name;       /* NULL: of nobody */
+    unsigned subject; /* which it was made for; others of the same name lead here too */
     struct meter_cells *cells;
 };
 
 struct meter {
     size_t workers;
+    pthread_mutex_t lock; /* whoever makes a row */
     _Atomic(struct row *) rows[SUBJECTS][METER_VARIANTS];
 };
 
@@ -35,6 +38,7 @@ frun_err meter_new(size_t workers, struct meter **out)
         return FRUN_E_NOMEM;
     }
     m->workers = workers;
+    (void)pthread_mutex_init(&m->lock, NULL); /* of the plain kind: never fails */
     *out = m;
     return FRUN_OK;
 }
@@ -50,11 +54,23 @@ static void row_free(struct row *r)
 
 void meter_free(struct meter *m)
 {
-    for (size_t i = 0; m && i < SUBJECTS; i++) {
-        for (size_t k = 0; k < METER_VARIANTS; k++) {
+    if (!m) {
+        return;
+    }
+    for (unsigned i = 0; i < SUBJECTS; i++) {
+        for (unsigned k = 0; k < METER_VARIANTS; k++) {
+            struct row *r = atomic_load(&m->rows[i][k]);
+            if (r && r->subject != i) {
+                atomic_store(&m->rows[i][k], NULL); /* another subject's, before it goes */
+            }
+        }
+    }
+    for (unsigned i = 0; i < SUBJECTS; i++) {
+        for (unsigned k = 0; k < METER_VARIANTS; k++) {
             row_free(atomic_load(&m->rows[i][k]));
         }
     }
+    (void)pthread_mutex_destroy(&m->lock);
     free(m);
 }
 
@@ -74,30 +90,47 @@ static struct row *row_new(const struct meter *m, unsigned subject, struct span 
         return NULL;
     }
     memset(r->cells, 0, bytes);
+    r->subject = subject;
     return r;
 }
 
-/* The first worker that counts makes the row; of two that do at once one is taken. */
-static struct row *find(struct meter *m, unsigned subject, unsigned variant, struct span name)
+/* A row of the same name. Two of them would be the same line of the metrics twice, for which
+ * monitoring refuses the whole text. */
+static struct row *namesake(const struct meter *m, unsigned variant, struct span name)
 {
-    _Atomic(struct row *) *at = &m->rows[subject][variant];
-    struct row *r = atomic_load_explicit(at, memory_order_acquire);
-    if (r) {
-        return r;
+    for (unsigned i = 0; name.p && i < METER_MAX_SUBJECTS; i++) {
+        struct row *r = atomic_load_explicit(&m->rows[i][variant], memory_order_relaxed);
+        if (r && span_eq(span_of(r->name), name)) {
+            return r;
+        }
     }
-    struct row *mine = row_new(m, subject, name);
-    if (!mine || atomic_compare_exchange_strong(at, &r, mine)) {
-        return mine;
+    return NULL;
+}
+
+/* The first worker that counts makes the row, once for each subject and variant. */
+static struct row *make(struct meter *m, unsigned subject, unsigned variant, struct span name)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    struct row *r = atomic_load_explicit(&m->rows[subject][variant], memory_order_relaxed);
+    if (!r && subject < METER_MAX_SUBJECTS) {
+        r = namesake(m, variant, name);
     }
-    row_free(mine);
+    if (!r) {
+        r = row_new(m, subject, name);
+    }
+    atomic_store_explicit(&m->rows[subject][variant], r, memory_order_release);
+    (void)pthread_mutex_unlock(&m->lock);
     return r;
 }
 
 static void observe(struct meter_histogram *h, uint64_t us)
 {
     size_t i = 0;
-    while (i < METER_BOUNDS && us > (uint64_t)bounds_ms[i] * 1000) {
-        i++;
+    if (us > (uint64_t)bounds_ms[0] * 1000) { /* most are not */
+        i = us > (uint64_t)bounds_ms[10] * 1000 ? 11 : 1;
+        while (i < METER_BOUNDS && us > (uint64_t)bounds_ms[i] * 1000) {
+            i++;
+        }
     }
     meter_add(&h->buckets[i], 1);
     meter_add(&h->sum_us, us);
@@ -133,16 +166,41 @@ enum meter_denial meter_denial_of(unsigned status, enum meter_origin origin)
     }
 }
 
+const char *meter_denial_word(enum meter_denial reason)
+{
+    static const char *const words[METER_DENIALS] = {
+        [METER_DENIAL_NONE] = "none",
+        [METER_DENIAL_MALFORMED] = "malformed",
+        [METER_DENIAL_CREDENTIALS] = "credentials",
+        [METER_DENIAL_FORBIDDEN] = "forbidden",
+        [METER_DENIAL_NOT_FOUND] = "not_found",
+        [METER_DENIAL_TOO_LARGE] = "too_large",
+        [METER_DENIAL_RATE] = "rate",
+        [METER_DENIAL_FAILED] = "failed",
+        [METER_DENIAL_UNAVAILABLE] = "unavailable",
+        [METER_DENIAL_ACCESS_DENIED] = "access_denied",
+        [METER_DENIAL_NO_TUNNEL] = "no_tunnel",
+        [METER_DENIAL_ACCESS_DENIED_SYSTEM] = "access_denied_system",
+        [METER_DENIAL_ACCESS_DENIED_RESOURCE] = "access_denied_resource",
+        [METER_DENIAL_PROXY_AUTH] = "proxy_auth",
+        [METER_DENIAL_BACKEND_UNREACHABLE] = "backend_unreachable",
+        [METER_DENIAL_AFFINITY] = "affinity",
+        [METER_DENIAL_HTTPS_NOT_ALLOWED] = "https_not_allowed",
+        [METER_DENIAL_NO_SOCKS] = "no_socks5",
+    };
+    return words[reason];
+}
+
 void meter_request(struct meter *m, size_t worker, unsigned subject, unsigned variant,
                    struct span name, const struct meter_event *e)
 {
-    struct row *r = find(m, subject < REST ? subject : REST, variant, name);
-    if (!r) {
+    unsigned at = subject < REST ? subject : REST;
+    struct row *r = atomic_load_explicit(&m->rows[at][variant], memory_order_acquire);
+    if (!r && !(r = make(m, at, variant, name))) {
         return;
     }
     struct meter_cells *c = &r->cells[worker];
     unsigned class = e->status / 100;
-    enum meter_denial denial = meter_denial_of(e->status, e->origin);
     meter_add(&c->requests[class < METER_CLASSES ? class : 0][e->origin], 1);
     observe(&c->total, e->total_us);
     if (e->upstream_us) {
@@ -153,8 +211,8 @@ void meter_request(struct meter *m, size_t worker, unsigned subject, unsigned va
     if (e->repeats) {
         meter_add(&c->repeats, e->repeats);
     }
-    if (denial != METER_DENIAL_NONE) {
-        meter_add(&c->denials[denial], 1);
+    if (e->denial != METER_DENIAL_NONE) {
+        meter_add(&c->denials[e->denial], 1);
     }
 }
 
@@ -199,7 +257,7 @@ void meter_each(const struct meter *m, meter_row_fn fn, void *ctx)
     for (unsigned i = 0; i < SUBJECTS; i++) {
         for (unsigned k = 0; k < METER_VARIANTS; k++) {
             const struct row *r = atomic_load_explicit(&m->rows[i][k], memory_order_acquire);
-            if (r) {
+            if (r && r->subject == i) {
                 struct meter_sum sum = {0};
                 add_row(m, i, k, &sum);
                 fn(ctx, span_of(r->name), k, &sum);

@@ -9,7 +9,7 @@
 static const char *const class_names[METER_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 static const char *const origin_names[METER_ORIGINS] = {"none", "focused-run", "connector",
-                                                        "connector"};
+                                                        "sap-connectivity", "connector"};
 
 /* Rows are told once for each family: what stands together in the text. */
 enum family { REQUESTS, DENIED, DURATION, BYTES_IN, BYTES_OUT, REPEATS };

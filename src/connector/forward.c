@@ -164,11 +164,13 @@ static void count(const struct forward *f)
 {
     const struct conf_mapping *m = f->access.mapping;
     uint64_t now_us = mono_now_us();
+    enum meter_origin origin = f->answered_us ? METER_ORIGIN_BACKEND
+                               : f->status    ? METER_ORIGIN_OWN
+                                              : METER_ORIGIN_NONE;
     const struct meter_event e = {
         .status = f->status,
-        .origin = f->answered_us ? METER_ORIGIN_BACKEND
-                  : f->status    ? METER_ORIGIN_OWN
-                                 : METER_ORIGIN_NONE,
+        .origin = origin,
+        .denial = meter_denial_of(f->status, origin),
         .total_us = now_us - f->begun_us,
         .upstream_us = f->answered_us ? f->answered_us - f->begun_us : 0,
         .bytes_in = f->relay.request_bytes,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/count.h"
 
+#include "frun/gateway/switchover.h"
 #include "frun/gateway/worker.h"
 
+#include <string.h>
 #include <time.h>
 
 static const char *const route_names[METER_VARIANTS] = {"tunnel", "direct", "sap-connectivity",
@@ -16,7 +18,7 @@ const char *count_route_name(unsigned variant)
     return route_names[variant < METER_VARIANTS ? variant : NO_ROUTE];
 }
 
-/* The road it took; before it took one, the road of its endpoint. */
+/* The road it took; before it took one, the one that its endpoint's requests take now. */
 static unsigned variant_of(const struct endpoint *e, const char *route)
 {
     switch (route && e ? route[0] : '\0') {
@@ -27,7 +29,7 @@ static unsigned variant_of(const struct endpoint *e, const char *route)
     case 's':
         return CONF_ROUTE_SAP;
     default:
-        return e ? (unsigned)e->conf->route : NO_ROUTE;
+        return e ? (unsigned)switchover_now(e) : NO_ROUTE;
     }
 }
 
@@ -38,11 +40,46 @@ static enum meter_origin origin_of(const char *by)
         return METER_ORIGIN_BACKEND;
     case 'c':
         return METER_ORIGIN_CONNECTOR;
+    case 's':
+        return METER_ORIGIN_SAP;
     case '\0':
         return METER_ORIGIN_NONE;
     default:
         return METER_ORIGIN_OWN;
     }
+}
+
+/* What SAP's programs said is in the access line's error, word for word. */
+static enum meter_denial sap_denial(const char *error)
+{
+    for (enum meter_denial i = METER_DENIAL_NO_TUNNEL; error && i < METER_DENIALS; i++) {
+        if (strcmp(meter_denial_word(i), error) == 0) {
+            return i;
+        }
+    }
+    return METER_DENIAL_FAILED;
+}
+
+static enum meter_denial denial_of(const struct accesslog_entry *log, enum meter_origin origin)
+{
+    if (log->status < 400) {
+        return METER_DENIAL_NONE;
+    }
+    switch (origin) {
+    case METER_ORIGIN_SAP:
+        return sap_denial(log->error);
+    case METER_ORIGIN_CONNECTOR:
+        return log->status == 403 ? METER_DENIAL_ACCESS_DENIED
+                                  : meter_denial_of(log->status, METER_ORIGIN_OWN);
+    case METER_ORIGIN_OWN:
+        /* The health page says 503 too, and refuses nobody by that. */
+        return log->error ? meter_denial_of(log->status, origin) : METER_DENIAL_NONE;
+    case METER_ORIGIN_BACKEND:
+    case METER_ORIGIN_NONE:
+    case METER_ORIGINS:
+        break;
+    }
+    return METER_DENIAL_NONE;
 }
 
 static void remember(struct admin_recent *r, const struct accesslog_entry *log)
@@ -70,8 +107,10 @@ static void remember(struct admin_recent *r, const struct accesslog_entry *log)
 
 void count_request(struct worker *w, const struct endpoint *e, const struct accesslog_entry *log)
 {
+    enum meter_origin origin = origin_of(log->by);
     const struct meter_event event = {.status = log->status,
-                                      .origin = origin_of(log->by),
+                                      .origin = origin,
+                                      .denial = denial_of(log, origin),
                                       .total_us = log->total_us,
                                       .upstream_us = log->upstream_us,
                                       .bytes_in = log->bytes_in,

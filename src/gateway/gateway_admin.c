@@ -152,6 +152,7 @@ static const struct {
     enum meter_origin origin;
 } origins[] = {{"focused-run", METER_ORIGIN_BACKEND},
                {"connector", METER_ORIGIN_CONNECTOR},
+               {"sap-connectivity", METER_ORIGIN_SAP},
                {"gateway", METER_ORIGIN_OWN},
                {"nobody", METER_ORIGIN_NONE}};
 

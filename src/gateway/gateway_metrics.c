@@ -9,11 +9,7 @@
 static const char *const class_names[METER_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 static const char *const origin_names[METER_ORIGINS] = {"none", "focused-run", "connector",
-                                                        "gateway"};
-
-static const char *const denial_names[METER_DENIALS] = {"none",      "malformed", "credentials",
-                                                        "forbidden", "not_found", "too_large",
-                                                        "rate",      "failed",    "unavailable"};
+                                                        "sap-connectivity", "gateway"};
 
 /* Rows are told once for each family: what stands together in the text. */
 enum family { REQUESTS, DENIALS, DURATION, UPSTREAM, BYTES_IN, BYTES_OUT, REPEATS };
@@ -40,9 +36,9 @@ static void tell_requests(struct admin_metrics *m, struct admin_label *labels,
 static void tell_denials(struct admin_metrics *m, struct admin_label *labels,
                          const struct meter_sum *sum)
 {
-    for (size_t i = 0; i < METER_DENIALS; i++) {
+    for (enum meter_denial i = METER_DENIAL_NONE; i < METER_DENIALS; i++) {
         if (sum->denials[i]) {
-            labels[2] = (struct admin_label){"reason", span_of(denial_names[i])};
+            labels[2] = (struct admin_label){"reason", span_of(meter_denial_word(i))};
             admin_metrics_value(m, labels, 3, (double)sum->denials[i]);
         }
     }
@@ -90,7 +86,8 @@ static void put_requests(struct admin_metrics *m, const struct gateway *g)
         const char *help;
     } families[] = {
         {REQUESTS, "requests", "counter", "", "Ended requests by status class and who answered."},
-        {DENIALS, "denials", "counter", "", "Requests that the gateway itself refused."},
+        {DENIALS, "denials", "counter", "",
+         "Requests that did not come to Focused Run, by reason."},
         {DURATION, "request_duration_seconds", "histogram", "seconds",
          "Head received to answer handed over."},
         {UPSTREAM, "upstream_duration_seconds", "histogram", "seconds",
@@ -183,6 +180,37 @@ static void put_state(struct admin_metrics *m, const struct gateway *g,
     put_tunnels(m, g, parts, n);
 }
 
+/* As many rows as endpoints that are checked: a state each, told by which of them is 1. */
+static void put_health(struct admin_metrics *m, const struct gateway *g)
+{
+    static const enum endpoint_health states[] = {ENDPOINT_UP, ENDPOINT_DOWN, ENDPOINT_UNVERIFIED,
+                                                  ENDPOINT_PARKED, ENDPOINT_UNKNOWN};
+    size_t n = 0;
+    const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
+    struct health_report h;
+    admin_metrics_family(m, "endpoint_health", "gauge", "",
+                         "1 for the state that an endpoint's checks have found, 0 for the others.");
+    for (size_t i = 0; i < n; i++) {
+        health_read(g->health, all[i].index, &h);
+        for (size_t k = 0; h.is_checked && k < sizeof(states) / sizeof(states[0]); k++) {
+            const struct admin_label labels[] = {{"endpoint", all[i].name},
+                                                 {"state", span_of(health_word(states[k]))}};
+            admin_metrics_value(m, labels, 2, h.state == states[k]);
+        }
+    }
+    admin_metrics_family(m, "endpoint_checks", "counter", "",
+                         "Checks of an endpoint that said something, by what they said.");
+    for (size_t i = 0; i < n; i++) {
+        health_read(g->health, all[i].index, &h);
+        struct admin_label labels[] = {{"endpoint", all[i].name}, {"result", SPAN_LIT("good")}};
+        if (h.is_checked) {
+            admin_metrics_value(m, labels, 2, (double)(h.checks - h.failures));
+            labels[1].value = SPAN_LIT("bad");
+            admin_metrics_value(m, labels, 2, (double)h.failures);
+        }
+    }
+}
+
 static void put_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
 {
     const struct admin_label labels[] = {{"what", span_of(what)}, {"name", span_of(name)}};
@@ -195,6 +223,7 @@ static void tell(const struct gateway_inquiry *q, const struct survey_part *part
     admin_metrics_begin(&m, "frunproxy_", q->r);
     admin_metrics_process(&m, (double)q->g->started_s);
     put_state(&m, q->g, parts, n);
+    put_health(&m, q->g);
     put_requests(&m, q->g);
     put_counts(&m, q->g);
     admin_metrics_family(&m, "certificate_expiry_seconds", "gauge", "seconds",

@@ -14,6 +14,7 @@ import time
 
 import pytest
 from chain import FRUN_PASSWORD, PASSWORD, Background, program, run
+from test_reload import change
 from tools import wait_until
 
 
@@ -122,6 +123,36 @@ def load(chain):
     assert chain.push(target="/GLOBEX/sap/frun/ngdci").status == 403
     assert chain.push(target="/NOBODY/sap/frun/ngdci").status == 404
     chain.pushes_logged(7)
+
+
+def test_an_endpoint_that_comes_back(make_chain):
+    """Out of the configuration and in again: counted on, and no line of the metrics comes twice."""
+    chain = make_chain()
+    globex = dict(chain.gateway_sections["endpoint GLOBEX"])
+    pusher = dict(chain.gateway_sections["pusher globex"])
+    assert chain.push(target="/GLOBEX/sap/frun/ngdci", auth=("globex", PASSWORD)).status < 300
+    change(chain, **{"endpoint GLOBEX": None, "pusher globex": None})
+    change(chain, **{"endpoint GLOBEX": globex, "pusher globex": pusher})
+    assert chain.push(target="/GLOBEX/sap/frun/ngdci", auth=("globex", PASSWORD)).status < 300
+    chain.pushes_logged(2)
+    names = [line.rsplit(" ", 1)[0] for line in get(chain, "/metrics")[2].splitlines()
+             if not line.startswith("#")]
+    assert len(names) == len(set(names)), [n for n in names if names.count(n) > 1][:3]
+    assert ctl_json(chain, "endpoint", "show", "GLOBEX")["requests"] == 2
+
+
+def test_refused_by_the_connector(make_chain):
+    """Its access control is a reason of its own; a health page that says 503 refuses nobody."""
+    chain = make_chain(connector={"resource frun": {"path": "/sap/frun/ngdci",
+                                                    "policy": "path-only"}})
+    chain.gateway.wait_log("open")
+    assert chain.push(target="/ACME_PROD/sap/frun/other").status == 403
+    chain.pushes_logged(1)
+    chain.connector.stop()
+    wait_until(lambda: chain.health() == 503, "no way left")
+    reasons = {k: v for k, v in metrics(chain).items() if k.startswith("frunproxy_denials_total")}
+    want = 'frunproxy_denials_total{endpoint="ACME_PROD",route="tunnel",reason="access_denied"}'
+    assert reasons == {want: 1}
 
 
 @pytest.mark.parametrize("signals", [1, 2])

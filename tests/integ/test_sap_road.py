@@ -8,6 +8,7 @@ import pytest
 
 from chain import FENCE, FRUN_USER, assert_problem, basic, run, program, wait_until
 from sap import CLIENT, SECRET, SUBACCOUNT, Sap, sap_chain
+from test_control import metrics
 
 GLOBEX = ("globex", "Push-Pass-4711")
 
@@ -239,6 +240,11 @@ def test_errors(make_chain, sap, label, break_it, status, kind):
     assert sap.proxy.delivered == [], label
     told = [x for x in chain.gateway.log().splitlines() if kind in x and '"status"' not in x]
     assert len(told) == 1, told  # a state, not each request
+    m = metrics(chain)
+    name = 'endpoint="ACME_PROD",route="sap-connectivity"'
+    assert m[f'frunproxy_denials_total{{{name},reason="{kind}"}}'] == 3
+    code = f'code="{status // 100}xx",origin="sap-connectivity"'
+    assert m[f"frunproxy_requests_total{{{name},{code}}}"] == 3
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 502, 503])

@@ -46,6 +46,7 @@ static void test_sums(void **state)
     meter_request(m, 1, 3, 0, SPAN_LIT("ACME"), &e);
     e.status = 403;
     e.origin = METER_ORIGIN_OWN;
+    e.denial = METER_DENIAL_FORBIDDEN;
     e.upstream_us = 0;
     e.total_us = 6000000;
     meter_request(m, 1, 3, 2, SPAN_LIT("ACME"), &e);
@@ -78,6 +79,52 @@ static void test_sums(void **state)
     meter_free(NULL);
 }
 
+/* An endpoint is taken out and put in again: it has another number then, and must not become a
+ * second line of the same name. */
+static void test_comes_back(void **state)
+{
+    (void)state;
+    struct meter *m = NULL;
+    struct meter_sum sum;
+    struct seen s = {0};
+    const struct meter_event e = {.status = 204, .origin = METER_ORIGIN_BACKEND, .bytes_in = 5};
+    assert_int_equal(meter_new(2, &m), FRUN_OK);
+    meter_request(m, 0, 0, 0, SPAN_LIT("ACME"), &e);
+    meter_request(m, 0, 1, 0, SPAN_LIT("GLOBEX"), &e);
+    meter_request(m, 1, 2, 0, SPAN_LIT("ACME"), &e);
+    meter_request(m, 1, 2, 1, SPAN_LIT("ACME"), &e);
+    meter_request(m, 1, 0, 0, SPAN_LIT("ACME"), &e); /* one that was still under way */
+    meter_each(m, on_row, &s);
+    assert_int_equal(s.rows, 3);
+    assert_string_equal(s.names[0], "ACME/0");
+    assert_int_equal(s.all[0], 3);
+    assert_string_equal(s.names[1], "GLOBEX/0");
+    assert_string_equal(s.names[2], "ACME/1");
+    meter_of(m, 2, &sum);
+    assert_int_equal(sum.all, 4);
+    assert_int_equal(sum.bytes_in, 20);
+    meter_free(m);
+}
+
+/* Each bound and a microsecond more. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < METER_BOUNDS; i++) {
+        struct meter *m = NULL;
+        struct meter_sum sum;
+        struct meter_event e = {.status = 200, .total_us = (uint64_t)meter_bound_ms(i) * 1000};
+        assert_int_equal(meter_new(1, &m), FRUN_OK);
+        meter_request(m, 0, 0, 0, SPAN_LIT("x"), &e);
+        e.total_us++;
+        meter_request(m, 0, 0, 0, SPAN_LIT("x"), &e);
+        meter_of(m, 0, &sum);
+        assert_int_equal(sum.total_buckets[i], 1);
+        assert_int_equal(sum.total_buckets[i + 1], 1);
+        meter_free(m);
+    }
+}
+
 #define EACH    20000
 #define WRITERS 4
 
@@ -91,7 +138,7 @@ static void *write_many(void *arg)
     const struct writer *w = arg;
     const struct meter_event e = {.status = 200, .origin = METER_ORIGIN_BACKEND, .bytes_in = 3};
     for (unsigned i = 0; i < EACH; i++) {
-        meter_request(w->m, w->index, i % 5, i % 2, SPAN_LIT("x"), &e);
+        meter_request(w->m, w->index, i % 5, i % 2, span_make("abcde" + i % 5, 1), &e);
     }
     return NULL;
 }
@@ -142,6 +189,9 @@ static void test_denials(void **state)
         assert_int_equal(meter_denial_of(rows[i].status, METER_ORIGIN_OWN), rows[i].want);
         assert_int_equal(meter_denial_of(rows[i].status, METER_ORIGIN_BACKEND), METER_DENIAL_NONE);
     }
+    for (enum meter_denial i = METER_DENIAL_NONE; i < METER_DENIALS; i++) {
+        assert_non_null(meter_denial_word(i));
+    }
 }
 
 static void test_quantiles(void **state)
@@ -161,10 +211,9 @@ static void test_quantiles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_denials),
-        cmocka_unit_test(test_quantiles),
+        cmocka_unit_test(test_sums),    cmocka_unit_test(test_comes_back),
+        cmocka_unit_test(test_bounds),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_denials), cmocka_unit_test(test_quantiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,22 +40,32 @@ enum meter_origin {
     METER_ORIGIN_NONE,      /**< nobody: there was no answer */
     METER_ORIGIN_BACKEND,   /**< Focused Run */
     METER_ORIGIN_CONNECTOR, /**< the connector on the way */
+    METER_ORIGIN_SAP,       /**< SAP's connectivity proxy or Cloud Connector */
     METER_ORIGIN_OWN,       /**< this program */
     METER_ORIGINS           /**< count */
 };
 
-/** Why a request was refused by this program; none is not counted. */
+/** Why a request did not come to Focused Run; none is not counted. */
 enum meter_denial {
-    METER_DENIAL_NONE,        /**< it was not */
-    METER_DENIAL_MALFORMED,   /**< 400, 408, 417, 421, 501, 505: not a request we take */
-    METER_DENIAL_CREDENTIALS, /**< 401: who it is was not proved */
-    METER_DENIAL_FORBIDDEN,   /**< 403: known, and not allowed */
-    METER_DENIAL_NOT_FOUND,   /**< 404, 405: no such endpoint, path or method */
-    METER_DENIAL_TOO_LARGE,   /**< 413, 414, 431 */
-    METER_DENIAL_RATE,        /**< 429: a limit is reached */
-    METER_DENIAL_FAILED,      /**< 500, 502, 504: the way to Focused Run failed */
-    METER_DENIAL_UNAVAILABLE, /**< 503: there is no way to Focused Run now */
-    METER_DENIALS             /**< count */
+    METER_DENIAL_NONE,                   /**< it did */
+    METER_DENIAL_MALFORMED,              /**< 400, 408, 417, 421, 501, 505: nothing we take */
+    METER_DENIAL_CREDENTIALS,            /**< 401: who it is was not proved */
+    METER_DENIAL_FORBIDDEN,              /**< 403: known, and not allowed */
+    METER_DENIAL_NOT_FOUND,              /**< 404, 405: no such endpoint, path or method */
+    METER_DENIAL_TOO_LARGE,              /**< 413, 414, 431 */
+    METER_DENIAL_RATE,                   /**< 429: a limit is reached */
+    METER_DENIAL_FAILED,                 /**< 500, 502, 504: the way to Focused Run failed */
+    METER_DENIAL_UNAVAILABLE,            /**< 503: there is no way to Focused Run now */
+    METER_DENIAL_ACCESS_DENIED,          /**< the connector's access control refused */
+    METER_DENIAL_NO_TUNNEL,              /**< SAP: no Cloud Connector for the location */
+    METER_DENIAL_ACCESS_DENIED_SYSTEM,   /**< SAP: no mapping for the virtual host */
+    METER_DENIAL_ACCESS_DENIED_RESOURCE, /**< SAP: mapped, but not this path */
+    METER_DENIAL_PROXY_AUTH,             /**< SAP: our token was not accepted, or there is none */
+    METER_DENIAL_BACKEND_UNREACHABLE,    /**< SAP: the Cloud Connector cannot connect */
+    METER_DENIAL_AFFINITY,               /**< SAP: the connection was taken for another's */
+    METER_DENIAL_HTTPS_NOT_ALLOWED,      /**< SAP: the form of the request was refused */
+    METER_DENIAL_NO_SOCKS,               /**< SAP: what answers is no SOCKS5 proxy */
+    METER_DENIALS                        /**< count */
 };
 
 /** A number with one writer. */
@@ -70,18 +80,19 @@ struct meter_histogram {
 /** What one worker has counted of one subject and variant. */
 struct meter_cells {
     _Alignas(64) meter_count requests[METER_CLASSES][METER_ORIGINS]; /**< ended requests */
-    meter_count denials[METER_DENIALS]; /**< those that this program refused */
-    struct meter_histogram total;       /**< head received to answer handed over */
-    struct meter_histogram upstream;    /**< request sent on to head of the answer */
-    meter_count bytes_in;               /**< octets of request bodies */
-    meter_count bytes_out;              /**< octets of answer bodies */
-    meter_count repeats;                /**< times a request was sent again */
+    meter_count denials[METER_DENIALS];                              /**< those that were refused */
+    struct meter_histogram total;    /**< head received to answer handed over */
+    struct meter_histogram upstream; /**< request sent on to head of the answer */
+    meter_count bytes_in;            /**< octets of request bodies */
+    meter_count bytes_out;           /**< octets of answer bodies */
+    meter_count repeats;             /**< times a request was sent again */
 };
 
 /** A request that has ended. */
 struct meter_event {
     unsigned status;          /**< of the answer; 0: none */
     enum meter_origin origin; /**< whose */
+    enum meter_denial denial; /**< why it was refused, meter_denial_of() as a rule */
     uint64_t total_us;        /**< head received to answer handed over */
     uint64_t upstream_us;     /**< request sent on to head of the answer; 0: not sent on */
     uint64_t bytes_in;        /**< request body */
@@ -128,8 +139,9 @@ static inline uint64_t meter_get(const meter_count *c)
 
 /** Count a request that has ended. @param m table @param worker 0.. @param subject its number,
  * below METER_MAX_SUBJECTS, or METER_NOBODY; what is above is counted with the rest @param variant
- * 0..METER_VARIANTS-1 @param name of the subject, copied when it is first seen @param e what is
- * counted; nothing is if memory is refused for a new row. Thread: that worker. */
+ * 0..METER_VARIANTS-1 @param name of the subject, copied when it is first seen; a subject that
+ * comes back under another number, because it was gone in between, goes on in the row it had @param
+ * e what is counted; nothing is if memory is refused for a new row. Thread: that worker. */
 void meter_request(struct meter *m, size_t worker, unsigned subject, unsigned variant,
                    struct span name, const struct meter_event *e);
 
@@ -155,8 +167,12 @@ void meter_of(const struct meter *m, unsigned subject, struct meter_sum *out);
 unsigned meter_bound_ms(size_t i);
 
 /** Why was a request refused, to go by the status? @param status 100..599 @param origin whose
- * @return reason. Thread: any. */
+ * @return reason; none for what other programs said. Thread: any. */
 enum meter_denial meter_denial_of(unsigned status, enum meter_origin origin);
+
+/** The word for a reason, as it stands in metrics and, where it is the same there, in log and
+ * Proxy-Status. @param reason below METER_DENIALS @return constant text. Thread: any. */
+const char *meter_denial_word(enum meter_denial reason);
 
 /** A quantile of a histogram, as if the values of a bucket were spread evenly over it; the last
  * bound for what is above it. @param buckets METER_BOUNDS + 1 numbers @param permille 0..1000
