@@ -16,6 +16,7 @@ need gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev li
     libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest python3-hpack \
     python3-requests-oauthlib \
     prometheus \
+    lintian mandoc zsh dpkg-dev file fakeroot \
     nginx libnginx-mod-http-lua libnginx-mod-stream haproxy wrk nghttp2-client valgrind libc6-dbg
 
 jobs=$(nproc 2>/dev/null || echo 2)
