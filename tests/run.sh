@@ -15,7 +15,7 @@ need gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev li
     libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev \
     libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest python3-hpack \
     python3-requests-oauthlib \
-    prometheus \
+    prometheus chromium chromium-driver python3-selenium \
     lintian mandoc zsh dpkg-dev file fakeroot \
     nginx libnginx-mod-http-lua libnginx-mod-stream haproxy wrk nghttp2-client valgrind libc6-dbg
 

@@ -93,7 +93,7 @@ static void on_came(void *ctx, int *fd, const struct addr *from)
 {
     struct admin_control *c = ctx;
     struct admin_peer peer = look_at(c, *fd);
-    frun_err err = admin_server_take(c->server, fd, from, &peer);
+    frun_err err = admin_server_take(c->server, fd, from, NULL, &peer);
     if (err && !c->is_full_told) {
         log_warning("admin", "connections to the control socket are refused: %s", err_text(err));
     }

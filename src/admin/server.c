@@ -15,6 +15,7 @@ frun_err admin_server_new(struct loop *l, const struct admin_limits *lim, struct
     s->loop = l;
     s->limits = *lim;
     list_init(&s->conns);
+    list_init(&s->asked);
     *out = s;
     return FRUN_OK;
 }
@@ -26,6 +27,10 @@ void admin_server_free(struct admin_server *s)
     }
     for (struct list *it; (it = list_first(&s->conns)) != NULL;) {
         admin_conn_kill(it);
+    }
+    for (struct list *it; (it = list_first(&s->asked)) != NULL;) {
+        list_remove(it);
+        list_entry(it, struct admin_request, asked)->heard = NULL;
     }
     free(s);
 }
@@ -44,12 +49,15 @@ frun_err admin_server_add(struct admin_server *s, const struct admin_route *rout
 }
 
 frun_err admin_server_take(struct admin_server *s, int *fd, const struct addr *from,
-                           const struct admin_peer *peer)
+                           struct tls_ctx *tls, const struct admin_peer *peer)
 {
-    if (s->n_conns >= ADMIN_MAX_CONNECTIONS) {
+    /* Strangers may not take the places of those who come by the control socket. */
+    size_t max =
+        peer->gate ? ADMIN_MAX_CONNECTIONS - ADMIN_KEPT_CONNECTIONS : ADMIN_MAX_CONNECTIONS;
+    if (s->n_conns >= max) {
         return FRUN_E_LIMIT;
     }
-    return admin_conn_new(s, fd, from, peer);
+    return admin_conn_new(s, fd, from, tls, peer);
 }
 
 size_t admin_server_connections(const struct admin_server *s)
@@ -209,6 +217,48 @@ const struct admin_peer *admin_request_peer(const struct admin_request *r)
 bool admin_request_is_gone(const struct admin_request *r)
 {
     return !r->conn;
+}
+
+void admin_request_set(struct admin_request *r, const char *name, struct span value)
+{
+    struct span copy = {0};
+    if (r->n_extra < ADMIN_MAX_EXTRA &&
+        arena_printf(&r->arena, &copy, "%.*s", SPAN_FMT(value)) == FRUN_OK) {
+        r->extra[r->n_extra++] = (struct admin_field){name, copy.p};
+    }
+}
+
+frun_err admin_server_ask(struct admin_server *s, const char *path, admin_heard_fn fn, void *ctx)
+{
+    struct span allow = {0};
+    const char *why = NULL;
+    struct admin_request *r = admin_request_new();
+    if (!r) {
+        return FRUN_E_NOMEM;
+    }
+    r->peer = (struct admin_peer){.may_read = true, .name = "the daemon"};
+    r->head = (struct head){.method = SPAN_LIT("GET"), .target = span_of(path), .minor = 1};
+    if (uri_parse(r->head.target, SPAN_LIT("localhost"), &r->uri, &why) != FRUN_OK ||
+        admin_server_match(s, r, &allow) != 0) {
+        admin_server_drop(r);
+        return FRUN_E_NOT_FOUND;
+    }
+    r->heard = fn;
+    r->heard_ctx = ctx;
+    list_append(&s->asked, &r->asked);
+    r->fn(r->ctx, r);
+    return FRUN_OK;
+}
+
+void admin_server_tell(struct admin_request *r, unsigned status, struct span body)
+{
+    admin_heard_fn fn = r->heard;
+    void *ctx = r->heard_ctx;
+    if (fn) {
+        list_remove(&r->asked);
+        fn(ctx, status, body);
+    }
+    admin_server_drop(r);
 }
 
 void admin_server_drop(struct admin_request *r)

@@ -136,6 +136,28 @@ static void finish(struct admin_conn *c)
  * ---------------------------------------------------------------------------------------------------
  */
 
+static bool add_field(struct head *h, const char *name, struct span value)
+{
+    return head_add(h, span_of(name), value) == FRUN_OK;
+}
+
+/* What the gate and the handler want in every answer, once. */
+static bool add_extra(const struct admin_conn *c, struct head *h)
+{
+    const struct admin_gate *gate = c->peer.gate;
+    bool is_good = true;
+    for (size_t i = 0; c->req && i < c->req->n_extra; i++) {
+        const struct admin_field *f = &c->req->extra[i];
+        is_good &= add_field(h, f->name, span_of(f->value));
+    }
+    for (size_t i = 0; gate && i < gate->n_fields; i++) {
+        if (!head_find(h, span_of(gate->fields[i].name))) {
+            is_good &= add_field(h, gate->fields[i].name, span_of(gate->fields[i].value));
+        }
+    }
+    return is_good;
+}
+
 /* Put the head of an answer; false: the connection is of no use any more. */
 static bool put_head(struct admin_conn *c, struct head *h)
 {
@@ -144,6 +166,9 @@ static bool put_head(struct admin_conn *c, struct head *h)
     struct span method = c->is_head_method ? SPAN_LIT("HEAD") : SPAN_LIT("GET");
     h->is_keep_alive = !c->is_last;
     h->reason = span_of(problem_reason(h->status));
+    if (!add_extra(c, h)) {
+        return false;
+    }
     buf_init(&text, HEAD_BYTES);
     frun_err err = head_write_answer(h, method, c->minor, &text, &unused);
     c->is_chunked = unused;
@@ -200,11 +225,6 @@ static bool pump_answer(struct admin_conn *c)
     return true;
 }
 
-static bool add_field(struct head *h, const char *name, struct span value)
-{
-    return head_add(h, span_of(name), value) == FRUN_OK;
-}
-
 /* An error of the connection's own or a handler's; fields beside the usual ones may be absent. */
 static void send_problem(struct admin_conn *c, unsigned status, const char *detail,
                          struct span allow)
@@ -212,8 +232,12 @@ static void send_problem(struct admin_conn *c, unsigned status, const char *deta
     struct arena a;
     struct span body = {0};
     struct head *h = NULL;
-    struct problem p = {
-        .status = status, .proxy = "frunproxy", .detail = span_of(detail), .allow = allow};
+    const struct admin_gate *gate = c->peer.gate;
+    struct problem p = {.status = status,
+                        .proxy = "frunproxy",
+                        .detail = span_of(detail),
+                        .allow = allow,
+                        .challenge = span_of(status == 401 && gate ? gate->challenge : NULL)};
     arena_init(&a, EXTRA_BYTES);
     h = arena_alloc(&a, sizeof(*h));
     buf_init(&c->out, EXTRA_BYTES);
@@ -225,12 +249,22 @@ static void send_problem(struct admin_conn *c, unsigned status, const char *deta
     arena_done(&a);
 }
 
+static bool is_set(const struct admin_request *r, const char *name)
+{
+    for (size_t i = 0; i < r->n_extra; i++) {
+        if (span_eq(span_of(r->extra[i].name), span_of(name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void admin_request_answer(struct admin_request *r, unsigned status, const char *type,
                           struct buf *body)
 {
     struct admin_conn *c = r->conn;
     if (!c) {
-        admin_server_drop(r);
+        admin_server_tell(r, status, buf_span(body));
         buf_done(body);
         return;
     }
@@ -247,7 +281,7 @@ void admin_request_answer(struct admin_request *r, unsigned status, const char *
                        .body = buf_len(body) ? HEAD_BODY_LENGTH : HEAD_BODY_NONE,
                        .body_len_bytes = buf_len(body)};
     if (!add_field(h, "Content-Type", span_of(type)) ||
-        !add_field(h, "Cache-Control", SPAN_LIT("no-store")) ||
+        (!is_set(r, "Cache-Control") && !add_field(h, "Cache-Control", SPAN_LIT("no-store"))) ||
         !add_field(h, "X-Content-Type-Options", SPAN_LIT("nosniff"))) {
         h->n_fields = 0; /* cannot happen: there is room for 128 */
     }
@@ -266,7 +300,7 @@ void admin_request_fail(struct admin_request *r, unsigned status, const char *fm
     (void)vsnprintf(detail, sizeof(detail), fmt, ap);
     va_end(ap);
     if (!r->conn) {
-        admin_server_drop(r);
+        admin_server_tell(r, status, span_of(detail));
         return;
     }
     struct admin_conn *c = r->conn;
@@ -290,6 +324,30 @@ void admin_request_begin(struct admin_request *r, const char *type)
         return;
     }
     set_state(c, CONN_STATE_STREAMING);
+}
+
+size_t admin_request_room(const struct admin_request *r)
+{
+    size_t room = r->conn && r->conn->stream ? stream_room(r->conn->stream) : 0;
+    return room > CHUNK_EXTRA ? room - CHUNK_EXTRA : 0;
+}
+
+void admin_request_on_room(struct admin_request *r, void (*fn)(void *ctx), void *ctx)
+{
+    r->on_room = fn;
+    r->on_room_ctx = ctx;
+}
+
+void admin_request_admit(struct admin_request *r, const char *name)
+{
+    if (!r->conn) {
+        admin_server_drop(r); /* nobody waits for what it would do */
+        return;
+    }
+    if (name) {
+        (void)snprintf(r->peer.name, sizeof(r->peer.name), "%s", name);
+    }
+    r->fn(r->ctx, r);
 }
 
 frun_err admin_request_send(struct admin_request *r, struct span data)
@@ -325,7 +383,7 @@ void admin_request_end(struct admin_request *r)
 {
     struct admin_conn *c = r->conn;
     if (!c) {
-        admin_server_drop(r);
+        admin_server_tell(r, 500, (struct span){0}); /* what streams is not for readers within */
         return;
     }
     c->req = NULL;
@@ -345,14 +403,13 @@ void admin_request_end(struct admin_request *r)
  * --------------------------------------------------------------------------------------------------
  */
 
-static struct admin_request *new_request(struct admin_conn *c)
+struct admin_request *admin_request_new(void)
 {
     struct admin_request *r = calloc(1, sizeof(*r));
     if (r) {
-        r->conn = c;
-        r->peer = c->peer;
         arena_init(&r->arena, ADMIN_MAX_HEAD_BYTES * 4 + EXTRA_BYTES);
         buf_init(&r->body, ADMIN_MAX_BODY_BYTES);
+        list_init(&r->asked);
     }
     return r;
 }
@@ -363,9 +420,11 @@ static const char *refusal_text(const struct admin_conn *c, unsigned status)
     case 400:
         return "the path is badly encoded";
     case 403:
-        return c->peer.may_read ? "you may look, but not change anything"
-                                : "this is for root, the daemon's user and the group named in "
-                                  "[admin] group";
+        return c->peer.gate       ? "to change anything a login is needed: user and password_hash "
+                                    "in [admin]; or use frunctl on the daemon's host"
+               : c->peer.may_read ? "you may look, but not change anything"
+                                  : "this is for root, the daemon's user and the group named in "
+                                    "[admin] group";
     case 404:
         return "there is no such resource";
     case 405:
@@ -391,6 +450,12 @@ static void accept_head(struct admin_conn *c, struct admin_request *r)
     unsigned status = 0;
     if (uri_parse(r->head.target, r->head.authority, &r->uri, &why) != FRUN_OK) {
         refuse(c, 400, why, allow);
+        return;
+    }
+    const struct admin_gate *gate = c->peer.gate;
+    status = gate ? gate->look(c->peer.gate_ctx, r, &why) : 0;
+    if (status) {
+        refuse(c, status, why, allow);
         return;
     }
     status = admin_server_match(c->server, r, &allow);
@@ -429,7 +494,11 @@ static bool take_head(struct admin_conn *c)
         refuse(c, fault.status, fault.why, (struct span){0});
         return true;
     }
-    struct admin_request *r = c->req = new_request(c);
+    struct admin_request *r = c->req = admin_request_new();
+    if (r) {
+        r->conn = c;
+        r->peer = c->peer;
+    }
     if (!r || arena_copy(&r->arena, span_head(buf_span(&c->in), len), &copy) != FRUN_OK) {
         close_now(c);
         return false;
@@ -470,7 +539,11 @@ static bool take_body(struct admin_conn *c)
     }
     stream_read_on(c->stream, false);
     set_state(c, CONN_STATE_HANDLING);
-    c->req->fn(c->req->ctx, c->req);
+    if (c->peer.gate) {
+        c->peer.gate->verify(c->peer.gate_ctx, c->req);
+    } else {
+        c->req->fn(c->req->ctx, c->req);
+    }
     return true;
 }
 
@@ -496,8 +569,13 @@ static void process(struct admin_conn *c)
         case CONN_STATE_ANSWERING:
             is_going = pump_answer(c);
             break;
-        case CONN_STATE_HANDLING:
         case CONN_STATE_STREAMING:
+            is_going = false;
+            if (c->req->on_room) {
+                c->req->on_room(c->req->on_room_ctx);
+            }
+            break;
+        case CONN_STATE_HANDLING:
         case CONN_STATE_FINISHING:
         case CONN_STATE_GONE:
             is_going = false;
@@ -576,7 +654,7 @@ static void on_deadline(struct deadline *d)
 }
 
 frun_err admin_conn_new(struct admin_server *s, int *fd, const struct addr *from,
-                        const struct admin_peer *peer)
+                        struct tls_ctx *tls, const struct admin_peer *peer)
 {
     struct admin_conn *c = calloc(1, sizeof(*c));
     if (!c) {
@@ -588,7 +666,7 @@ frun_err admin_conn_new(struct admin_server *s, int *fd, const struct addr *from
     buf_init(&c->out, ADMIN_MAX_ANSWER_BYTES);
     deadline_init(&c->deadline, on_deadline);
     later_init(&c->work, work);
-    struct stream_settings set = {.handshake_ms = s->limits.head_ms, .accepted = from};
+    struct stream_settings set = {.tls = tls, .handshake_ms = s->limits.head_ms, .accepted = from};
     frun_err err = stream_new(s->loop, fd, &set, &stream_events, c, &c->stream);
     if (err) {
         free(c);

@@ -26,6 +26,7 @@ struct admin_server {
     struct admin_limits limits;
     struct list conns;
     size_t n_conns;
+    struct list asked; /* requests from within */
     struct {
         const struct admin_route *routes;
         size_t n;
@@ -44,8 +45,15 @@ struct admin_request {
     struct uri uri;
     struct buf body;
     struct span params[ADMIN_MAX_PARAMS];
+    struct admin_field extra[ADMIN_MAX_EXTRA];
+    size_t n_extra;
     admin_fn fn;
     void *ctx;
+    struct list asked;    /* in server.asked */
+    admin_heard_fn heard; /* asked from within; NULL: by a connection, or nobody listens any more */
+    void *heard_ctx;
+    void (*on_room)(void *ctx); /* NULL: nobody waits for it */
+    void *on_room_ctx;
 };
 
 /* Find the route of a request with head and uri: fn, ctx and params are filled. 0, or the status
@@ -56,12 +64,18 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
 /* Percent-decode into the request's memory; absent: badly encoded, or no memory. */
 struct span admin_server_decode(struct admin_request *r, struct span raw, bool is_query);
 
+/* An empty request; NULL: no memory. */
+struct admin_request *admin_request_new(void);
+
+/* Tell whoever asked from within, and free the request: it has no connection. */
+void admin_server_tell(struct admin_request *r, unsigned status, struct span body);
+
 /* Free a request that nobody will ask for any more. */
 void admin_server_drop(struct admin_request *r);
 
 /* Serve a connection; as admin_server_take(). */
 frun_err admin_conn_new(struct admin_server *s, int *fd, const struct addr *from,
-                        const struct admin_peer *peer) FRUN_MUST_CHECK;
+                        struct tls_ctx *tls, const struct admin_peer *peer) FRUN_MUST_CHECK;
 
 /* Close at once. */
 void admin_conn_kill(struct list *node);

@@ -26,7 +26,7 @@ extern const struct conf_row conf_log_rows[CONF_LOG_ROWS];
     }
 
 /** Keys of [admin]. */
-#define CONF_ADMIN_ROWS 2
+#define CONF_ADMIN_ROWS 8
 
 /** The rows of [admin] in frunproxy.ini. */
 extern const struct conf_row conf_admin_gateway_rows[CONF_ADMIN_ROWS];
@@ -41,7 +41,8 @@ extern const struct conf_row conf_admin_connector_rows[CONF_ADMIN_ROWS];
             "How administrators and monitoring look into the running daemon."                      \
     }
 
-/** Fill conf_admin.socket_path. @param d document @return section, or NULL: starved. */
+/** Fill what conf_admin resolves, and check that the listener is safe. @param d document @return
+ * section, or NULL: starved. */
 const struct conf_admin *conf_admin_resolve(struct conf_doc *d);
 
 /** Fill conf_log.settings. @param d document @return section, or NULL: starved. */

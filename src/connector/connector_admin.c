@@ -231,6 +231,18 @@ static const struct admin_route routes[] = {
     {"POST", "/api/v1/drain", true, post_drain},
 };
 
+/* What a page that is open listens to. */
+static const struct events_topic topics[] = {
+    {"status", "/api/v1/status", 1000},
+    {"subaccounts", "/api/v1/subaccounts", 2000},
+    {"tunnels", "/api/v1/tunnels", 2000},
+    {"systems", "/api/v1/systems", 2000},
+    {"requests", "/api/v1/requests", 1000},
+    {"alerts", "/api/v1/alerts", 2000},
+    {"certificates", "/api/v1/certificates", 60000},
+    {"series", "/api/v1/series", 20000},
+};
+
 frun_err connector_admin_open(struct connector *c, struct diag *d)
 {
     mono_wall_text(c->started);
@@ -244,18 +256,33 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
     if (!err) {
         err = admin_common_add(c->admin);
     }
+    err = err ? err : series_new(c->meter, &c->series);
+    err = err ? err : series_serve(c->series, c->admin);
+    err =
+        err ? err
+            : events_new(c->loop, c->admin, topics, sizeof(topics) / sizeof(topics[0]), &c->events);
     if (err) {
         diag_set(d, "%s", err_text(err));
         return err;
     }
-    return admin_control_start(c->loop, c->admin, c->gen->conf->admin, &c->control, d);
+    series_start(c->series, c->loop);
+    const struct conf_admin *conf = c->gen->conf->admin;
+    err = admin_control_start(c->loop, c->admin, conf, &c->control, d);
+    return err ? err : admin_web_start(c->loop, c->admin, conf, c->gen->trust->door, &c->web, d);
 }
 
 void connector_admin_close(struct connector *c)
 {
     deadline_clear(&c->drain_asked);
     admin_control_free(c->control);
+    admin_web_stop(c->web);
     admin_server_free(c->admin);
+    admin_web_free(c->web);
+    events_free(c->events);
+    series_free(c->series);
+    c->events = NULL;
+    c->series = NULL;
+    c->web = NULL;
     c->control = NULL;
     c->admin = NULL;
 }

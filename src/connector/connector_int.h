@@ -11,9 +11,12 @@
 #define FRUN_CONNECTOR_CONNECTOR_INT_H
 
 #include "frun/admin/control.h"
+#include "frun/admin/events.h"
 #include "frun/admin/recent.h"
 #include "frun/admin/reloading.h"
+#include "frun/admin/series.h"
 #include "frun/admin/server.h"
+#include "frun/admin/web.h"
 #include "frun/base/meter.h"
 #include "frun/base/mono.h"
 #include "frun/connector/backends.h"
@@ -67,6 +70,9 @@ struct connector {
     struct meter *meter;                /**< requests by mapping */
     struct admin_recent recent;         /**< last requests */
     struct admin_server *admin;         /**< what administrators ask */
+    struct admin_web *web;              /**< NULL: no status page */
+    struct events *events;              /**< what its page listens to */
+    struct series *series;              /**< for its charts */
     struct admin_control *control;      /**< NULL: no control socket */
     char started[MONO_WALL_TEXT_BYTES]; /**< wall clock */
     uint64_t started_ms;                /**< the same on the other clock */

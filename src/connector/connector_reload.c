@@ -364,6 +364,9 @@ static void commit(struct connector *c, struct plan *p)
     c->gen = p->gen;
     c->files = p->files;
     p->gen = NULL;
+    if (admin_web_use(c->web, c->gen->trust->door)) {
+        log_error("reload", "out of memory: the status page keeps its former login and TLS");
+    }
     forget_successor(c, NULL, NULL);
     old->retired_ms = loop_now_ms(c->loop);
     list_append(&c->former, &old->node);

@@ -103,6 +103,8 @@ frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out
         err = load_ca(conf, i, report, &t->cas[i]);
         worst = err ? err : worst;
     }
+    frun_err bad_door = admin_door_new(conf->doc, conf->admin, report, &t->door);
+    worst = bad_door ? bad_door : worst;
     if (worst) {
         trust_free(t);
         return worst == FRUN_E_NOMEM ? worst : FRUN_E_TLS;
@@ -125,6 +127,7 @@ void trust_free(struct trust *t)
     for (size_t i = 0; t->cas && i < t->n_mappings; i++) {
         shortcert_ca_unref(&t->cas[i]);
     }
+    admin_door_unref(&t->door);
     free(t->cas);
     free(t->subaccounts);
     free(t->mappings);

@@ -208,6 +208,33 @@ static void get_endpoint(void *ctx, struct admin_request *r)
     admin_json_answer(r, o);
 }
 
+static json_t *system_json(const struct gateway *g, const struct conf_system *s)
+{
+    static const char *const roles[] = {"production", "quality", "development",
+                                        "test",       "demo",    "training"};
+    json_int_t n = 0;
+    for (size_t i = 0; i < g->gen->conf->n_endpoints; i++) {
+        n += g->gen->conf->endpoints[i]->system == s;
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I}", "name", s->place.name,
+                     "system_id", s->system_id, "client", s->client, "role", roles[s->role],
+                     "logon_url", admin_json_text(s->logon_url ? s->logon_url : ""), "virtual_host",
+                     s->virtual_host ? s->virtual_host : "", "location_id",
+                     s->location_id ? s->location_id : "", "route",
+                     count_route_name((unsigned)s->route), "installation_number",
+                     s->installation_number ? s->installation_number : "", "endpoints", n);
+}
+
+static void get_systems(void *ctx, struct admin_request *r)
+{
+    const struct gateway *g = ctx;
+    json_t *list = json_array();
+    for (size_t i = 0; i < g->gen->conf->n_systems; i++) {
+        (void)json_array_append_new(list, system_json(g, g->gen->conf->systems[i]));
+    }
+    admin_json_answer(r, json_pack("{s:o}", "systems", list));
+}
+
 static void get_pushers(void *ctx, struct admin_request *r)
 {
     const struct gateway *g = ctx;
@@ -369,6 +396,9 @@ void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, vo
         fn(ctx, "tunnel", "tunnel", tls_own_validity(g->gen->tunnel_tls).until);
         fn(ctx, "client-ca", "tunnel", tls_ca_validity(g->gen->tunnel_tls).until);
     }
+    if (admin_door_until(g->gen->door)) {
+        fn(ctx, "admin", "status page", admin_door_until(g->gen->door));
+    }
     for (size_t i = 0; i < n; i++) {
         const char *name = all[i].conf->place.name;
         if (all[i].front_tls) {
@@ -412,6 +442,7 @@ static const struct admin_route routes[] = {
     {"GET", "/api/v1/config", false, get_config},
     {"GET", "/api/v1/endpoints", false, get_endpoints},
     {"GET", "/api/v1/endpoints/{name}", false, get_endpoint},
+    {"GET", "/api/v1/systems", false, get_systems},
     {"GET", "/api/v1/pushers", false, get_pushers},
     {"GET", "/api/v1/connectors", false, get_connectors},
     {"POST", "/api/v1/connectors/{name}/drain", true, post_connector_drain},
@@ -421,6 +452,20 @@ static const struct admin_route routes[] = {
     {"POST", "/api/v1/drain", true, post_drain},
     {"POST", "/api/v1/reload", true, post_reload},
     {"GET", "/api/v1/config/diff", false, get_diff},
+};
+
+/* What a page that is open listens to. */
+static const struct events_topic topics[] = {
+    {"status", "/api/v1/status", 1000},
+    {"endpoints", "/api/v1/endpoints", 2000},
+    {"health", "/api/v1/health", 2000},
+    {"tunnels", "/api/v1/tunnels", 2000},
+    {"connectors", "/api/v1/connectors", 2000},
+    {"requests", "/api/v1/requests", 1000},
+    {"alerts", "/api/v1/alerts", 2000},
+    {"systems", "/api/v1/systems", 10000},
+    {"certificates", "/api/v1/certificates", 60000},
+    {"series", "/api/v1/series", 20000},
 };
 
 frun_err gateway_admin_open(struct gateway *g, struct diag *d)
@@ -436,17 +481,32 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
         err = admin_common_add(g->admin);
     }
     err = err ? err : gateway_checks_open(g);
+    err = err ? err : series_new(g->shared.meter, &g->series);
+    err = err ? err : series_serve(g->series, g->admin);
+    err =
+        err ? err
+            : events_new(g->loop, g->admin, topics, sizeof(topics) / sizeof(topics[0]), &g->events);
     if (err) {
         diag_set(d, "%s", err_text(err));
         return err;
     }
-    return admin_control_start(g->loop, g->admin, g->gen->conf->admin, &g->control, d);
+    series_start(g->series, g->loop);
+    const struct conf_admin *conf = g->gen->conf->admin;
+    err = admin_control_start(g->loop, g->admin, conf, &g->control, d);
+    return err ? err : admin_web_start(g->loop, g->admin, conf, g->gen->door, &g->web, d);
 }
 
 void gateway_admin_close(struct gateway *g)
 {
     admin_control_free(g->control);
+    admin_web_stop(g->web);
     admin_server_free(g->admin);
+    admin_web_free(g->web);
+    events_free(g->events);
+    series_free(g->series);
+    g->events = NULL;
+    g->series = NULL;
+    g->web = NULL;
     g->control = NULL;
     g->admin = NULL;
 }

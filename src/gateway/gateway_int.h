@@ -13,7 +13,10 @@
 #define FRUN_GATEWAY_GATEWAY_INT_H
 
 #include "frun/admin/control.h"
+#include "frun/admin/events.h"
+#include "frun/admin/series.h"
 #include "frun/admin/server.h"
+#include "frun/admin/web.h"
 #include "frun/base/err.h"
 #include "frun/base/mono.h"
 #include "frun/gateway/gateway.h"
@@ -51,6 +54,9 @@ struct gateway {
     struct deadline minute; /**< changes the keys of session tickets */
     struct admin_server *admin;
     struct admin_control *control; /**< NULL: no control socket */
+    struct admin_web *web;         /**< NULL: no status page */
+    struct events *events;
+    struct series *series;
     char started[MONO_WALL_TEXT_BYTES];
     uint64_t started_ms;
     int64_t started_s; /**< since 1970 */

@@ -127,6 +127,9 @@ static frun_err load_files(struct generation *g, const struct generation *before
         err = registry_next(g->conf, before ? before->registry : NULL, report, &g->registry);
         worst = err ? err : worst;
     }
+    err = worst != FRUN_E_NOMEM ? admin_door_new(g->conf->doc, g->conf->admin, report, &g->door)
+                                : FRUN_OK;
+    worst = err ? err : worst;
     if (!worst) {
         check_names(g, report);
     }
@@ -224,6 +227,7 @@ static void destroy(struct generation *g)
     registry_unref(&g->registry);
     tls_unref(&g->front_tls);
     tls_unref(&g->tunnel_tls);
+    admin_door_unref(&g->door);
     conf_gw_unref(&g->conf);
     free(g);
 }

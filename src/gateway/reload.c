@@ -245,6 +245,9 @@ static void commit(struct reload *r)
     if (health_follow(&g->health, g->gen)) {
         log_error(NULL, "out of memory: the endpoints are not checked any more until a restart");
     }
+    if (admin_web_use(g->web, g->gen->door)) {
+        log_error("reload", "out of memory: the status page keeps its former login and TLS");
+    }
     use_keyring(r);
     use_stapling(r);
     use_issuers(r);

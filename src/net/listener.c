@@ -49,11 +49,12 @@ static const char *remedy(int number)
     }
 }
 
-static frun_err setup(int fd, const struct addr *a)
+static frun_err setup(int fd, const struct addr *a, bool is_shared)
 {
     int one = 1;
+    int shared = is_shared;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, sizeof(shared))) {
         return FRUN_E_IO;
     }
     if (a->ss.ss_family == AF_INET6) {
@@ -69,12 +70,13 @@ static frun_err setup(int fd, const struct addr *a)
     return FRUN_OK;
 }
 
-frun_err listener_socket(const struct addr *a, struct addr *bound, int *out, struct diag *d)
+static frun_err make_socket(const struct addr *a, bool is_shared, struct addr *bound, int *out,
+                            struct diag *d)
 {
     char text[ADDR_TEXT_BYTES];
     char why[SYS_TEXT_BYTES];
     int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setup(fd, a)) {
+    if (fd < 0 || setup(fd, a, is_shared)) {
         int number = errno;
         addr_text(a, text);
         diag_set(d, "cannot listen on %s: %s; %s", text, strerror_r(number, why, sizeof(why)),
@@ -91,6 +93,16 @@ frun_err listener_socket(const struct addr *a, struct addr *bound, int *out, str
     }
     *out = fd;
     return FRUN_OK;
+}
+
+frun_err listener_socket(const struct addr *a, struct addr *bound, int *out, struct diag *d)
+{
+    return make_socket(a, true, bound, out, d);
+}
+
+frun_err listener_socket_alone(const struct addr *a, struct addr *bound, int *out, struct diag *d)
+{
+    return make_socket(a, false, bound, out, d);
 }
 
 static void watch(struct listener *x)

@@ -129,7 +129,7 @@ class Chain:
                 "client_ca": "tls/connectors-ca.pem",
             },
             "log": {"level": "debug", "access": "json", "target": "stderr"},
-            "admin": {"control_socket": "control.sock"},
+            "admin": {"control_socket": "control.sock", "listen": ""},
             "connector DC1-A": {"certificate_subject": "CN=dc1-a", "location_id": "DC1"},
             "connector DC1-B": {"certificate_subject": "CN=dc1-b", "location_id": "DC1"},
             "system FR1": {
@@ -170,7 +170,7 @@ class Chain:
             "connector": {"name": name, "certificate": f"tls/{name}.pem",
                           "private_key": f"tls/{name}.key", "retry_max": "1s"},
             "log": {"level": "debug", "target": "stderr"},
-            "admin": {"control_socket": f"{name}.sock"},
+            "admin": {"control_socket": f"{name}.sock", "listen": ""},
             "subaccount provider": {"gateway": f"127.0.0.1:{self.dial_port}",
                                     "gateway_ca": "tls/ca.pem", "location_id": "DC1"},
             "system fr1_frun:443": {

@@ -61,7 +61,7 @@ static void ask(const char *accept)
     assert_int_equal(admin_server_new(w.l, &ADMIN_LIMITS_DEFAULT, &s), FRUN_OK);
     assert_int_equal(admin_server_add(s, routes, 1, NULL), FRUN_OK);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(admin_server_take(s, &fds[1], &from, &peer), FRUN_OK);
+    assert_int_equal(admin_server_take(s, &fds[1], &from, NULL, &peer), FRUN_OK);
     (void)snprintf(text, sizeof(text),
                    "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", accept);
     assert_int_equal(send(fds[0], text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));

@@ -59,7 +59,7 @@ static void client_open(struct client *x, bool may_read, bool may_write)
     assert_non_null(x->got);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     x->fd = fds[0];
-    assert_int_equal(admin_server_take(s, &fds[1], &from, &peer), FRUN_OK);
+    assert_int_equal(admin_server_take(s, &fds[1], &from, NULL, &peer), FRUN_OK);
     assert_int_equal(fds[1], -1);
     assert_int_equal(io_open(&x->io, w.l, x->fd, on_io), FRUN_OK);
     assert_int_equal(io_want(&x->io, IO_READ), FRUN_OK);
@@ -424,7 +424,7 @@ static void test_many(void **state)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
                          0);
         ours[i] = fds[0];
-        frun_err err = admin_server_take(s, &fds[1], &from, &peer);
+        frun_err err = admin_server_take(s, &fds[1], &from, NULL, &peer);
         assert_int_equal(err, i < ADMIN_MAX_CONNECTIONS ? FRUN_OK : FRUN_E_LIMIT);
         if (err) {
             (void)close(fds[1]);

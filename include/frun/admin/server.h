@@ -23,6 +23,7 @@
 #include "frun/http/head.h"
 #include "frun/loop/loop.h"
 #include "frun/net/addr.h"
+#include "frun/net/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,9 @@
 
 /** Connections at most; what comes above is closed at once. */
 #define ADMIN_MAX_CONNECTIONS 64
+
+/** Of them those that only peers without a gate may take. */
+#define ADMIN_KEPT_CONNECTIONS 16
 
 /** Octets of a request body at most. */
 #define ADMIN_MAX_BODY_BYTES ((size_t)1 << 20)
@@ -46,11 +50,36 @@ struct admin_server;
 /** One request, from its handler's call to its answer. */
 struct admin_request;
 
+/** Fields that a gate or a handler may add to an answer. */
+#define ADMIN_MAX_EXTRA 12
+
+/** A field of an answer. */
+struct admin_field {
+    const char *name;  /**< constant name */
+    const char *value; /**< text, lives at least as long as the request */
+};
+
+/** Stands before the routes where connections come from strangers. */
+struct admin_gate {
+    /** Judge a head, before its body is read. @param ctx the peer's gate_ctx @param r request with
+     * its head @param why out: text for a person, constant @return 0: go on; else the status of the
+     * refusal. */
+    unsigned (*look)(void *ctx, struct admin_request *r, const char **why);
+    /** Make sure who asks, now or later: ends in admin_request_admit() or admin_request_fail().
+     * @param ctx as above @param r complete request. */
+    void (*verify)(void *ctx, struct admin_request *r);
+    const struct admin_field *fields; /**< of every answer, constant */
+    size_t n_fields;                  /**< their number */
+    const char *challenge;            /**< WWW-Authenticate of a 401 */
+};
+
 /** Who is at the other end of a connection, and what it may do. */
 struct admin_peer {
-    bool may_read;  /**< else every request is answered with 403 */
-    bool may_write; /**< else those of routes with is_write are */
-    char name[64];  /**< for the log, "uid 0" */
+    bool may_read;                 /**< else every request is answered with 403 */
+    bool may_write;                /**< else those of routes with is_write are */
+    char name[64];                 /**< for the log, "uid 0" */
+    const struct admin_gate *gate; /**< NULL: nobody stands there; outlives the connection */
+    void *gate_ctx;                /**< for it */
 };
 
 /** Answers a request, now or later. @param ctx as given with the route @param r request; answer it
@@ -91,10 +120,11 @@ frun_err admin_server_add(struct admin_server *s, const struct admin_route *rout
                           void *ctx) FRUN_MUST_CHECK;
 
 /** Serve a connection. @param s server @param fd socket from a listener, taken and set to -1 on
- * success @param from its address @param peer who it is, copied @return FRUN_OK; FRUN_E_NOMEM;
- * FRUN_E_IO; FRUN_E_LIMIT too many connections. Thread: owner. */
+ * success @param from its address @param tls context, a reference is taken; NULL: plain @param peer
+ * who it is, copied @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO; FRUN_E_LIMIT too many connections.
+ * Thread: owner. */
 frun_err admin_server_take(struct admin_server *s, int *fd, const struct addr *from,
-                           const struct admin_peer *peer) FRUN_MUST_CHECK;
+                           struct tls_ctx *tls, const struct admin_peer *peer) FRUN_MUST_CHECK;
 
 /** Open connections. @param s server @return count. Thread: owner. */
 size_t admin_server_connections(const struct admin_server *s);
@@ -115,6 +145,14 @@ struct span admin_request_body(const struct admin_request *r);
 
 /** Who asks. @param r request @return peer, lives with @p r. Thread: owner. */
 const struct admin_peer *admin_request_peer(const struct admin_request *r);
+
+/** From its gate: the request may pass; its route's handler is called. @param r request with a gate
+ * @param name who it is, for the log; NULL: as before. Thread: owner. */
+void admin_request_admit(struct admin_request *r, const char *name);
+
+/** Add a field to the answer; one that is added anyhow is replaced. @param r request @param name
+ * constant name @param value text, copied; left out when memory is refused. Thread: owner. */
+void admin_request_set(struct admin_request *r, const char *name, struct span value);
 
 /** Has the peer gone? Then the answer is still due, but nobody will read it. @param r request
  * @return true if so. Thread: owner. */
@@ -139,6 +177,26 @@ void admin_request_begin(struct admin_request *r, const char *type);
  * FRUN_OK; FRUN_E_CLOSED the peer has gone, or read too slowly and was cut off: end it. Thread:
  * owner. */
 frun_err admin_request_send(struct admin_request *r, struct span data) FRUN_MUST_CHECK;
+
+/** Octets that admin_request_send() takes now. @param r request whose answer has begun @return
+ * count, 0 also when the peer has gone. Thread: owner. */
+size_t admin_request_room(const struct admin_request *r);
+
+/** Be told when there is room again. @param r request whose answer has
+ * begun
+ * @param fn called at the end of a pass @param ctx for it. Thread: owner. */
+void admin_request_on_room(struct admin_request *r, void (*fn)(void *ctx), void *ctx);
+
+/** Told an answer. @param ctx the caller's @param status of it @param body its text, lives until
+ * the return. */
+typedef void (*admin_heard_fn)(void *ctx, unsigned status, struct span body);
+
+/** Ask a route from within, as a reader without a connection. @param s server @param path of a GET
+ * route, constant @param fn told once, now or later, but never after admin_server_free()
+ * @param ctx for it @return FRUN_OK; FRUN_E_NOT_FOUND no such route; FRUN_E_NOMEM. Thread: owner.
+ */
+frun_err admin_server_ask(struct admin_server *s, const char *path, admin_heard_fn fn,
+                          void *ctx) FRUN_MUST_CHECK;
 
 /** End an answer that has begun; the request is gone afterwards. @param r request. Thread: owner.
  */

@@ -9,6 +9,12 @@
 
 #include <stdbool.h>
 
+/** Where frunproxyd shows its status page unless told otherwise. */
+#define CONF_ADMIN_GATEWAY_LISTEN "127.0.0.1:8460"
+
+/** Where frunconnector does. */
+#define CONF_ADMIN_CONNECTOR_LISTEN "127.0.0.1:8461"
+
 /** Where frunproxyd listens for frunctl unless told otherwise. */
 #define CONF_ADMIN_GATEWAY_SOCKET "/run/frunproxy/control.sock"
 
@@ -22,6 +28,14 @@ struct conf_admin {
     const char *group;          /**< who may use it besides root and the daemon's user; or NULL */
     const char *socket_path;    /**< control_socket as an absolute name; NULL: none */
     bool is_socket_given;       /**< the file asks for it: it must work */
+    const char *listen;         /**< IP:port of page, API and metrics; empty: none */
+    bool is_listen_given;       /**< the file asks for it: it must work */
+    bool is_loopback;           /**< only this host reaches it */
+    struct conf_list host_name; /**< names it is called by besides localhost */
+    const char *certificate;    /**< PEM chain; NULL: no TLS */
+    const char *private_key;    /**< its key */
+    const char *user;           /**< who may log on; NULL: no login */
+    const char *password_hash;  /**< crypt(5) */
 };
 
 #endif

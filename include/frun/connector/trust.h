@@ -9,6 +9,7 @@
 #ifndef FRUN_CONNECTOR_TRUST_H
 #define FRUN_CONNECTOR_TRUST_H
 
+#include "frun/admin/web.h"
 #include "frun/base/err.h"
 #include "frun/conf/connector.h"
 #include "frun/connector/shortcert.h"
@@ -24,6 +25,7 @@ struct trust {
     struct tls_ctx **mappings;    /**< by index of its mappings; NULL where the protocol is HTTP */
     struct shortcert_ca **cas;    /**< by index of its mappings; NULL: no principals are told */
     size_t n_mappings;            /**< count */
+    struct admin_door *door;      /**< of the status page */
 };
 
 /**

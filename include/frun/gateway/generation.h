@@ -13,6 +13,7 @@
 
 #include "frun/access/quota.h"
 #include "frun/access/registry.h"
+#include "frun/admin/web.h"
 #include "frun/base/err.h"
 #include "frun/conf/gateway.h"
 #include "frun/gateway/seat.h"
@@ -33,6 +34,7 @@ struct generation {
     struct registry *registry;  /**< endpoints and pushers */
     struct tls_ctx *front_tls;  /**< front door; NULL: plain HTTP behind a terminator */
     struct tls_ctx *tunnel_tls; /**< tunnel's door; NULL: no tunnel */
+    struct admin_door *door;    /**< of the status page */
     struct quota_set *quotas;   /**< of the pushers, then of the endpoints, in their order */
     struct seat **seats;        /**< in order of the [connector] sections */
     size_t n_seats;             /**< their number */

@@ -26,6 +26,12 @@ typedef void (*listener_fn)(void *ctx, int *fd, const struct addr *peer);
 frun_err listener_socket(const struct addr *a, struct addr *bound, int *out,
                          struct diag *d) FRUN_MUST_CHECK;
 
+/** As listener_socket(), but for nobody else: while it is open no other socket gets the address.
+ * @param a address, port 0: any free one @param bound out: the real address, may be NULL @param out
+ * descriptor @param d filled on failure @return FRUN_OK; FRUN_E_IO. Thread: main. */
+frun_err listener_socket_alone(const struct addr *a, struct addr *bound, int *out,
+                               struct diag *d) FRUN_MUST_CHECK;
+
 /** Descriptors ran out, or an accept succeeded again after that: report it, once each. @param ctx
  * the caller's @param is_starved state now. */
 typedef void (*listener_starved_fn)(void *ctx, bool is_starved);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frun/admin/events.h"
+
+#include "frun/base/buf.h"
+#include "frun/base/list.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** The shortest period, and what others are multiples of, milliseconds. */
+#define TICK_MS 1000
+
+struct topic {
+    const struct events_topic *is;
+    struct events *of;
+    char *text; /* newest; NULL: none yet */
+    size_t n;
+    uint64_t version; /* of the text; 0: none yet */
+    uint64_t due_ms;
+    bool is_asked;  /* the answer has not come yet */
+    bool is_absent; /* there is no such route */
+};
+
+/* Somebody who listens. */
+struct listening {
+    struct list node;
+    struct events *of;
+    struct admin_request *r;
+    struct buf out; /* rest of the event that is on its way */
+    uint64_t seen[EVENTS_MAX_TOPICS];
+    uint64_t moved_ms; /* when it last took something, or had nothing to take */
+};
+
+struct events {
+    struct loop *loop;
+    struct admin_server *server;
+    struct topic topics[EVENTS_MAX_TOPICS];
+    size_t n;
+    struct list listeners;
+    size_t n_listeners;
+    struct deadline tick;
+};
+
+static void leave(struct listening *x)
+{
+    struct admin_request *r = x->r;
+    list_remove(&x->node);
+    x->of->n_listeners--;
+    buf_done(&x->out);
+    free(x);
+    admin_request_end(r);
+}
+
+/* -- to one listener
+ * ------------------------------------------------------------------------------------------- */
+
+static frun_err compose(struct listening *x, const struct topic *t)
+{
+    frun_err err = buf_printf(&x->out, "event: %s\ndata: ", t->is->name);
+    err = err ? err : buf_put(&x->out, span_make(t->text, t->n));
+    return err ? err : buf_put(&x->out, SPAN_LIT("\n\n"));
+}
+
+/* The next event that it has not seen; false: there is none. */
+static bool next_event(struct listening *x)
+{
+    const struct events *e = x->of;
+    for (size_t i = 0; i < e->n; i++) {
+        const struct topic *t = &e->topics[i];
+        if (t->version > x->seen[i]) {
+            x->seen[i] = t->version;
+            if (compose(x, t) == FRUN_OK) {
+                return true;
+            }
+            buf_done(&x->out); /* it gets the next one */
+        }
+    }
+    return false;
+}
+
+/* Give it what it takes; false: it has left. */
+static bool pump(struct listening *x)
+{
+    while (buf_len(&x->out) > 0 || next_event(x)) {
+        struct span rest = buf_span(&x->out);
+        size_t room = admin_request_room(x->r);
+        size_t n = rest.n < room ? rest.n : room;
+        if (n == 0) {
+            return true;
+        }
+        if (admin_request_send(x->r, span_head(rest, n)) != FRUN_OK) {
+            leave(x);
+            return false;
+        }
+        buf_consume(&x->out, n);
+        x->moved_ms = loop_now_ms(x->of->loop);
+        if (buf_len(&x->out) == 0) {
+            buf_trim(&x->out);
+        }
+    }
+    x->moved_ms = loop_now_ms(x->of->loop);
+    return true;
+}
+
+static void on_room(void *ctx)
+{
+    (void)pump(ctx);
+}
+
+static void pump_all(struct events *e)
+{
+    struct list *it;
+    struct list *next;
+    list_foreach_safe (it, next, &e->listeners) {
+        struct listening *x = list_entry(it, struct listening, node);
+        bool is_stalled = loop_now_ms(e->loop) - x->moved_ms > EVENTS_STALL_MS;
+        if (is_stalled || admin_request_is_gone(x->r)) {
+            leave(x);
+        } else {
+            (void)pump(x);
+        }
+    }
+}
+
+/* -- from the API
+ * ----------------------------------------------------------------------------------------------
+ */
+
+static void on_heard(void *ctx, unsigned status, struct span body)
+{
+    struct topic *t = ctx;
+    t->is_asked = false;
+    if (body.n && body.p[body.n - 1] == '\n') {
+        body.n--;
+    }
+    /* A line end in it would end the event; compact JSON has none. */
+    if (status != 200 || body.n > EVENTS_MAX_BYTES || span_find(body, '\n') < body.n ||
+        (t->text && span_eq(body, span_make(t->text, t->n)))) {
+        return;
+    }
+    char *copy = malloc(body.n + 1);
+    if (copy) {
+        memcpy(copy, body.p, body.n);
+        free(t->text);
+        t->text = copy;
+        t->n = body.n;
+        t->version++;
+        pump_all(t->of);
+    }
+}
+
+static void ask(struct events *e, uint64_t now_ms)
+{
+    for (size_t i = 0; i < e->n && e->n_listeners > 0; i++) {
+        struct topic *t = &e->topics[i];
+        if (t->is_asked || t->is_absent || now_ms < t->due_ms) {
+            continue;
+        }
+        t->due_ms = now_ms + t->is->period_ms - TICK_MS / 2;
+        t->is_asked = true;
+        frun_err err = admin_server_ask(e->server, t->is->path, on_heard, t);
+        if (err) {
+            t->is_asked = false;
+            t->is_absent = err == FRUN_E_NOT_FOUND;
+        }
+    }
+}
+
+static void on_tick(struct deadline *d)
+{
+    struct events *e = list_entry(d, struct events, tick);
+    ask(e, loop_now_ms(e->loop));
+    pump_all(e);
+    if (e->n_listeners > 0) {
+        deadline_set(e->loop, d, TICK_MS);
+    }
+}
+
+/* -- listeners
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void get_events(void *ctx, struct admin_request *r)
+{
+    struct events *e = ctx;
+    struct listening *x = e->n_listeners < EVENTS_MAX_LISTENERS ? calloc(1, sizeof(*x)) : NULL;
+    if (!x || admin_request_is_gone(r)) {
+        free(x);
+        admin_request_set(r, "Retry-After", SPAN_LIT("10"));
+        admin_request_fail(r, 503, "%d listen to events already", EVENTS_MAX_LISTENERS);
+        return;
+    }
+    admin_request_set(r, "X-Accel-Buffering", SPAN_LIT("no"));
+    admin_request_begin(r, "text/event-stream");
+    if (span_eq(admin_request_head(r)->method, SPAN_LIT("HEAD"))) {
+        free(x);
+        admin_request_end(r);
+        return;
+    }
+    x->of = e;
+    x->r = r;
+    x->moved_ms = loop_now_ms(e->loop);
+    buf_init(&x->out, EVENTS_MAX_BYTES + 256);
+    list_append(&e->listeners, &x->node);
+    e->n_listeners++;
+    admin_request_on_room(r, on_room, x);
+    /* What is known may be old, if nobody listened for a while. */
+    for (size_t i = 0; e->n_listeners == 1 && i < e->n; i++) {
+        e->topics[i].due_ms = 0;
+    }
+    ask(e, loop_now_ms(e->loop));
+    deadline_set(e->loop, &e->tick, TICK_MS);
+    pump_all(e);
+}
+
+static const struct admin_route routes[] = {
+    {"GET", "/api/v1/events", false, get_events},
+};
+
+frun_err events_new(struct loop *l, struct admin_server *s, const struct events_topic *topics,
+                    size_t n, struct events **out)
+{
+    assert(n <= EVENTS_MAX_TOPICS);
+    struct events *e = calloc(1, sizeof(*e));
+    frun_err err = e ? admin_server_add(s, routes, 1, e) : FRUN_E_NOMEM;
+    if (err) {
+        free(e);
+        return err;
+    }
+    e->loop = l;
+    e->server = s;
+    e->n = n;
+    list_init(&e->listeners);
+    deadline_init(&e->tick, on_tick);
+    for (size_t i = 0; i < n; i++) {
+        e->topics[i] = (struct topic){.is = &topics[i], .of = e};
+    }
+    *out = e;
+    return FRUN_OK;
+}
+
+void events_free(struct events *e)
+{
+    if (!e) {
+        return;
+    }
+    deadline_clear(&e->tick);
+    for (struct list *it; (it = list_first(&e->listeners)) != NULL;) {
+        leave(list_entry(it, struct listening, node));
+    }
+    for (size_t i = 0; i < e->n; i++) {
+        free(e->topics[i].text);
+    }
+    free(e);
+}
