@@ -30,6 +30,7 @@ int ctl_endpoint_switch(int argc, char **argv);
 int ctl_endpoint_list(int argc, char **argv);
 int ctl_endpoint_remove(int argc, char **argv);
 int ctl_endpoint_root_url(int argc, char **argv);
+int ctl_mass_setup(int argc, char **argv);
 int ctl_oauth_check_issuer(int argc, char **argv);
 int ctl_oauth_new_key(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
@@ -77,6 +78,9 @@ frun_err ctl_password(const char *prompt, bool is_twice, struct secret **out) FR
 
 /* crypt(5) hash of a password by the method of that prefix ("$y$"). EXIT_SUCCESS, or reported. */
 int ctl_hash(const char *prefix, const struct secret *password, char *out, size_t size);
+
+/* The same for one that was made at random, by the cheapest yescrypt. */
+int ctl_hash_random(const struct secret *password, char *out, size_t size);
 
 /* A row's type in words. */
 const char *ctl_row_type(const struct conf_row *row);

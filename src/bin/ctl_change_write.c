@@ -1,51 +1,119 @@
 /**
- * Writing a change, taking it back, and how it takes effect.
+ * Writing a change, and taking it back.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/file.h"
-#include "frun/conf/gateway.h"
 
 #include "ctl.h"
 #include "ctl_change.h"
-#include "ctl_control.h"
 #include "ctl_replace.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
-/* A file that is not there yet: whole or not at all, and never over one that somebody else has made
- * meanwhile. */
-static int create(struct ctl_change_file *f)
+/* Most folders of one change. */
+#define MAX_FOLDERS 16
+
+/* So many new files are put on the disk together, by one look at it: each by itself takes its time.
+ */
+#define MANY_FILES 8
+
+/* Folders that are locked while files in them are written. */
+struct locks {
+    const char *paths[MAX_FOLDERS]; /* of a file in each */
+    int fds[MAX_FOLDERS];
+    size_t n;
+};
+
+static bool is_same_folder(const char *a, const char *b)
 {
-    char draft[PATH_MAX];
-    int n = snprintf(draft, sizeof(draft), "%s.frunctl-new", f->path);
-    if (n < 0 || (size_t)n >= sizeof(draft)) {
-        return ctl_fail("the name %s is too long", f->path);
+    const char *x = strrchr(a, '/');
+    const char *y = strrchr(b, '/');
+    size_t n = x ? (size_t)(x - a) : 0;
+    return n == (y ? (size_t)(y - b) : 0) && memcmp(a, b, n) == 0;
+}
+
+/* The lock of a file's folder; taken unless it is held. -1: reported. */
+static int lock(struct locks *l, const char *path)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (is_same_folder(l->paths[i], path)) {
+            return l->fds[i];
+        }
     }
-    (void)unlink(draft); /* of one of us who was killed: the folder's lock is ours */
-    int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = l->n < MAX_FOLDERS ? ctl_replace_lock(path) : -1;
+    if (fd >= 0) {
+        l->paths[l->n] = path;
+        l->fds[l->n++] = fd;
+    }
+    return fd;
+}
+
+static void unlock(struct locks *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        (void)fsync(l->fds[i]); /* what stands there does; this is for a power failure */
+        (void)close(l->fds[i]);
+    }
+    l->n = 0;
+}
+
+static bool is_needed(const struct ctl_change_file *f)
+{
+    return !(f->text && f->old && f->n == f->n_old && memcmp(f->text, f->old, f->n) == 0);
+}
+
+static int draft_name(const struct ctl_change_file *f, char out[PATH_MAX])
+{
+    int n = snprintf(out, PATH_MAX, "%s.frunctl-new", f->path);
+    return n > 0 && n < PATH_MAX ? 0 : ctl_fail("the name %s is too long", f->path);
+}
+
+static bool put_octets(int fd, const struct ctl_change_file *f, bool is_synced)
+{
+    for (size_t done = 0; done < f->n && !is_synced;) {
+        ssize_t n = write(fd, f->text + done, f->n - done);
+        if (n < 0 && errno != EINTR) {
+            return false;
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return !is_synced || file_write_all(fd, span_make(f->text, f->n)) == FRUN_OK;
+}
+
+/* A new file beside the place where it will stand. */
+static int draft(struct ctl_change_file *f, bool is_synced)
+{
+    char name[PATH_MAX];
+    if (draft_name(f, name)) {
+        return EXIT_FAILURE;
+    }
+    (void)unlink(name); /* of one of us who was killed: the folder's lock is ours */
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool is_good = fd >= 0 && fchown(fd, f->before.st_uid, f->before.st_gid) == 0 &&
-                   fchmod(fd, f->before.st_mode & 0777) == 0 &&
-                   file_write_all(fd, span_make(f->text, f->n)) == FRUN_OK &&
+                   fchmod(fd, f->before.st_mode & 0777) == 0 && put_octets(fd, f, is_synced) &&
                    fstat(fd, &f->after) == 0;
     int code = errno;
     if (fd >= 0) {
         (void)close(fd);
     }
-    if (is_good && renameat2(AT_FDCWD, draft, AT_FDCWD, f->path, RENAME_NOREPLACE)) {
-        is_good = false;
-        code = errno;
+    return is_good ? 0 : ctl_fail("cannot write %s: %s", name, strerrordesc_np(code));
+}
+
+/* It comes to its place in one step, never over one that somebody else has made meanwhile. */
+static int place(const struct ctl_change_file *f)
+{
+    char name[PATH_MAX];
+    if (draft_name(f, name)) {
+        return EXIT_FAILURE;
     }
-    if (!is_good && fd >= 0) {
-        (void)unlink(draft);
-    }
-    return is_good ? 0 : ctl_fail("cannot write %s: %s", f->path, strerrordesc_np(code));
+    return renameat2(AT_FDCWD, name, AT_FDCWD, f->path, RENAME_NOREPLACE)
+               ? ctl_fail("cannot write %s: %s", f->path, strerrordesc_np(errno))
+               : 0;
 }
 
 /* A link stays a link: what it leads to is replaced. */
@@ -63,24 +131,14 @@ static int follow(struct ctl_change_file *f)
     return 0;
 }
 
-static int write_one(struct ctl_change_file *f)
+static int write_one(struct ctl_change_file *f, int dir)
 {
-    if (f->text && f->old && f->n == f->n_old && memcmp(f->text, f->old, f->n) == 0) {
-        return 0;
-    }
-    int status = follow(f);
-    int dir = status ? -1 : ctl_replace_lock(f->path);
-    if (dir < 0) {
-        return EXIT_FAILURE;
-    }
-    status = f->old ? ctl_replace(dir, f->path, &f->before, span_make(f->text, f->n), &f->after)
-                    : create(f);
+    int status = f->old ? ctl_replace(dir, f->path, &f->before, span_make(f->text, f->n), &f->after)
+                        : place(f);
+    f->is_written = !status;
     if (!status && f->is_gone && unlink(f->path)) {
         status = ctl_fail("cannot remove %s: %s", f->path, strerrordesc_np(errno));
     }
-    (void)fsync(dir);
-    (void)close(dir);
-    f->is_written = !status;
     return status;
 }
 
@@ -100,7 +158,7 @@ static void put_back(struct ctl_change_file *f)
         f->text = f->old;
         f->n = f->n_old;
         f->old = NULL;
-        status = create(f);
+        status = draft(f, true) || place(f);
     } else if (!status) {
         struct stat again;
         status = ctl_replace(dir, f->path, &f->after, span_make(f->old, f->n_old), &again);
@@ -119,88 +177,54 @@ void ctl_change_undo(struct ctl_change *c)
     }
 }
 
-int ctl_change_write(struct ctl_change *c)
+/* Locks, and new files as drafts. */
+static int write_drafts(struct ctl_change *c, struct locks *l)
 {
+    int status = 0;
+    size_t n = 0;
     for (size_t i = 0; i < c->n; i++) {
-        int status = write_one(&c->files[i]);
-        if (status) {
-            ctl_change_undo(c);
-            return status;
+        n += !c->files[i].old;
+    }
+    for (size_t i = 0; !status && i < c->n; i++) {
+        struct ctl_change_file *f = &c->files[i];
+        if (is_needed(f)) {
+            status = follow(f);
+            status = status || lock(l, f->path) >= 0 ? status : EXIT_FAILURE;
+            status = status || f->old ? status : draft(f, n < MANY_FILES);
         }
     }
-    return 0;
-}
-
-int ctl_change_reload(const struct ctl_change *c)
-{
-    struct ctl_control control = {.config = c->config};
-    json_t *v = NULL;
-    if (!c->is_reload) {
-        (void)fprintf(stderr,
-                      "frunctl: 'frunctl reload' puts it in force, on every gateway behind this "
-                      "name\n");
-        return EXIT_SUCCESS;
+    for (size_t i = 0; !status && n >= MANY_FILES && i < l->n; i++) {
+        status = syncfs(l->fds[i]) ? ctl_fail("cannot write: %s", strerrordesc_np(errno)) : 0;
     }
-    int status = ctl_control_ask(&control, "POST", "/api/v1/reload", NULL, &v);
-    const char *result = json_string_value(json_object_get(v, "result"));
-    const char *why = json_string_value(json_object_get(v, "why"));
-    if (!status && (!result || strcmp(result, "used") != 0)) {
-        (void)ctl_fail("the files are written, but the daemon keeps what it has: %s",
-                       why ? why : "see its log");
-        status = EX_CONFIG;
-    }
-    if (!status) {
-        (void)fprintf(stderr, "frunctl: the daemon uses it\n");
-    }
-    json_decref(v);
     return status;
 }
 
-static void tell(const struct ctl_change *c, const char *what, json_t *v)
+/* Drafts that have not come to their places. */
+static void forget_drafts(const struct ctl_change *c)
 {
-    static const char *const words[2][2] = {{"made", "changed"}, {"would make", "would change"}};
-    json_t *files = json_array();
+    char name[PATH_MAX];
     for (size_t i = 0; i < c->n; i++) {
-        const struct ctl_change_file *f = &c->files[i];
-        if (!c->is_dry && !f->is_written) {
-            continue;
-        }
-        const char *word =
-            f->is_gone ? c->is_dry ? "would remove" : "removed" : words[c->is_dry][f->old != NULL];
-        (void)json_array_append_new(files, json_pack("{s:s, s:s}", "file", f->path, "done", word));
-        if (!c->is_json) {
-            (void)printf("%s %s\n", word, f->path);
+        if (!c->files[i].old && !c->files[i].is_written && draft_name(&c->files[i], name) == 0) {
+            (void)unlink(name);
         }
     }
-    if (c->is_json) {
-        json_t *all =
-            json_pack("{s:s, s:b, s:o}", "result", what, "dry_run", c->is_dry, "files", files);
-        (void)json_object_update(all, v);
-        ctl_control_print(all);
-        json_decref(all);
-        return;
-    }
-    json_decref(files);
-    (void)puts(what);
 }
 
-int ctl_change_finish(struct ctl_change *c, const char *what, struct json_t *v)
+int ctl_change_write(struct ctl_change *c)
 {
-    struct conf_gw *gw = NULL;
-    int status = ctl_change_check(c, stderr, &gw);
-    conf_gw_unref(&gw);
-    if (status == EX_CONFIG) {
-        (void)fprintf(stderr,
-                      "frunctl: with this change the configuration is not good; nothing has been "
-                      "changed\n");
+    struct locks l = {.n = 0};
+    int status = write_drafts(c, &l);
+    for (size_t i = 0; !status && i < c->n; i++) {
+        if (is_needed(&c->files[i])) {
+            status = write_one(&c->files[i], lock(&l, c->files[i].path));
+        }
     }
-    if (!status && !c->is_dry) {
-        status = ctl_change_write(c);
+    if (status && l.n) {
+        forget_drafts(c);
     }
-    if (!status) {
-        tell(c, what, v);
-        status = c->is_dry ? EXIT_SUCCESS : ctl_change_reload(c);
+    unlock(&l);
+    if (status) {
+        ctl_change_undo(c);
     }
-    json_decref(v);
     return status;
 }

@@ -55,6 +55,15 @@ const struct ctl_command ctl_commands[] = {
      ctl_endpoint_switch},
     {"log", "level", "[error|warning|info|debug] [--json]",
      "show or set how chatty the daemon's log is, until it ends", ctl_log_level},
+    {NULL, "mass-setup",
+     "FILE.csv --config FILE [--apply | --dry-run] [--update] [--handover FILE]\n"
+     "                     [--system NAME] [--secrets DIR] [--credential] [--reload] [--json]",
+     "set up an endpoint for each line of a list, separated by ';': customer_network;\n"
+     "      admin_request_parameter;user;password;pusher;route;location_id;system;host_name;\n"
+     "      description, or as its header says; nothing is written without --apply; may be\n"
+     "      repeated: what differs is told, and changed with --update; 1: a line was refused or\n"
+     "      differs, 65: the list cannot be read",
+     ctl_mass_setup},
     {"oauth", "check-issuer", "NAME --config FILE",
      "fetch the keys of an [issuer NAME] section and print them, or what is wrong",
      ctl_oauth_check_issuer},

@@ -85,7 +85,8 @@ out:
     return FRUN_OK;
 }
 
-int ctl_hash(const char *prefix, const struct secret *password, char *out, size_t size)
+static int hash_by(const char *prefix, unsigned long cost, const struct secret *password, char *out,
+                   size_t size)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
     struct crypt_data *work = calloc(1, sizeof(*work));
@@ -93,7 +94,7 @@ int ctl_hash(const char *prefix, const struct secret *password, char *out, size_
         return ctl_fail("out of memory");
     }
     const char *hash = NULL;
-    if (crypt_gensalt_rn(prefix, 0, NULL, 0, setting, sizeof(setting))) {
+    if (crypt_gensalt_rn(prefix, cost, NULL, 0, setting, sizeof(setting))) {
         hash = crypt_r(secret_span(password).p, setting, work);
     }
     bool is_made = hash && hash[0] == '$' && strlen(hash) < size;
@@ -103,6 +104,18 @@ int ctl_hash(const char *prefix, const struct secret *password, char *out, size_
     secret_wipe(work, sizeof(*work));
     free(work);
     return is_made ? EXIT_SUCCESS : ctl_fail("libcrypt refuses this method");
+}
+
+int ctl_hash(const char *prefix, const struct secret *password, char *out, size_t size)
+{
+    return hash_by(prefix, 0, password, out, size);
+}
+
+/* Nobody guesses 144 random bits, however quickly each guess is checked; gateways check them too.
+ */
+int ctl_hash_random(const struct secret *password, char *out, size_t size)
+{
+    return hash_by("$y$", 1, password, out, size);
 }
 
 int ctl_passwd(int argc, char **argv)

@@ -34,8 +34,8 @@ static void usage(FILE *to, const char *group, const char *name)
         "\n  --help, --version\n\n"
         "commands that speak to a running daemon take --socket PATH, or --config FILE to find\n"
         "its control socket; else the usual ones are tried, the gateway's first\n\n"
-        "exit status: 0 done, 1 failed, 64 wrong arguments, 69 no daemon answers,\n"
-        "77 not permitted, 78 bad configuration\n",
+        "exit status: 0 done, 1 failed, 64 wrong arguments, 65 unreadable input,\n"
+        "69 no daemon answers, 77 not permitted, 78 bad configuration\n",
         to);
 }
 
