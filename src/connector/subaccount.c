@@ -335,6 +335,7 @@ void subaccount_update(struct subaccount *a, const struct subaccount_settings *s
     a->set = *s;
     for (size_t i = 0; i < a->n_sites; i++) {
         struct site *x = &a->sites[i];
+        x->address = s->conf->gateway.items[i]; /* the former text goes with its configuration */
         set_session(x);
         set_hello(x);
         set_target(x, x->set.target.port);

@@ -175,6 +175,35 @@ static void drain_while_nobody_answers(void **state)
     assert_true(subaccount_is_done(membership));
 }
 
+static void look_at(void *ctx, const struct subaccount_tunnel *t)
+{
+    (void)snprintf(ctx, sizeof(address), "%s", t->gateway);
+}
+
+/* Nothing of a former configuration is looked at once it has been updated. */
+static void former_texts_are_left(void **state)
+{
+    (void)state;
+    char *former[] = {strdup(address)};
+    const char *items[] = {former[0]};
+    const struct conf_list list = {items, 1};
+    struct subaccount_settings s = {.loop = gw.loop,
+                                    .offload = gw.offload,
+                                    .connector = &connector,
+                                    .conf = &conf_subaccount,
+                                    .instance = "0123456789abcdef0123456789abcdef",
+                                    .env = &env};
+    char seen[sizeof(address)] = "";
+    conf_subaccount.gateway = list;
+    start();
+    wait_for(1);
+    conf_subaccount.gateway.items = addresses;
+    subaccount_update(membership, &s);
+    free(former[0]);
+    subaccount_look(membership, look_at, seen);
+    assert_string_equal(seen, address);
+}
+
 static void bad_address_is_refused(void **state)
 {
     struct subaccount_settings s = {.loop = gw.loop,
@@ -198,7 +227,7 @@ int main(void)
         WITH_GATEWAY(every_gateway_is_dialled),   WITH_GATEWAY(killed_tunnel_comes_back),
         WITH_GATEWAY(drained_tunnel_is_replaced), WITH_GATEWAY(denied_request_through_the_tunnel),
         WITH_GATEWAY(drain_ends_everything),      WITH_GATEWAY(drain_while_nobody_answers),
-        WITH_GATEWAY(bad_address_is_refused),
+        WITH_GATEWAY(bad_address_is_refused),     WITH_GATEWAY(former_texts_are_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
