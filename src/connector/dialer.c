@@ -29,6 +29,7 @@ struct dialer {
     size_t scanned;                 /**< of answer */
     struct h2 *h2;                  /**< open and draining */
     uint64_t opened_ms;             /**< when it opened last, 0: never */
+    bool is_leaving;                /**< greeting: drained as soon as it stands */
     char scope[160];                /**< for the log */
 };
 
@@ -103,6 +104,11 @@ static void fail(struct dialer *d, const char *why, unsigned retry_after_s)
         backoff_worked(&d->backoff, now - d->opened_ms);
     }
     drop_connection(d);
+    if (d->is_leaving) {
+        set_state(d, DIALER_ENDED);
+        d->ev->on_ended(d->ctx, d);
+        return;
+    }
     set_state(d, DIALER_WAITING);
     uint64_t wait_ms = backoff_next(&d->backoff, (uint64_t)retry_after_s * 1000);
     deadline_set(d->set.loop, &d->timer, wait_ms ? wait_ms : 1);
@@ -183,6 +189,10 @@ static void open_session(struct dialer *d, size_t head_bytes, unsigned tunnels)
     d->set.news->opened++;
     log_info(d->scope, "open, location ID \"%.*s\"; the gateway would like %u tunnels",
              SPAN_FMT(d->set.hello.location_id), tunnels);
+    if (d->is_leaving) {
+        dialer_drain(d);
+        return;
+    }
     d->ev->on_open(d->ctx, d, tunnels);
 }
 
@@ -395,6 +405,8 @@ void dialer_drain(struct dialer *d)
         set_state(d, DIALER_DRAINING);
         log_info(d->scope, "draining, %zu requests finish", h2_in_flight(d->h2));
         h2_drain(d->h2);
+    } else if (d->state == DIALER_GREETING) {
+        d->is_leaving = true; /* the gateway may have welcomed it and sent requests already */
     } else if (d->state < DIALER_OPEN) {
         drop_connection(d);
         set_state(d, DIALER_ENDED);

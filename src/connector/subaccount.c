@@ -81,7 +81,20 @@ static void fill(struct site *s, const struct dialer *before)
     }
 }
 
-/* The gateway wants fewer: give up those that only wait. */
+static void to_draining(struct member *m);
+
+/* What only waits ends at once, what stands or is about to when its last request has ended. */
+static void give_up(struct member *m)
+{
+    dialer_drain(m->dialer);
+    if (dialer_state(m->dialer) == DIALER_ENDED) {
+        drop_member(m, &m->site->n_active);
+    } else {
+        to_draining(m);
+    }
+}
+
+/* The gateway wants fewer: give up those that do not stand. */
 static void trim(struct site *s)
 {
     struct list *it;
@@ -92,7 +105,7 @@ static void trim(struct site *s)
             return;
         }
         if (dialer_state(m->dialer) < DIALER_OPEN) {
-            drop_member(m, &s->n_active);
+            give_up(m);
         }
     }
 }
@@ -381,13 +394,7 @@ void subaccount_drain(struct subaccount *a)
         struct list *tmp;
         s->wanted = 0;
         list_foreach_safe (it, tmp, &s->active) {
-            struct member *m = member_of(it);
-            dialer_drain(m->dialer);
-            if (dialer_state(m->dialer) == DIALER_ENDED) {
-                drop_member(m, &s->n_active);
-            } else {
-                to_draining(m);
-            }
+            give_up(member_of(it));
         }
     }
     changed(a);

@@ -354,6 +354,39 @@ static void drains_without_connection(void **state)
     assert_int_equal(dialer_state(dialer), DIALER_ENDED);
 }
 
+static bool is_greeting(void)
+{
+    return dialer_state(dialer) == DIALER_GREETING && gw.n_links == 1 && gw.links[0].in.max == 0;
+}
+
+/* The gateway may have sent requests behind its welcome: they are answered. */
+static void drains_while_greeting(void **state)
+{
+    const struct ptth_hello hello = {.location_id = SPAN_LIT(""), .subaccount = SPAN_LIT("")};
+    (void)state;
+    gw.answer = "";
+    start();
+    wait_until(is_greeting);
+    dialer_drain(dialer);
+    assert_int_equal(dialer_state(dialer), DIALER_GREETING);
+    link_welcome(&gw.links[0], &hello);
+    gateway_call(&gw.links[0], "/sap/frun/x");
+    wait_until(call_is_over);
+    assert_false(gw.is_call_failed);
+    wait_until(has_ended);
+}
+
+static void drained_while_greeting_and_refused(void **state)
+{
+    (void)state;
+    gw.answer = "";
+    start();
+    wait_until(is_greeting);
+    dialer_drain(dialer);
+    gateway_kill(&gw.links[0]);
+    wait_until(has_ended);
+}
+
 static void replacement_remembers(void **state)
 {
     struct dialer *second = NULL;
@@ -372,6 +405,8 @@ int main(void)
 #define WITH_GATEWAY(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         WITH_GATEWAY(opens_and_serves),
+        WITH_GATEWAY(drains_while_greeting),
+        WITH_GATEWAY(drained_while_greeting_and_refused),
         cmocka_unit_test(refusals),
         WITH_GATEWAY(too_long_a_greeting),
         WITH_GATEWAY(first_dial_fails),

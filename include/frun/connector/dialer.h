@@ -126,7 +126,9 @@ void dialer_update(struct dialer *d, const struct dialer_settings *s);
 void dialer_free(struct dialer *d);
 
 /** Never dial again; finish what is in flight. Look at dialer_state() behind it: DIALER_ENDED if
- * nothing was open, else DIALER_DRAINING and on_ended follows. @param d tunnel. Thread: owner. */
+ * nothing was open, else DIALER_DRAINING and on_ended follows; so it does behind DIALER_GREETING,
+ * because the gateway may have sent requests that we have not seen yet. @param d tunnel. Thread:
+ * owner. */
 void dialer_drain(struct dialer *d);
 
 /** Where it is. @param d tunnel @return state. Thread: owner. */
