@@ -104,6 +104,10 @@ static const struct conf_row gateway_rows[] = {
      "without a reload; a pair that does not fit is told once, and the present one is used on."},
     {"drain_timeout", CONF_TIME, AT(drain_timeout_ms), 0, 3600000, "30 s", false, NULL, LIVE,
      "After SIGTERM requests in flight get this time to end."},
+    {"drain_grace", CONF_TIME, AT(drain_grace_ms), 0, 60000, "2 s", false, NULL, LIVE,
+     "Part of drain_timeout: so long a connection kept open between two requests is not closed "
+     "after "
+     "SIGTERM. A request that comes on it is served, and the answer says that it is the last."},
 };
 
 #undef AT

@@ -42,6 +42,9 @@
  * this time, milliseconds: its client has no reason to try again. */
 #define FRONT_DRAIN_MS 2000
 
+/** Idle connections end so long before everything is cut off, milliseconds. */
+#define FRONT_DRAIN_LEAST_MS 50
+
 /** Where a connection stands. */
 enum front_state {
     FRONT_STATE_IDLE,       /**< between requests, nothing of the next one received */
@@ -87,6 +90,21 @@ static void set_state(struct front_h1 *f, enum front_state to);
  * -----------------------------------------------------------------------------------------------------
  */
 
+/* How long an idle connection of a draining worker may still ask: its client knows nothing yet, and
+ * would lose a request that crosses our good-bye. */
+static uint64_t drain_grace_ms(const struct front_h1 *f)
+{
+    const struct worker *w = f->base.w;
+    uint64_t grace = w->conf->gateway->drain_grace_ms;
+    uint64_t now = loop_now_ms(w->loop) + FRONT_DRAIN_LEAST_MS;
+    uint64_t left = w->drain_ends_ms > now ? w->drain_ends_ms - now : 0;
+    if (!f->is_used && grace < FRONT_DRAIN_MS) {
+        grace = FRONT_DRAIN_MS;
+    }
+    grace = grace < left ? grace : left;
+    return grace ? grace : 1;
+}
+
 /* The one time-out that runs in this state. */
 static void rearm(struct front_h1 *f)
 {
@@ -96,7 +114,7 @@ static void rearm(struct front_h1 *f)
     case FRONT_STATE_GONE:
         break;
     case FRONT_STATE_IDLE:
-        in_ms = f->base.w->is_draining ? FRONT_DRAIN_MS : g->keepalive_timeout_ms;
+        in_ms = f->base.w->is_draining ? drain_grace_ms(f) : g->keepalive_timeout_ms;
         break;
     case FRONT_STATE_HEAD:
         in_ms = g->head_timeout_ms;
@@ -239,16 +257,6 @@ static void pump_body(struct front_h1 *f)
     }
 }
 
-/* The next request may come; while the worker drains none is waited for. */
-static void become_idle(struct front_h1 *f)
-{
-    if (f->base.w->is_draining && buf_len(&f->in) == 0) {
-        finish(f);
-    } else {
-        set_state(f, FRONT_STATE_IDLE);
-    }
-}
-
 /* The answer is out; a short rest of the body is read and dropped so that the connection can go on.
  */
 static void discard_body(struct front_h1 *f)
@@ -271,7 +279,7 @@ static void discard_body(struct front_h1 *f)
             return;
         }
     }
-    become_idle(f);
+    set_state(f, FRONT_STATE_IDLE);
 }
 
 /* -- the served request's operations
@@ -355,14 +363,7 @@ static void answer_done(struct front_h1 *f)
         return;
     }
     f->discarded = 0;
-    if (body_is_done(&f->body)) {
-        become_idle(f);
-    } else {
-        set_state(f, FRONT_STATE_DISCARDING);
-    }
-    if (f->state == FRONT_STATE_FINISHING) {
-        return;
-    }
+    set_state(f, body_is_done(&f->body) ? FRONT_STATE_IDLE : FRONT_STATE_DISCARDING);
     want_reading(f, true);
     if (buf_len(&f->in)) {
         later_arm(f->base.w->loop, &f->work);
@@ -702,12 +703,11 @@ static void on_deadline(struct deadline *d)
 static void op_drain(struct front *base)
 {
     struct front_h1 *f = list_entry(base, struct front_h1, base);
-    if (f->state == FRONT_STATE_IDLE && f->is_used) {
-        finish(f);
-    } else if (f->state == FRONT_STATE_IDLE) {
+    if (f->state == FRONT_STATE_IDLE) {
         rearm(f);
     }
-    /* In all other states stays_open() sees that the worker drains. */
+    /* In all other states stays_open() sees that the worker drains; so it does for the next request
+     * of an idle connection, whose answer says that it is the last. */
 }
 
 static void op_kill(struct front *base)

@@ -188,6 +188,7 @@ static void drain_job(void *arg)
         end_listening(&w->listen[i]);
     }
     deadline_clear(&w->accept_deadline);
+    w->drain_ends_ms = loop_now_ms(w->loop) + w->conf->gateway->drain_timeout_ms;
     deadline_set(w->loop, &w->drain_deadline, w->conf->gateway->drain_timeout_ms);
     struct list *it;
     struct list *next;

@@ -3,6 +3,8 @@
 
 import socket
 
+import pytest
+
 from chain import wait_until
 
 
@@ -62,7 +64,8 @@ def test_ready_status_and_watchdog(make_chain, tmp_path):
         assert has("STOPPING=1")
 
 
-def test_restarted_under_load(make_chain):
+@pytest.mark.parametrize("per_connection", [1, 10])
+def test_restarted_under_load(make_chain, per_connection):
     """systemd keeps the socket and starts the next one while the old one finishes: no connection is
     refused, no request is lost, and connectors come over by themselves."""
     from chain import Process
@@ -77,14 +80,19 @@ def test_restarted_under_load(make_chain):
         for c in chain.connectors.values():
             c.start()
         chain.wait_healthy()
-        with Load(chain, threads=4, per_connection=1) as load:
+        with Load(chain, threads=4, per_connection=per_connection) as load:
             for i in range(2):
                 wait_until(lambda: load.n > 50 * (i + 1), "load", 20)
                 old = chain.gateway
                 chain.gateway = Process("frunproxyd", argv, chain.path(f"frunproxyd{i}.log"))
+                # Both run for a while, here even more than with systemd.
+                chain.gateway_sections["admin"]["control_socket"] = f"control{i}.sock"
+                chain.write_gateway()
                 old.child.terminate()
                 hand_over(chain, s)
                 assert old.wait(30) == 0 and not old.sanitizer_findings(), old.tail()
+                # Each worker has a tunnel: one that stops before has requests that wait for it.
+                wait_until(lambda: chain.gateway.log().count("tunnel from") >= 2, "tunnels", 20)
             n = load.n
             wait_until(lambda: load.n > n + 50, "load goes on", 30)
     assert not load.failures, load.failures[:3]

@@ -102,6 +102,7 @@ struct conf_gateway {
     uint64_t hold_ms;               /**< a request waits for a tunnel; 8 s */
     bool auto_reload_certificates;  /**< changed files are used by themselves; yes */
     uint64_t drain_timeout_ms;      /**< SIGTERM to the end at the latest; 30 s */
+    uint64_t drain_grace_ms;        /**< of it, idle connections may ask once more; 2 s */
 };
 
 /** [tunnel] */

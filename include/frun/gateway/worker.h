@@ -126,6 +126,7 @@ struct worker {
     bool is_saying_goodbye;          /**< the tunnels have been told to close */
     bool is_draining;                /**< no new connections; stops when the last front has gone */
     struct deadline drain_deadline;  /**< forces the end of draining */
+    uint64_t drain_ends_ms;          /**< when it does, while is_draining */
     uint64_t refused_told_ms;        /**< when refused connections were last logged, or 0 */
     size_t count_refused;            /**< refused since then, before they said anything */
     struct count count;              /**< read by main too */
