@@ -177,6 +177,20 @@ static void end_listening(struct worker_door *d)
     (d->is_tunnel ? listener_free : listener_drain)(l);
 }
 
+/* Before they are closed: with systemd's copy calls wait for the next start. A datagram that
+ * systemd takes at once. */
+static void keep_sockets(const struct worker *w)
+{
+    int fds[WORKER_MAX_LISTEN];
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_listen; i++) {
+        if (w->listen[i].listener && !w->listen[i].is_given) {
+            fds[n++] = listener_fd(w->listen[i].listener);
+        }
+    }
+    service_keep_sockets(fds, n);
+}
+
 static void drain_job(void *arg)
 {
     struct worker *w = arg;
@@ -184,6 +198,7 @@ static void drain_job(void *arg)
         return;
     }
     w->is_draining = true;
+    keep_sockets(w);
     for (size_t i = 0; i < w->n_listen; i++) {
         end_listening(&w->listen[i]);
     }
@@ -267,12 +282,12 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
     return FRUN_OK;
 }
 
-frun_err worker_listen(struct worker *w, int fd, unsigned id, bool is_tunnel)
+frun_err worker_listen(struct worker *w, const struct worker_door *d)
 {
     if (w->n_listen >= WORKER_MAX_LISTEN) {
         return FRUN_E_LIMIT;
     }
-    w->listen[w->n_listen++] = (struct worker_door){NULL, fd, id, is_tunnel};
+    w->listen[w->n_listen++] = *d;
     return FRUN_OK;
 }
 

@@ -157,6 +157,24 @@ void service_watchdog_stop(void)
     }
 }
 
+/* As many descriptors as one message may carry (SCM_MAX_FD is 253). */
+#define KEEP_AT_ONCE 128
+
+void service_keep_sockets(const int *fds, size_t n)
+{
+    while (n > 0) {
+        size_t part = n < KEEP_AT_ONCE ? n : KEEP_AT_ONCE;
+        (void)sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" SERVICE_KEPT, fds, (unsigned)part);
+        fds += part;
+        n -= part;
+    }
+}
+
+void service_drop_kept(void)
+{
+    (void)sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=" SERVICE_KEPT);
+}
+
 size_t service_sockets(const char *name, int *out, size_t max)
 {
     char **names = NULL;
@@ -211,6 +229,16 @@ frun_err service_watchdog_start(struct loop *l, service_alive_fn is_alive, void 
 }
 
 void service_watchdog_stop(void)
+{
+}
+
+void service_keep_sockets(const int *fds, size_t n)
+{
+    (void)fds;
+    (void)n;
+}
+
+void service_drop_kept(void)
 {
 }
 

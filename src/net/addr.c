@@ -151,6 +151,18 @@ void addr_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
                    addr_port(a));
 }
 
+bool addr_same(const struct addr *a, const struct addr *b)
+{
+    if (a->ss.ss_family != b->ss.ss_family || addr_port(a) != addr_port(b)) {
+        return false;
+    }
+    if (a->ss.ss_family == AF_INET) {
+        return as_v4(a)->sin_addr.s_addr == as_v4(b)->sin_addr.s_addr;
+    }
+    return a->ss.ss_family == AF_INET6 && as_v6(a)->sin6_scope_id == as_v6(b)->sin6_scope_id &&
+           memcmp(&as_v6(a)->sin6_addr, &as_v6(b)->sin6_addr, sizeof(as_v6(a)->sin6_addr)) == 0;
+}
+
 unsigned addr_port(const struct addr *a)
 {
     if (a->ss.ss_family == AF_INET) {

@@ -205,6 +205,11 @@ frun_err listener_new(struct loop *l, int *fd, listener_fn fn, void *ctx, struct
     return FRUN_OK;
 }
 
+int listener_fd(const struct listener *x)
+{
+    return x->fd;
+}
+
 void listener_on_starved(struct listener *x, listener_starved_fn fn)
 {
     x->on_starved = fn;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What systemd does to the gateway: sockets handed over, readiness, watchdog."""
 
+import os
 import socket
 
 import pytest
@@ -96,3 +97,103 @@ def test_restarted_under_load(make_chain, per_connection):
             n = load.n
             wait_until(lambda: load.n > n + 50, "load goes on", 30)
     assert not load.failures, load.failures[:3]
+
+
+LAUNCH_KEPT = """
+import fcntl, os, sys
+fds = [fcntl.fcntl(int(x), fcntl.F_DUPFD, 500) for x in sys.argv[1].split(",")]
+for i, fd in enumerate(fds):
+    os.dup2(fd, 3 + i)
+    os.close(fd)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)),
+                  LISTEN_FDNAMES=":".join(["frun-kept"] * len(fds)))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Manager:
+    """systemd's side of NOTIFY_SOCKET with a store for descriptors."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.setblocking(False)
+        self.store = []
+        self.seen = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.socket.close()
+        for fd in self.store:
+            os.close(fd)
+
+    def look(self):
+        try:
+            while True:
+                text, fds, _, _ = socket.recv_fds(self.socket, 4096, 253)
+                lines = text.decode().splitlines()
+                self.seen += lines
+                if "FDSTORE=1" in lines:
+                    assert "FDNAME=frun-kept" in lines
+                    self.store += fds
+                elif "FDSTOREREMOVE=1" in lines:
+                    for fd in self.store:
+                        os.close(fd)
+                    self.store = []
+        except BlockingIOError:
+            pass
+
+    def has(self, line):
+        self.look()
+        return line in self.seen
+
+    def start(self, process):
+        process.env["NOTIFY_SOCKET"] = self.path
+        if self.store:
+            fds = ",".join(str(fd) for fd in self.store)
+            process.argv = ["/usr/bin/python3", "-c", LAUNCH_KEPT, fds] + process.argv
+        process.start(pass_fds=tuple(self.store))
+
+
+@pytest.mark.parametrize("workers", [2, 3, 1], ids=["same", "more", "fewer"])
+def test_ports_stay_open_over_a_restart(make_chain, tmp_path, workers):
+    """Without a socket unit: what listens is left with systemd at the end and taken up again."""
+    from chain import Process
+    from test_reload import Load
+
+    chain = make_chain(start=False, workers=2,
+                       connector={"connector": {"retry_min": "100ms", "retry_max": "500ms"}})
+    with Manager(str(tmp_path / "notify")) as m:
+        chain.start_sim()
+        argv = list(chain.gateway.argv)
+        m.start(chain.gateway)
+        for c in chain.connectors.values():
+            c.start()
+        chain.wait_healthy()
+        with Load(chain, threads=4, per_connection=1) as load:
+            wait_until(lambda: load.n > 50, "load", 20)
+            old = chain.gateway
+            old.child.terminate()
+            assert old.wait(30) == 0 and not old.sanitizer_findings(), old.tail()
+            m.look()
+            assert len(m.store) == 4  # two workers, front door and tunnel
+            for port in (chain.port, chain.tunnel_port):
+                socket.create_connection(("127.0.0.1", port), 5).close()
+            chain.gateway = Process("frunproxyd", argv, chain.path("frunproxyd2.log"))
+            chain.gateway_sections["gateway"]["workers"] = str(workers)
+            chain.write_gateway()
+            m.start(chain.gateway)
+            wait_until(lambda: m.has("FDSTOREREMOVE=1"), "it has taken them up")
+            n = load.n
+            wait_until(lambda: load.n > n + 50, "load goes on", 30)
+        assert not m.store
+        assert "4 listening socket(s) were kept open" in chain.gateway.log()
+        assert not load.failures, load.failures[:3]
+        # Nobody but the gateway holds them now: what it gives up is closed.
+        chain.gateway.child.kill()
+        chain.gateway.child.wait()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", chain.port), 5)

@@ -164,6 +164,42 @@ static void test_sockets(void **state)
 #endif
 }
 
+/* What is left with systemd comes as descriptors under one name. */
+static void test_kept_sockets(void **state)
+{
+    (void)state;
+#ifdef FRUN_HAVE_SYSTEMD
+    char text[256] = "";
+    union {
+        char octets[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {text, sizeof(text) - 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.octets,
+                       .msg_controllen = sizeof(control.octets)};
+    const int fds[] = {notify_fd, notify_fd};
+    service_keep_sockets(fds, 0);
+    service_keep_sockets(fds, 2);
+    assert_true(recvmsg(notify_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
+    assert_string_equal(text, "FDSTORE=1\nFDNAME=" SERVICE_KEPT);
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    assert_non_null(c);
+    assert_int_equal(c->cmsg_len, CMSG_LEN(2 * sizeof(int)));
+    for (size_t i = 0; i < 2; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+        close(fd);
+    }
+    service_drop_kept();
+    memset(text, 0, sizeof(text));
+    m.msg_controllen = 0;
+    assert_true(recvmsg(notify_fd, &m, MSG_DONTWAIT) > 0);
+    assert_string_equal(text, "FDSTOREREMOVE=1\nFDNAME=" SERVICE_KEPT);
+#endif
+}
+
 struct seen {
     char name[16];
     bool is_blocked;
@@ -249,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watchdog_of_the_stuck, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kept_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_thread, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_stays, setup, teardown),
     };

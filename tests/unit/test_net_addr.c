@@ -118,9 +118,36 @@ static void test_unknown_family(void **state)
     assert_int_equal(addr_port(&a), 0);
 }
 
+static void same(void **state)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        bool is_same;
+    } cases[] = {
+        {"192.0.2.1:443", "192.0.2.1:443", true},
+        {"192.0.2.1:443", "192.0.2.1:444", false},
+        {"192.0.2.1:443", "192.0.2.2:443", false},
+        {"[2001:db8::1]:443", "[2001:db8:0::1]:443", true},
+        {"[2001:db8::1]:443", "[2001:db8::2]:443", false},
+        {"0.0.0.0:443", "[::]:443", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct addr a;
+        struct addr b;
+        assert_int_equal(addr_parse(cases[i].a, &a), FRUN_OK);
+        assert_int_equal(addr_parse(cases[i].b, &b), FRUN_OK);
+        if (addr_same(&a, &b) != cases[i].is_same) {
+            fail_msg("%s and %s", cases[i].a, cases[i].b);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_unknown_family),

@@ -62,6 +62,7 @@ struct worker_door {
     int fd;                    /**< to listen on, -1 once taken */
     unsigned id;               /**< what main calls the address it belongs to */
     bool is_tunnel;            /**< tunnel's door, else front door */
+    bool is_given;             /**< a socket unit's, which outlives us by itself */
 };
 
 /** Where a change stands. */
@@ -144,10 +145,9 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index,
  */
 frun_err worker_begin(struct worker *w, struct generation *g) FRUN_MUST_CHECK;
 
-/** Give a listening socket to a worker that has not started. @param w worker @param fd socket,
- * taken @param id what main calls its address @param is_tunnel tunnel's door, else front door
- * @return FRUN_OK; FRUN_E_LIMIT. Thread: main. */
-frun_err worker_listen(struct worker *w, int fd, unsigned id, bool is_tunnel) FRUN_MUST_CHECK;
+/** Give a listening socket to a worker that has not started. @param w worker @param d its socket,
+ * taken, and what main calls it @return FRUN_OK; FRUN_E_LIMIT. Thread: main. */
+frun_err worker_listen(struct worker *w, const struct worker_door *d) FRUN_MUST_CHECK;
 
 /** Prepare a change: a loop job. What can fail does it here, nothing changes yet. @param change
  * struct worker_change, NEW; then PREPARED or FAILED. Thread: worker. */

@@ -45,6 +45,19 @@ frun_err service_watchdog_start(struct loop *l, service_alive_fn is_alive,
 /** End what service_watchdog_start() began. Thread: main. */
 void service_watchdog_stop(void);
 
+/** Name of the sockets that service_keep_sockets() leaves with systemd. */
+#define SERVICE_KEPT "frun-kept"
+
+/** Leave listening sockets with systemd, which hands them to the next start of a restart under the
+ * name SERVICE_KEPT (FileDescriptorStoreMax= in the unit): what calls meanwhile waits. Those of a
+ * stop without a start are closed. @param fds sockets, borrowed @param n their number. Thread: any.
+ * Source: sd_notify(3), FDSTORE=1. */
+void service_keep_sockets(const int *fds, size_t n);
+
+/** Have systemd close its copies of what was left with it: they are ours alone again. Thread: main.
+ * Source: sd_notify(3), FDSTOREREMOVE=1. */
+void service_drop_kept(void);
+
 /** Sockets handed over by systemd (LISTEN_FDS), in order. @param name only those with this
  * FileDescriptorName, NULL for all @param out descriptors, ours from now on, set close-on-exec and
  * non-blocking @param max room of @p out @return how many. Thread: main, once. Source:

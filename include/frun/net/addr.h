@@ -8,6 +8,7 @@
 #include "frun/base/err.h"
 #include "frun/base/span.h"
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 /** Octets of the longest address text with port and final NUL. */
@@ -32,6 +33,10 @@ void addr_host_text(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 
 /** Port. @param a address @return 0..65535. Thread: any. */
 unsigned addr_port(const struct addr *a);
+
+/** Are they the same address and port? @param a one @param b the other @return true if so. Thread:
+ * any. */
+bool addr_same(const struct addr *a, const struct addr *b);
 
 /** Split "host:port", "IPv4:port" or "[IPv6]:port". @param text text @param host out: span without
  * brackets @param port out: 1..65535 @return FRUN_OK; FRUN_E_SYNTAX. Thread: any. */

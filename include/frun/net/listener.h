@@ -51,6 +51,9 @@ void listener_on_starved(struct listener *x, listener_starved_fn fn);
  * owner. */
 void listener_accept_on(struct listener *x, bool is_on);
 
+/** Its socket. @param x listener @return descriptor, lent. Thread: owner. */
+int listener_fd(const struct listener *x);
+
 /** Accept what waits already, then stop and close: connections in the queue of a closed socket get
  * a reset. @param x listener. Thread: owner. */
 void listener_drain(struct listener *x);
