@@ -1,16 +1,21 @@
 /**
  * Quotas shared by all workers.
  *
- * What changes with each request stands in one cache line of its own. Who waits is each worker's
- * own business (a lane); a bit says that a lane is not empty.
+ * Who waits is each worker's own business (a lane); a bit says that a lane is not empty.
+ *
+ * A place that is given back while nobody waits stays with the lane, for the worker's next request:
+ * taking and giving back write only cache lines of the worker's own, and what workers share is
+ * only read. Whoever finds no free place takes one that any lane keeps. A kept place counts as
+ * taken; so there are never more of both than the ceiling.
  *
  * Why nobody waits for ever beside a free place. All operations on the atomics are sequentially
  * consistent, so there is one order of them. Who waits sets its bit (1), then tries to take a place
- * (2). Who leaves looks for bits and hands its place over (3), or finds none, frees its place (4)
- * and looks again (5). If (2) finds no place, somebody holds it at that moment and comes to (3)
- * with it, or to (4), after (2). If to (4), then (5) comes after (1) and sees the bit: the place is
- * taken back for whoever waits, unless somebody else took it meanwhile, who holds it now and of
- * whom the same is true. If to (3), it goes to another waiter, who holds it now.
+ * (2), also from every lane. Who leaves looks for bits and hands its place over (3), or finds none,
+ * frees its place or keeps it (4) and looks again (5). If (2) finds no place, somebody holds it at
+ * the moment when (2) looks where it is put afterwards, and comes to (3) with it, or to (4), after
+ * that. If to (4), then (5) comes after (1) and sees the bit: the place is taken back for whoever
+ * waits, unless somebody else took it meanwhile, who holds it now and of whom the same is true. If
+ * to (3), it goes to another waiter, who holds it now.
  *
  * Why no place is lost on its way. It is counted in the lane (6) before the lane is called (7). Who
  * is called takes the mark of the call away (8) and then what is counted (9). If (7) finds a call
@@ -19,9 +24,10 @@
  * stay in the lane until its worker waits, or stops waiting, for this quota the next time.
  *
  * Ceilings may change while requests are under way. Above a lowered one, who leaves hands nothing
- * over until there are as few as it says; then (5) looks after those who wait. After a raised one
- * every lane that has waiters is called, and takes what it finds free. Whether places are counted
- * at all never changes: what was let in without being counted could not be counted out.
+ * over until there are as few as it says, and whoever comes across a kept place frees it; then (5)
+ * looks after those who wait. After a raised one every lane that has waiters is called, and takes
+ * what it finds free. Whether places are counted at all never changes: what was let in without
+ * being counted could not be counted out.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/access/quota.h"
@@ -48,13 +54,14 @@ struct lane {
     bool is_armed;         /* wake is armed and holds a reference */
     atomic_uint granted;   /* places handed over, not taken up yet */
     atomic_bool is_called; /* mail is under way to the worker, with a reference */
+    atomic_size_t kept;    /* places for the worker's next requests, or whoever needs one */
 };
 
 struct quota {
     _Alignas(QUOTA_LINE_BYTES) atomic_uint_fast64_t next_ns; /* end of all turns given so far */
-    atomic_uint_fast64_t waiting;                            /* bit of each lane with waiters */
-    atomic_size_t in_flight;
-    _Alignas(QUOTA_LINE_BYTES) atomic_uint_fast64_t period_ns; /* between two turns; 0: no rate */
+    _Alignas(QUOTA_LINE_BYTES) atomic_uint_fast64_t waiting; /* bit of each lane with waiters */
+    atomic_size_t in_flight;                                 /* places taken or kept */
+    atomic_uint_fast64_t period_ns;                          /* between two turns; 0: no rate */
     atomic_uint_fast64_t slack_ns; /* how far turns may be ahead: the burst */
     atomic_size_t max_in_flight;   /* SIZE_MAX: none any more */
     bool is_counted;               /* there was a ceiling of places from the beginning */
@@ -108,6 +115,63 @@ static bool take_place(struct quota *q)
     return false;
 }
 
+/* A lowered ceiling: what ends is given to nobody. */
+static bool is_above(const struct quota *q)
+{
+    return atomic_load(&q->in_flight) >
+           atomic_load_explicit(&q->max_in_flight, memory_order_relaxed);
+}
+
+static bool take_kept(struct lane *lane)
+{
+    size_t n = atomic_load(&lane->kept);
+    while (n > 0) {
+        if (atomic_compare_exchange_weak(&lane->kept, &n, n - 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One that a lane keeps. Above a lowered ceiling it is freed instead, and what is free then is
+ * tried for. */
+static bool take_over(struct quota *q, struct lane *lane)
+{
+    while (take_kept(lane)) {
+        if (!is_above(q)) {
+            return true;
+        }
+        (void)atomic_fetch_sub(&q->in_flight, 1);
+        if (take_place(q)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The worker's own first, then a free one, then any other worker's. */
+static bool take_any(struct quota *q, unsigned worker)
+{
+    if (take_over(q, &q->lanes[worker]) || take_place(q)) {
+        return true;
+    }
+    for (size_t i = 1; i < q->n_lanes; i++) {
+        if (take_over(q, &q->lanes[(worker + i) % q->n_lanes])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_back(struct quota *q, unsigned worker)
+{
+    if (is_above(q)) {
+        (void)atomic_fetch_sub(&q->in_flight, 1);
+    } else {
+        (void)atomic_fetch_add(&q->lanes[worker].kept, 1);
+    }
+}
+
 /* node: of a waiter in a lane */
 static void wake(struct list *node)
 {
@@ -128,7 +192,7 @@ static void run_lane(struct lane *lane)
         }
     }
     /* The ceiling may have been raised. */
-    for (struct list *first = list_first(&lane->waiters); first && take_place(q);
+    for (struct list *first = list_first(&lane->waiters); first && take_any(q, lane->worker);
          first = list_first(&lane->waiters)) {
         wake(first);
     }
@@ -205,8 +269,7 @@ static bool pass_on(struct quota *q, unsigned from)
 
 bool quota_enter(struct quota *q, unsigned worker)
 {
-    (void)worker;
-    return !q->is_counted || (!atomic_load(&q->waiting) && take_place(q));
+    return !q->is_counted || (!atomic_load(&q->waiting) && take_any(q, worker));
 }
 
 void quota_wait(struct quota *q, unsigned worker, struct quota_waiter *w)
@@ -215,7 +278,7 @@ void quota_wait(struct quota *q, unsigned worker, struct quota_waiter *w)
     w->lane = lane;
     list_append(&lane->waiters, &w->node);
     (void)atomic_fetch_or(&q->waiting, (uint_fast64_t)1 << worker);
-    if (take_place(q)) {
+    if (take_any(q, worker)) {
         (void)atomic_fetch_add(&lane->granted, 1);
     }
     if (atomic_load(&lane->granted)) {
@@ -240,18 +303,11 @@ void quota_forget(struct quota_waiter *w)
     }
 }
 
-/* A lowered ceiling: what ends is given to nobody. */
-static bool is_above(const struct quota *q)
-{
-    return atomic_load(&q->in_flight) >
-           atomic_load_explicit(&q->max_in_flight, memory_order_relaxed);
-}
-
 void quota_leave(struct quota *q, unsigned worker)
 {
     while (q->is_counted && (is_above(q) || !pass_on(q, worker))) {
-        (void)atomic_fetch_sub(&q->in_flight, 1);
-        if (!atomic_load(&q->waiting) || !take_place(q)) {
+        put_back(q, worker);
+        if (!atomic_load(&q->waiting) || !take_any(q, worker)) {
             return;
         }
     }
@@ -259,7 +315,12 @@ void quota_leave(struct quota *q, unsigned worker)
 
 size_t quota_in_flight(const struct quota *q)
 {
-    return atomic_load(&q->in_flight);
+    size_t n = atomic_load(&q->in_flight);
+    for (size_t i = 0; i < q->n_lanes; i++) {
+        size_t kept = atomic_load(&q->lanes[i].kept);
+        n -= kept < n ? kept : n;
+    }
+    return n;
 }
 
 /* -- the rate
