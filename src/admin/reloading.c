@@ -137,9 +137,15 @@ void admin_reloading_end(struct admin_reloading *x, const char *cause, const cha
     if (kept) {
         log_error("reload", "%s: the configuration in use is kept, nothing has changed: %s", cause,
                   kept);
+        audit_tell(x->audit, &(struct audit_event){.name = "config.reloaded",
+                                                   .outcome = "failed",
+                                                   .who = span_of(cause),
+                                                   .detail = span_of(kept)});
     } else {
         log_changes(&x->live, "");
         log_changes(&x->restart, " (with the next restart)");
+        audit_changes(x->audit, cause, &x->live, "");
+        audit_changes(x->audit, cause, &x->restart, " with the next restart");
         log_info("reload", "%s: the changed configuration is in use after %llu ms: %zu change(s)%s",
                  cause, (unsigned long long)ms, x->live.n + x->live.n_more,
                  x->restart.n ? ", others need a restart" : "");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/server.h"
 
+#include "frun/admin/audit.h"
 #include "server_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +67,11 @@ size_t admin_server_connections(const struct admin_server *s)
     return s->n_conns;
 }
 
+void admin_server_audit(struct admin_server *s, struct audit *audit)
+{
+    s->audit = audit;
+}
+
 /* -- routes
  * ----------------------------------------------------------------------------------------------------
  */
@@ -98,6 +105,21 @@ static bool is_method(const struct admin_route *t, struct span method)
            (span_eq(want, SPAN_LIT("GET")) && span_eq(method, SPAN_LIT("HEAD")));
 }
 
+/* Commands, and whoever may not give them; without the query, which is nobody's business. */
+static void audit_command(const struct admin_server *s, const struct admin_request *r,
+                          bool is_allowed)
+{
+    char line[256];
+    int n =
+        snprintf(line, sizeof(line), "%.*s %.*s", SPAN_FMT(r->head.method), SPAN_FMT(r->uri.path));
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
+    audit_tell(s->audit, &(struct audit_event){.name = "admin.command",
+                                               .outcome = is_allowed ? "ok" : "denied",
+                                               .who = span_of(r->peer.name),
+                                               .object = span_make(line, len),
+                                               .is_frequent = !is_allowed});
+}
+
 static unsigned take_route(struct admin_request *r, const struct admin_route *t, void *ctx,
                            const struct span *raw, size_t n_raw)
 {
@@ -121,6 +143,7 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
     struct span raw[ADMIN_MAX_PARAMS];
     size_t n_raw = 0;
     if (!r->peer.may_read) {
+        audit_command(s, r, false);
         return 403;
     }
     for (size_t i = 0; i < s->n_tables; i++) {
@@ -130,6 +153,9 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
                 continue;
             }
             if (is_method(t, r->head.method)) {
+                if (t->is_write) {
+                    audit_command(s, r, r->peer.may_write);
+                }
                 return take_route(r, t, s->tables[i].ctx, raw, n_raw);
             }
             if (arena_printf(&r->arena, allow, "%.*s%s%s", SPAN_FMT(*allow), allow->n ? ", " : "",

@@ -33,9 +33,11 @@ struct admin_server {
         void *ctx;
     } tables[ADMIN_MAX_TABLES];
     size_t n_tables;
+    struct audit *audit; /* NULL: none */
 };
 
 struct admin_conn;
+struct audit;
 
 struct admin_request {
     struct admin_conn *conn; /* NULL: gone */

@@ -95,9 +95,12 @@ static frun_err lock(struct chain *c, struct diag *d)
     frun_err err = lock_once(c, d);
 
     if (!err && !is_same_file(c->head_fd, c->head_path)) {
+        unlock(c);
         err = open_head(c, true, d);
         err = err ? err : lock_once(c, d);
-        (void)snprintf(c->damage, sizeof(c->damage), "the head file was removed or replaced");
+        if (!err) {
+            (void)snprintf(c->damage, sizeof(c->damage), "the head file was removed or replaced");
+        }
     }
     return err;
 }

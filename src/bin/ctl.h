@@ -17,6 +17,8 @@ struct conf_row;
 int ctl_reload(int argc, char **argv);
 int ctl_config_diff(int argc, char **argv);
 int ctl_config_show(int argc, char **argv);
+int ctl_audit_show(int argc, char **argv);
+int ctl_audit_verify(int argc, char **argv);
 int ctl_config_check(int argc, char **argv);
 int ctl_config_keys(int argc, char **argv);
 int ctl_config_sample(int argc, char **argv);

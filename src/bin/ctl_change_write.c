@@ -5,6 +5,7 @@
 #include "frun/base/file.h"
 
 #include "ctl.h"
+#include "ctl_audit.h"
 #include "ctl_change.h"
 #include "ctl_replace.h"
 
@@ -225,6 +226,8 @@ int ctl_change_write(struct ctl_change *c)
     unlock(&l);
     if (status) {
         ctl_change_undo(c);
+    } else {
+        ctl_audit_change(c);
     }
     return status;
 }

@@ -7,6 +7,15 @@
 #include "ctl.h"
 
 const struct ctl_command ctl_commands[] = {
+    {"audit", "show",
+     "[FILE] [--config FILE] [--since TIME] [--until TIME] [--event 'access.*'] [--json]",
+     "what the audit log says; times as in the log, in UTC, as far as they matter:\n"
+     "      2026-11-22T10",
+     ctl_audit_show},
+    {"audit", "verify", "[FILE...] [--config FILE] [--key KEYFILE] [--expect NUMBER:HASH] [--json]",
+     "look for records that were changed, removed, inserted or cut off; prints the last\n"
+     "      record, which --expect must find again later; 1: something is wrong",
+     ctl_audit_verify},
     {"config", "check", "FILE",
      "check sections, keys and secrets of a file: 0 good, 78 not;\n"
      "      certificates and keys too: frunproxyd --check, frunconnector --check",

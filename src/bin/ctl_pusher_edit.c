@@ -2,6 +2,7 @@
  * frunctl pusher: finding a pusher in its file, changing its section, showing what was made.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl_audit.h"
 #include "ctl_pusher.h"
 
 #include "frun/conf/gateway.h"
@@ -110,6 +111,9 @@ int ctl_pusher_show(struct ctl_pusher_subject *s, int (*print)(void *ctx), void 
     if (s->until[0]) {
         (void)fprintf(stderr, "frunctl: the old one is accepted until %s\n", s->until);
     }
+    char title[CONF_INI_MAX_SECTION + 8];
+    (void)snprintf(title, sizeof(title), "pusher %s", s->p->place.name);
+    ctl_audit_tell(s->conf->audit, "credential.made", title, s->p->place.file);
     return EXIT_SUCCESS;
 }
 

@@ -226,13 +226,14 @@ frun_err conf_cn_load(const char *path, FILE *report, struct conf_cn **out)
     struct work w = {0};
     const struct conf_log *log = NULL;
     const struct conf_admin *admin = NULL;
+    const struct conf_audit *audit = NULL;
     frun_err err = conf_load(path, kinds, n_kinds, &w.d);
     if (err == FRUN_E_NOMEM) {
         return err;
     }
     cross_check(&w);
     struct conf_cn *c = calloc(1, sizeof(*c));
-    err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin) : FRUN_E_NOMEM;
+    err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin, &audit) : FRUN_E_NOMEM;
     if (err) {
         free(c);
         conf_free(w.d);
@@ -243,6 +244,7 @@ frun_err conf_cn_load(const char *path, FILE *report, struct conf_cn **out)
         .connector = w.connector,
         .log = log,
         .admin = admin,
+        .audit = audit,
         .subaccounts = (const struct conf_subaccount *const *)w.subaccounts,
         .n_subaccounts = w.n_subaccounts,
         .mappings = (const struct conf_mapping *const *)w.mappings,

@@ -61,10 +61,11 @@ static void print_number(const struct conf_row *row, uint64_t v, FILE *to)
     (void)fputs(text, to);
 }
 
-/* Hashes of passwords are nobody's business either. */
+/* Hashes of passwords and the admin request parameter are nobody's business either. */
 static bool is_hidden(const struct conf_row *row)
 {
-    return row->type == CONF_SECRET || strstr(row->key, "_hash");
+    return row->type == CONF_SECRET || strstr(row->key, "_hash") ||
+           (row->choices && strcmp(row->choices, "fence") == 0);
 }
 
 void conf_value_print(const void *section, const struct conf_row *row, FILE *to)

@@ -738,13 +738,14 @@ frun_err conf_gw_load_drafts(const char *path, const struct conf_drafts *drafts,
     struct work w = {0};
     const struct conf_log *log = NULL;
     const struct conf_admin *admin = NULL;
+    const struct conf_audit *audit = NULL;
     frun_err err = conf_load_drafts(path, drafts, kinds, n_kinds, &w.d);
     if (err == FRUN_E_NOMEM) {
         return err;
     }
     cross_check(&w);
     struct conf_gw *c = calloc(1, sizeof(*c));
-    err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin) : FRUN_E_NOMEM;
+    err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin, &audit) : FRUN_E_NOMEM;
     if (err) {
         free(c);
         conf_free(w.d);
@@ -756,6 +757,7 @@ frun_err conf_gw_load_drafts(const char *path, const struct conf_drafts *drafts,
         .tunnel = w.tunnel,
         .log = log,
         .admin = admin,
+        .audit = audit,
         .oauth = w.oauth,
         .connectors = (const struct conf_gw_connector *const *)w.connectors,
         .n_connectors = w.n_connectors,

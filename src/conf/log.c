@@ -43,11 +43,13 @@ void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n)
 }
 
 frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
-                       const struct conf_log **log, const struct conf_admin **admin)
+                       const struct conf_log **log, const struct conf_admin **admin,
+                       const struct conf_audit **audit)
 {
     const struct conf_log *resolved = conf_log_resolve(d);
     const struct conf_admin *ways_in = conf_admin_resolve(d);
-    if (is_starved || conf_is_starved(d) || !resolved || !ways_in) {
+    const struct conf_audit *kept = conf_audit_resolve(d);
+    if (is_starved || conf_is_starved(d) || !resolved || !ways_in || !kept) {
         return FRUN_E_NOMEM;
     }
     if (conf_issues_print(d, report)) {
@@ -55,5 +57,6 @@ frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
     }
     *log = resolved;
     *admin = ways_in;
+    *audit = kept;
     return FRUN_OK;
 }

@@ -6,6 +6,7 @@
 #define FRUN_CONF_SCHEMA_INT_H
 
 #include "frun/conf/admin.h"
+#include "frun/conf/audit.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/gateway.h"
 #include "frun/conf/issuer.h"
@@ -41,6 +42,26 @@ extern const struct conf_row conf_admin_connector_rows[CONF_ADMIN_ROWS];
             "How administrators and monitoring look into the running daemon."                      \
     }
 
+/** Keys of [audit]. */
+#define CONF_AUDIT_ROWS 5
+
+/** The rows of [audit] in frunproxy.ini. */
+extern const struct conf_row conf_audit_gateway_rows[CONF_AUDIT_ROWS];
+
+/** The same in frunconnector.ini. */
+extern const struct conf_row conf_audit_connector_rows[CONF_AUDIT_ROWS];
+
+/** The schema of [audit], an element of a table of kinds. @param rows one of the two above */
+#define CONF_AUDIT_KIND(rows)                                                                      \
+    {                                                                                              \
+        "audit", NULL, false, false, sizeof(struct conf_audit), (rows), CONF_AUDIT_ROWS,           \
+            "The audit log: who changed what, who was let in and who was turned away, in a "       \
+            "chain that shows every change made to it."                                            \
+    }
+
+/** Fill conf_audit.path. @param d document @return section, or NULL: starved. */
+const struct conf_audit *conf_audit_resolve(struct conf_doc *d);
+
 /** Fill what conf_admin resolves, and check that the listener is safe. @param d document @return
  * section, or NULL: starved. */
 const struct conf_admin *conf_admin_resolve(struct conf_doc *d);
@@ -52,14 +73,15 @@ const struct conf_log *conf_log_resolve(struct conf_doc *d);
  * n out: count @return array of pointers to the kind's structure. */
 void *conf_sections_open(struct conf_doc *d, const char *word, size_t *n);
 
-/** The end of a load, when all cross-checks have been made: resolve [log] and [admin], print what
- * was found.
+/** The end of a load, when all cross-checks have been made: resolve [log], [admin] and
+ * [audit], print what was found.
  * @param d document @param is_starved a cross-check was refused memory @param report issues are
- * printed here; NULL: nowhere @param log out: [log] @param admin out: [admin] @return FRUN_OK;
+ * printed here; NULL: nowhere @param log out: [log] @param admin out: [admin]
+ * @param audit out: [audit] @return FRUN_OK;
  * FRUN_E_SYNTAX there were errors; FRUN_E_NOMEM. */
 frun_err conf_conclude(struct conf_doc *d, bool is_starved, FILE *report,
-                       const struct conf_log **log,
-                       const struct conf_admin **admin) FRUN_MUST_CHECK;
+                       const struct conf_log **log, const struct conf_admin **admin,
+                       const struct conf_audit **audit) FRUN_MUST_CHECK;
 
 struct conf_endpoint;
 

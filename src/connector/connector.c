@@ -132,6 +132,9 @@ static frun_err start(struct connector *c, struct conf_cn *conf, const struct tr
         err = meter_new(1, &c->meter);
     }
     if (!err) {
+        err = audit_open(conf->audit, &c->audit, d);
+    }
+    if (!err) {
         c->windows.left_bytes = (size_t)conf->connector->window_memory;
         err = connector_gen_new(c, conf, t, &c->gen);
     }
@@ -190,6 +193,7 @@ static void stop(struct connector *c)
         connector_gen_free(list_entry(it, struct connector_gen, node));
     }
     meter_free(c->meter);
+    audit_free(c->audit);
     free(c->subaccounts);
 }
 
@@ -216,11 +220,18 @@ frun_err connector_run(struct conf_cn *conf, const struct trust *t, struct diag 
     } else {
         log_info(NULL, "frunconnector %s \"%s\" runs, instance %s", FRUN_VERSION,
                  conf->connector->name, c.instance);
+        audit_tell(c.audit, &(struct audit_event){.name = "daemon.started",
+                                                  .outcome = "ok",
+                                                  .object = SPAN_LIT("frunconnector"),
+                                                  .detail = SPAN_LIT(FRUN_VERSION)});
         warn_of_trust(conf);
         connector_watch(&c);
         service_ready("no tunnel open yet");
         connector_on_change(&c);
         loop_run(c.loop);
+        audit_tell(c.audit, &(struct audit_event){.name = "daemon.stopped",
+                                                  .outcome = "ok",
+                                                  .object = SPAN_LIT("frunconnector")});
     }
     stop(&c);
     if (!err) {

@@ -251,6 +251,7 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
     deadline_init(&c->drain_asked, on_drain);
     frun_err err = admin_server_new(c->loop, &ADMIN_LIMITS_DEFAULT, &c->admin);
     if (!err) {
+        admin_server_audit(c->admin, c->audit);
         err = admin_server_add(c->admin, routes, sizeof(routes) / sizeof(routes[0]), c);
     }
     if (!err) {

@@ -69,6 +69,7 @@ struct connector {
     unsigned next_serial;               /**< of a mapping; not given yet */
     struct meter *meter;                /**< requests by mapping */
     struct admin_recent recent;         /**< last requests */
+    struct audit *audit;                /**< NULL: none */
     struct admin_server *admin;         /**< what administrators ask */
     struct admin_web *web;              /**< NULL: no status page */
     struct events *events;              /**< what its page listens to */

@@ -101,7 +101,8 @@ frun_err connector_gen_new(struct connector *c, struct conf_cn *conf, const stru
                                   .backends = g->backends,
                                   .windows = &c->windows,
                                   .meter = c->meter,
-                                  .recent = &c->recent};
+                                  .recent = &c->recent,
+                                  .audit = c->audit};
     *out = g;
     return FRUN_OK;
 }
@@ -401,9 +402,11 @@ static void change(struct connector *c, const char *cause, bool is_files_only)
     log_info("reload", "%s: reading %s", cause,
              is_files_only ? "certificates, keys and CAs again"
                            : c->gen->conf->connector->place.file);
+    c->told.audit = c->audit;
     FILE *report = admin_reloading_begin(&c->told);
     frun_err err = report ? prepare(c, is_files_only, report, &p, &d) : FRUN_E_NOMEM;
     if (!err) {
+        audit_set_level(c->audit, p.conf->audit->level);
         commit(c, &p);
     }
     drop(&p);

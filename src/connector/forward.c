@@ -336,8 +336,28 @@ static void refuse_failed(struct forward *f, const struct call_failure *x)
     refuse(f, &why, detail);
 }
 
+/* Who pushes is the gateway's word; who asks us is the gateway. */
+static void audit_request(const struct forward *f, bool is_denied)
+{
+    char text[ACCESS_TEXT_BYTES];
+    struct audit *a = f->env->audit;
+    if (!audit_wants(a, !is_denied)) {
+        return;
+    }
+    access_text(&f->access, text);
+    audit_tell(a, &(struct audit_event){
+                      .name = is_denied ? "access.denied" : "access.allowed",
+                      .outcome = is_denied ? "denied" : "ok",
+                      .who = span_of(f->scope),
+                      .object = span_of(is_denied ? NULL : f->access.resource->place.name),
+                      .detail = span_of(is_denied ? text : NULL),
+                      .is_routine = !is_denied,
+                      .is_frequent = true});
+}
+
 static void audit(const struct forward *f)
 {
+    audit_request(f, f->access.verdict != ACCESS_ALLOWED);
     int level = f->env->conf->connector->audit;
     char text[ACCESS_TEXT_BYTES];
     bool is_denied = f->access.verdict != ACCESS_ALLOWED;

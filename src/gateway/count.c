@@ -4,6 +4,7 @@
 #include "frun/gateway/switchover.h"
 #include "frun/gateway/worker.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -105,6 +106,33 @@ static void remember(struct admin_recent *r, const struct accesslog_entry *log)
     e->bytes_out = log->bytes_out;
 }
 
+static bool is_denial(const struct accesslog_entry *log)
+{
+    return log->by && log->by[0] == 'g' &&
+           (log->status == 401 || log->status == 403 || log->status == 421 || log->status == 429);
+}
+
+/* Where the connector or Focused Run refuse, their audit logs have it. */
+static void audit_request(struct audit *a, const struct accesslog_entry *log)
+{
+    char detail[192];
+    bool is_denied = is_denial(log);
+    if (!audit_wants(a, !is_denied) || (!is_denied && (log->status < 200 || log->status > 399))) {
+        return;
+    }
+    int n = snprintf(detail, sizeof(detail), "%u%s%.*s", log->status, log->note.n ? ": " : "",
+                     SPAN_FMT(log->note));
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof(detail) ? (size_t)n : sizeof(detail) - 1;
+    audit_tell(a, &(struct audit_event){.name = is_denied ? "access.denied" : "access.allowed",
+                                        .outcome = is_denied ? "denied" : "ok",
+                                        .who = log->pusher,
+                                        .from = log->client,
+                                        .object = log->endpoint,
+                                        .detail = span_make(detail, len),
+                                        .is_routine = !is_denied,
+                                        .is_frequent = true});
+}
+
 void count_request(struct worker *w, const struct endpoint *e, const struct accesslog_entry *log)
 {
     enum meter_origin origin = origin_of(log->by);
@@ -121,4 +149,5 @@ void count_request(struct worker *w, const struct endpoint *e, const struct acce
                       variant_of(e, log->route), log->endpoint, &event);
     }
     remember(&w->recent, log);
+    audit_request(w->shared->audit, log);
 }

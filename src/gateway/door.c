@@ -70,6 +70,13 @@ static void refuse(struct door *d, unsigned status, unsigned retry_after_s, cons
     log_warning("tunnel", "connector from %s (%s) refused with %u: %s", d->peer,
                 d->subject[0] ? d->subject : "no certificate", status, why);
     meter_add(&d->w->count.tunnels_refused, 1);
+    audit_tell(d->w->shared->audit,
+               &(struct audit_event){.name = "tunnel.refused",
+                                     .outcome = "denied",
+                                     .who = span_of(d->subject[0] ? d->subject : NULL),
+                                     .from = span_of(d->peer),
+                                     .detail = span_of(why),
+                                     .is_frequent = true});
     struct arena a;
     arena_init(&a, DOOR_HELLO_BYTES);
     struct head *h = arena_alloc(&a, sizeof(*h));
@@ -176,6 +183,14 @@ static void arrive(void *arg)
     } else {
         atomic_fetch_add(&w->shared->n_tunnels, 1);
         meter_add(&w->count.tunnels_opened, 1);
+        audit_tell(w->shared->audit,
+                   &(struct audit_event){.name = "tunnel.opened",
+                                         .outcome = "ok",
+                                         .who = span_of(seat_name(m->member.seat)),
+                                         .from = span_of(m->member.address),
+                                         .object = span_of(m->member.location_id),
+                                         .detail = span_of(m->member.subject),
+                                         .is_frequent = true});
         probe_all(w->shared, m->member.seat);
     }
     seat_unref(&m->member.seat);

@@ -146,6 +146,10 @@ static frun_err prepare(struct gateway *g, struct conf_gw *conf, bool is_check, 
     if (err || is_check) {
         return err;
     }
+    err = audit_open(conf->audit, &g->shared.audit, d);
+    if (err) {
+        return err;
+    }
     err = switchover_new(&g->shared, g->gen->registry, &g->switchover);
     err = err ? err : health_new(&g->shared, g->gen, &g->health);
     err = err ? err : begin_workers(g);
@@ -295,6 +299,10 @@ frun_err gateway_run(struct gateway *g)
         (void)snprintf(status, sizeof(status), "serving %zu endpoint(s) with %zu worker(s)",
                        g->gen->conf->n_endpoints, g->shared.n_workers);
         log_info(NULL, "frunproxyd %s: %s", FRUN_VERSION, status);
+        audit_tell(g->shared.audit, &(struct audit_event){.name = "daemon.started",
+                                                          .outcome = "ok",
+                                                          .object = SPAN_LIT("frunproxyd"),
+                                                          .detail = SPAN_LIT(FRUN_VERSION)});
         service_ready(status);
         health_start(g->health);
         loop_run(g->loop);
@@ -308,6 +316,9 @@ frun_err gateway_run(struct gateway *g)
     heap_watch_stop(&g->heap);
     service_watchdog_stop();
     log_info(NULL, "stopped");
+    audit_tell(g->shared.audit, &(struct audit_event){.name = "daemon.stopped",
+                                                      .outcome = err ? "failed" : "ok",
+                                                      .object = SPAN_LIT("frunproxyd")});
     return err;
 }
 
@@ -329,6 +340,7 @@ void gateway_free(struct gateway *g)
     for (size_t i = 0; i < sh->n_workers; i++) {
         worker_free(sh->workers[i]);
     }
+    audit_free(sh->audit);
     meter_free(sh->meter);
     free(sh->workers);
     deadline_clear(&g->minute);

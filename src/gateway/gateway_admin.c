@@ -475,6 +475,7 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
     g->started_s = time(NULL);
     frun_err err = admin_server_new(g->loop, &ADMIN_LIMITS_DEFAULT, &g->admin);
     if (!err) {
+        admin_server_audit(g->admin, g->shared.audit);
         err = admin_server_add(g->admin, routes, sizeof(routes) / sizeof(routes[0]), g);
     }
     if (!err) {

@@ -18,6 +18,7 @@ struct keyring {
     struct deadline deadline;
     uint64_t reread_ms;
     bool is_owed;                                   /* some worker has not got the present keys */
+    bool is_made;                                   /* a key of ours, not yet in the audit log */
     char told[sizeof(((struct diag *)NULL)->text)]; /* the last complaint: each is told once */
 };
 
@@ -73,12 +74,32 @@ static void complain(struct keyring *r, const char *text)
     }
 }
 
+static void audit_key(const struct keyring *r, const char *event, const char *id)
+{
+    audit_tell(r->shared->audit, &(struct audit_event){.name = event,
+                                                       .outcome = "ok",
+                                                       .object = span_of(r->dir.path),
+                                                       .detail = span_of(id)});
+}
+
+/* Once it is known who keeps the audit log. */
+static void audit_keys(struct keyring *r, const struct keys *k)
+{
+    const struct keys_info *signer = keys_signer(k);
+    if (r->is_made) {
+        audit_key(r, "key.made", signer->id);
+    }
+    r->is_made = false;
+    audit_key(r, "key.signs", signer->id);
+}
+
 static void report(struct keyring *r, const struct keys *k, const struct keydir_done *done)
 {
     const struct keys_info *signer = keys_signer(k);
     complain(r, done->note.text);
     if (done->is_made) {
         log_info("oauth", "a new signing key has been made in %s", r->dir.path);
+        r->is_made = true;
     }
     if (done->n_removed) {
         log_info("oauth", "%u signing key(s) removed: the last token of each has expired",
@@ -110,6 +131,7 @@ static void on_deadline(struct deadline *d)
         keys_unref(&k); /* told again next time */
         return;
     }
+    audit_keys(r, k);
     r->is_owed = false;
     keys_unref(&r->keys);
     r->keys = k;
@@ -165,6 +187,7 @@ void keyring_start(struct keyring *r, struct loop *main_loop, struct gateway_sha
     for (size_t i = 0; i < shared->n_workers; i++) {
         auth_set_keys(shared->workers[i]->auth, r->keys);
     }
+    audit_keys(r, r->keys);
     deadline_set(main_loop, &r->deadline, r->reread_ms);
 }
 
@@ -178,6 +201,7 @@ void keyring_replace(struct keyring *r, struct loop *main_loop, struct gateway_s
         return; /* nobody's tokens are forgotten for nothing */
     }
     r->is_owed = send_all(shared, r->keys) != FRUN_OK;
+    audit_keys(r, r->keys);
     deadline_set(main_loop, &r->deadline, r->is_owed ? 1000 : r->reread_ms);
 }
 

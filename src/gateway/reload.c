@@ -241,6 +241,7 @@ static void commit(struct reload *r)
     g->gen = generation_ref(r->gen);
     g->sockets = r->sockets;
     r->files = r->next_files;
+    audit_set_level(g->shared.audit, r->gen->conf->audit->level);
     generation_apply(g->gen);
     if (health_follow(&g->health, g->gen)) {
         log_error(NULL, "out of memory: the endpoints are not checked any more until a restart");
@@ -322,6 +323,7 @@ static void begin(struct reload *r, const char *why, bool is_files_only)
     }
     r->is_files_only = is_files_only;
     struct diag d = {.text = ""};
+    r->told.audit = r->g->shared.audit;
     FILE *report = admin_reloading_begin(&r->told);
     r->begun_ms = mono_now_ms();
     r->kept[0] = '\0';

@@ -171,6 +171,7 @@ class Chain:
                           "private_key": f"tls/{name}.key", "retry_max": "1s"},
             "log": {"level": "debug", "target": "stderr"},
             "admin": {"control_socket": f"{name}.sock", "listen": ""},
+            "audit": {"file": f"{name}-audit.log"},
             "subaccount provider": {"gateway": f"127.0.0.1:{self.dial_port}",
                                     "gateway_ca": "tls/ca.pem", "location_id": "DC1"},
             "system fr1_frun:443": {

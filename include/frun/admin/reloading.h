@@ -9,6 +9,7 @@
 #ifndef FRUN_ADMIN_RELOADING_H
 #define FRUN_ADMIN_RELOADING_H
 
+#include "frun/admin/audit.h"
 #include "frun/admin/server.h"
 #include "frun/base/err.h"
 #include "frun/conf/diff.h"
@@ -31,6 +32,7 @@ struct admin_reloading {
     size_t n_asked;                                      /**< their number */
     struct admin_request *queued[ADMIN_MAX_CONNECTIONS]; /**< who waits for the next one */
     size_t n_queued;                                     /**< their number */
+    struct audit *audit; /**< is told what a reload changed; NULL: none */
 };
 
 /** Remember who asks; answered by the end of the reload that begins next. @param x it @param r

@@ -119,6 +119,12 @@ void admin_server_free(struct admin_server *s);
 frun_err admin_server_add(struct admin_server *s, const struct admin_route *routes, size_t n,
                           void *ctx) FRUN_MUST_CHECK;
 
+struct audit;
+
+/** Tell an audit log every command, and everybody who is refused. @param s server @param audit log,
+ * must outlive the server; NULL: none. Thread: owner. */
+void admin_server_audit(struct admin_server *s, struct audit *audit);
+
 /** Serve a connection. @param s server @param fd socket from a listener, taken and set to -1 on
  * success @param from its address @param tls context, a reference is taken; NULL: plain @param peer
  * who it is, copied @return FRUN_OK; FRUN_E_NOMEM; FRUN_E_IO; FRUN_E_LIMIT too many connections.

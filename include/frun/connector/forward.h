@@ -17,6 +17,7 @@
 #ifndef FRUN_CONNECTOR_FORWARD_H
 #define FRUN_CONNECTOR_FORWARD_H
 
+#include "frun/admin/audit.h"
 #include "frun/admin/recent.h"
 #include "frun/base/meter.h"
 #include "frun/conf/connector.h"
@@ -52,6 +53,7 @@ struct forward_env {
     const unsigned *serials;     /**< what each mapping is counted by; NULL: its index */
     struct meter *meter;         /**< requests counted by mapping; NULL: nobody counts */
     struct admin_recent *recent; /**< last requests; NULL: nobody remembers */
+    struct audit *audit;         /**< audit log; NULL: none */
 };
 
 /** Lend the place where a request's head is built; it is not copied again. forward_begin() or

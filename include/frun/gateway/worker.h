@@ -8,6 +8,7 @@
 
 #include "frun/access/auth.h"
 #include "frun/access/registry.h"
+#include "frun/admin/audit.h"
 #include "frun/admin/recent.h"
 #include "frun/base/buf.h"
 #include "frun/base/err.h"
@@ -47,6 +48,7 @@ struct gateway_shared {
     loop_job_fn on_stopped;      /**< posted to main_loop when a worker has drained */
     void *on_stopped_arg;        /**< for it */
     struct meter *meter;         /**< requests counted; NULL: nobody counts */
+    struct audit *audit;         /**< audit log; NULL: none */
     char apart[64]; /**< what follows changes with every connection; the fields above are
                        read with every request, in a cache line of their own */
     atomic_uint_fast64_t token_fetches[3]; /**< by enum token_event, any thread */
