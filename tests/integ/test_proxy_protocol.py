@@ -2,9 +2,11 @@
 """Behind a balancer: whose connection it is, the PROXY protocol tells, before TLS."""
 
 import os
+import re
 import shutil
 import socket
 import struct
+import textwrap
 
 import pytest
 
@@ -165,17 +167,31 @@ def test_wrong_keys(make_chain, over, why):
     assert r.returncode == 78 and why in r.stderr, r.stderr
 
 
-# -- real balancers
+# -- real balancers, configured as the administrator's guide says
+
+GUIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "ADMIN.md")
+
+
+def guide_block(begin, port, target):
+    """A configuration of the guide, with our addresses in the place of its."""
+    with open(GUIDE, encoding="utf-8") as f:
+        blocks = re.findall(r"(?:^    .*\n|^\n)+", f.read(), re.M)
+    text = textwrap.dedent([b for b in blocks if b.strip().startswith(begin)][0])
+    text, n = re.subn(r"\b10\.0\.0\.\d+:443", f"127.0.0.1:{target}", text)
+    assert n == 2, text
+    text, n = re.subn(r"(bind|listen) :?443", rf"\1 127.0.0.1:{port}", text)
+    assert n == 1, text
+    return text
 
 
 class Haproxy:
     def __init__(self, folder, target, option):
         self.port = free_port()
         path = os.path.join(str(folder), f"haproxy-{self.port}.cfg")
+        text = guide_block("defaults", self.port, target)
+        assert " send-proxy-v2 check inter 2s\n" in text
         with open(path, "w", encoding="utf-8") as f:
-            f.write("defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n"
-                    f" timeout server 60s\nfrontend f\n bind 127.0.0.1:{self.port}\n"
-                    f" default_backend b\nbackend b\n server g 127.0.0.1:{target} {option}\n")
+            f.write(text.replace("send-proxy-v2 check inter 2s", option))
         self.process = Process("haproxy", [shutil.which("haproxy"), "-db", "-f", path], path + ".log")
         self.process.start()
 
@@ -188,14 +204,15 @@ class Nginx:
         path = os.path.join(str(folder), f"nginx-{self.port}.conf")
         with open(path, "w", encoding="utf-8") as f:
             f.write(f"load_module {self.MODULE};\ndaemon off;\nmaster_process off;\n"
-                    f"pid {path}.pid;\nerror_log stderr;\nevents {{}}\nstream {{ server {{\n"
-                    f" listen 127.0.0.1:{self.port};\n proxy_pass 127.0.0.1:{target};\n"
-                    " proxy_protocol on;\n}}\n")
-        self.process = Process("nginx", [shutil.which("nginx"), "-p", str(folder), "-c", path], path + ".log")
+                    f"pid {path}.pid;\nerror_log stderr;\nevents {{}}\n"
+                    + guide_block("stream {", self.port, target))
+        self.process = Process("nginx", [shutil.which("nginx"), "-p", str(folder), "-c", path],
+                               path + ".log")
         self.process.start()
 
 
 @pytest.mark.parametrize("kind,option", [(Haproxy, "send-proxy"), (Haproxy, "send-proxy-v2"),
+                                         (Haproxy, "send-proxy-v2 check inter 2s"),
                                          (Haproxy, "send-proxy-v2 check inter 100ms"),
                                          (Haproxy, "send-proxy-v2-ssl-cn"), (Nginx, "v1")])
 def test_real_balancers(proxied, tmp_path, kind, option):

@@ -50,6 +50,8 @@ static inline int cup_full(const struct cup *c)
     SOURCE: SPDX + '#include "frun/base/cup.h"\n\n#include <stdio.h>\n\nint cup_x(void)\n{\n    return 0; /*1*/\n}\n',
     "src/gateway/a.c": SPDX + '#include "a_int.h"\n\n#include "frun/base/cup.h"\n',
     "src/gateway/a_int.h": SPDX,
+    "src/gateway/b.c": SPDX + '#include "a_int.h"\n\nstatic const char text[] = "cup %s is "\n                           "quite full";\n',
+    "docs/TROUBLESHOOTING.md": "| `cup ... is quite full` | see `src/base/cup.c::cup_x`, [here](TROUBLESHOOTING.md) |\n",
     "include/frun/connector/b.h": "/**\n */\n#ifndef FRUN_CONNECTOR_B_H\n#define FRUN_CONNECTOR_B_H\n#endif\n" + SPDX,
 }
 BODY = "    return 0; /*1*/\n"
@@ -86,6 +88,10 @@ FAULTS = [  # lint, file, what is replaced, by what, words of the finding
     ("banned", SOURCE, SPDX, "", "no SPDX"),
     ("banned", SOURCE, "/*1*/", "/* TO" "DO */", "TO" "DO"),
     ("banned", "src/ROOMS", "base", "# /ho" "me/me/x\nbase", "/ho" "me/me/"),
+    ("guides", "docs/TROUBLESHOOTING.md", "quite full", "rather full", "no program says"),
+    ("guides", "docs/TROUBLESHOOTING.md", "cup.c", "pot.c", "there is no src/base/pot.c"),
+    ("guides", "docs/TROUBLESHOOTING.md", "cup_x", "cup_y", "there is no cup_y"),
+    ("guides", "docs/TROUBLESHOOTING.md", "(TROUBLESHOOTING", "(GONE", "leads nowhere"),
     ("format", SOURCE, "    return", "  return", "cup.c"),
 ]
 
