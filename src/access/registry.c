@@ -480,6 +480,34 @@ static frun_err make_maps(struct registry *r)
     return err;
 }
 
+/* worst: of the files that were told to be wrong, which does not keep the others from being read.
+ */
+static frun_err add_endpoint(struct registry *r, size_t i, FILE *report, frun_err *worst)
+{
+    struct endpoint *e = &r->endpoints[i];
+    e->index = i;
+    r->n_endpoints = i + 1;
+    e->state = calloc(1, sizeof(*e->state));
+    if (!e->state) {
+        return FRUN_E_NOMEM;
+    }
+    atomic_init(&e->state->refs, 1);
+    frun_err err = prepare_endpoint(r, r->conf->endpoints[i], e);
+    if (!err) {
+        err = enrol(r, e);
+    }
+    if (err) {
+        return err;
+    }
+    frun_err bad = prepare_tls(r, e, report);
+    *worst = bad ? bad : *worst;
+    bad = prepare_front_tls(r, e, report);
+    *worst = bad ? bad : *worst;
+    bad = prepare_roads(r, e, report);
+    *worst = bad ? bad : *worst;
+    return FRUN_OK;
+}
+
 static frun_err fill(struct registry *r, FILE *report)
 {
     const struct conf_gw *c = r->conf;
@@ -495,25 +523,7 @@ static frun_err fill(struct registry *r, FILE *report)
         err = issuers_fill(&r->issuers, c, &r->arena);
     }
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
-        r->endpoints[i].index = i;
-        r->n_endpoints = i + 1;
-        r->endpoints[i].state = calloc(1, sizeof(*r->endpoints[i].state));
-        if (!r->endpoints[i].state) {
-            return FRUN_E_NOMEM;
-        }
-        atomic_init(&r->endpoints[i].state->refs, 1);
-        err = prepare_endpoint(r, c->endpoints[i], &r->endpoints[i]);
-        if (!err) {
-            err = enrol(r, &r->endpoints[i]);
-        }
-        if (!err) {
-            frun_err bad = prepare_tls(r, &r->endpoints[i], report);
-            worst = bad ? bad : worst;
-            bad = prepare_front_tls(r, &r->endpoints[i], report);
-            worst = bad ? bad : worst;
-            bad = prepare_roads(r, &r->endpoints[i], report);
-            worst = bad ? bad : worst;
-        }
+        err = add_endpoint(r, i, report, &worst);
     }
     if (!err) {
         err = gather_fences(r);
