@@ -5,7 +5,7 @@
 #   sh conf/quickstart.sh [--once] [--port-base N]
 #
 # --once         stop after showing; otherwise everything runs until Ctrl-C
-# --port-base N  ports N+1 (Focused Run stand-in), N+3 (gateway) and N+4 (tunnel); 18440
+# --port-base N  ports N+1 (Focused Run stand-in), N+3 (gateway), N+4 (tunnel), N+5 and N+6 (status pages); 18440
 #
 # Certificates, secrets and logs live in a temporary folder that is removed at the end.
 # BUILD names the build folder (build).
@@ -40,6 +40,8 @@ build=${BUILD:-$top/build}
 sim_port=$((base + 1))
 port=$((base + 3))
 tunnel_port=$((base + 4))
+page_port=$((base + 5))
+connector_page_port=$((base + 6))
 
 say() {
     printf '\n\033[1m%s\033[0m\n' "$*"
@@ -109,6 +111,7 @@ client_ca   = tls/ca.pem
 
 [admin]
 control_socket = control.sock
+listen = 127.0.0.1:$page_port
 
 [connector DC1-A]
 certificate_subject = CN=dc1-a
@@ -149,6 +152,7 @@ private_key = tls/dc1-a.key
 
 [admin]
 control_socket = connector.sock
+listen = 127.0.0.1:$connector_page_port
 
 [subaccount provider]
 gateway     = 127.0.0.1:$tunnel_port
@@ -273,6 +277,13 @@ curl -sS --cacert tls/ca.pem "https://127.0.0.1:$sim_port/_sim/received?form=tex
 
 say "The gateway's access line"
 grep '"status"' frunproxyd.log | grep -v '/sap/bc/ping' | tail -n 1 || true
+
+say "The status pages, live in a browser on this host"
+echo "  gateway:   http://127.0.0.1:$page_port/"
+echo "  connector: http://127.0.0.1:$connector_page_port/"
+for page in $page_port $connector_page_port; do
+    curl -sS -o /dev/null --fail "http://127.0.0.1:$page/"
+done
 
 if [ "$once" = yes ]; then
     say "Done. Everything ends now and $dir is removed."

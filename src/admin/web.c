@@ -122,6 +122,11 @@ void admin_door_unref(struct admin_door **d)
     }
 }
 
+const struct tls_ctx *admin_door_tls(const struct admin_door *d)
+{
+    return d->tls;
+}
+
 int64_t admin_door_until(const struct admin_door *d)
 {
     return d->tls ? tls_own_validity(d->tls).until : 0;

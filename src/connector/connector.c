@@ -135,6 +135,9 @@ static frun_err start(struct connector *c, struct conf_cn *conf, const struct tr
         err = audit_open(conf->audit, &c->audit, d);
     }
     if (!err) {
+        err = usage_new(&c->usage);
+    }
+    if (!err) {
         c->windows.left_bytes = (size_t)conf->connector->window_memory;
         err = connector_gen_new(c, conf, t, &c->gen);
     }
@@ -194,6 +197,7 @@ static void stop(struct connector *c)
     }
     meter_free(c->meter);
     audit_free(c->audit);
+    usage_free(c->usage);
     free(c->subaccounts);
 }
 

@@ -116,15 +116,29 @@ static void get_subaccounts(void *ctx, struct admin_request *r)
     admin_json_answer(r, json_pack("{s:o}", "subaccounts", list));
 }
 
-static json_t *resources_json(const struct conf_mapping *m)
+/* What all memberships together did with a resource, or with a system. */
+static struct usage_row used(const struct connector *c, const char *system, const char *resource)
+{
+    struct usage_row sum = {0};
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        const char *name = subaccount_conf(c->subaccounts[i])->place.name;
+        const struct usage_row *u = usage_find(c->usage, name, system, resource);
+        sum.calls += u ? u->calls : 0;
+        sum.denied += u ? u->denied : 0;
+    }
+    return sum;
+}
+
+static json_t *resources_json(const struct connector *c, const struct conf_mapping *m)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->n_resources; i++) {
         const struct conf_resource *x = m->resources[i];
         (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:b}", "name", x->place.name, "path", x->path,
-                            "policy", x->policy ? "path-and-all-sub-paths" : "path-only", "active",
-                            (int)x->active));
+            list,
+            json_pack("{s:s, s:s, s:s, s:b, s:I}", "name", x->place.name, "path", x->path, "policy",
+                      x->policy ? "path-and-all-sub-paths" : "path-only", "active", (int)x->active,
+                      "requests", (json_int_t)used(c, m->place.name, x->place.name).calls));
     }
     return list;
 }
@@ -142,15 +156,17 @@ static void get_systems(void *ctx, struct admin_request *r)
             errors += (json_int_t)(sum.requests[5][k] + sum.requests[0][k]);
         }
         (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o}",
-                            "name", m->place.name, "internal_host", m->internal_host,
-                            "internal_port", (json_int_t)m->internal_port, "protocol",
-                            m->protocol ? "HTTP" : "HTTPS", "sid", m->sid ? m->sid : "", "requests",
-                            (json_int_t)sum.all, "server_errors", errors, "bytes_in",
-                            (json_int_t)sum.bytes_in, "bytes_out", (json_int_t)sum.bytes_out,
-                            "p50_ms", meter_quantile_ms(sum.total_buckets, 500), "p95_ms",
-                            meter_quantile_ms(sum.total_buckets, 950), "seconds_in_all",
-                            (double)sum.total_us / 1e6, "resources", resources_json(m)));
+            list,
+            json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I}",
+                      "name", m->place.name, "internal_host", m->internal_host, "internal_port",
+                      (json_int_t)m->internal_port, "protocol", m->protocol ? "HTTP" : "HTTPS",
+                      "sid", m->sid ? m->sid : "", "requests", (json_int_t)sum.all, "server_errors",
+                      errors, "bytes_in", (json_int_t)sum.bytes_in, "bytes_out",
+                      (json_int_t)sum.bytes_out, "p50_ms",
+                      meter_quantile_ms(sum.total_buckets, 500), "p95_ms",
+                      meter_quantile_ms(sum.total_buckets, 950), "seconds_in_all",
+                      (double)sum.total_us / 1e6, "resources", resources_json(c, m), "denied",
+                      (json_int_t)used(c, m->place.name, NULL).denied));
     }
     admin_json_answer(r, json_pack("{s:o}", "systems", list));
 }
@@ -257,6 +273,7 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
     if (!err) {
         err = admin_common_add(c->admin);
     }
+    err = err ? err : connector_scc_open(c);
     err = err ? err : series_new(c->meter, &c->series);
     err = err ? err : series_serve(c->series, c->admin);
     err =

@@ -45,8 +45,16 @@ struct connector_gen {
     uint64_t retired_ms;       /**< when another one came */
 };
 
+/** Ticks of the processors, as /proc counts them. */
+struct connector_cpu {
+    uint64_t all;  /**< of all processors */
+    uint64_t idle; /**< of them nobody's */
+    uint64_t ours; /**< of them this process's */
+};
+
 /** The whole. */
 struct connector {
+    struct connector_cpu cpu;           /**< when it was last asked for */
     const struct conf_cn *first;        /**< configuration of the start */
     struct connector_gen *gen;          /**< in use */
     struct list former;                 /**< generations whose requests finish */
@@ -67,6 +75,7 @@ struct connector {
     char instance[PTTH_INSTANCE_BYTES]; /**< of this start */
     struct deadline drain_asked;        /**< begins the drain that was asked for */
     unsigned next_serial;               /**< of a mapping; not given yet */
+    struct usage *usage;                /**< requests by membership, system, resource */
     struct meter *meter;                /**< requests by mapping */
     struct admin_recent recent;         /**< last requests */
     struct audit *audit;                /**< NULL: none */
@@ -137,6 +146,25 @@ typedef void (*connector_certificate_fn)(void *ctx, const char *what, const char
 
 /** Tell every certificate that is in use. @param c connector @param fn told @param ctx for it. */
 void connector_certificates(const struct connector *c, connector_certificate_fn fn, void *ctx);
+
+/** Serve what SAP Cloud Connector's monitoring API has, in its shapes. @param c connector with its
+ * server @return FRUN_OK; FRUN_E_NOMEM. */
+frun_err connector_scc_open(struct connector *c) FRUN_MUST_CHECK;
+
+struct json_t;
+
+/** The machine in the shapes of SAP Cloud Connector: { physicalKB, virtualKB, cloudConnectorHeapKB
+ * }.
+ * @return object; NULL: no memory. */
+struct json_t *connector_scc_memory(void);
+
+/** { total, CloudConnector }: percent since the call before, or since the start. @param c connector
+ * @return object; NULL: no memory. */
+struct json_t *connector_scc_cpu(struct connector *c);
+
+/** { total, CloudConnector, others, free }: MB of the file system we run in. @return object; NULL:
+ * no memory. */
+struct json_t *connector_scc_disk(void);
 
 /** Answer GET /metrics. @param ctx connector @param r request. */
 void connector_metrics(void *ctx, struct admin_request *r);

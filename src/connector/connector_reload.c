@@ -102,7 +102,8 @@ frun_err connector_gen_new(struct connector *c, struct conf_cn *conf, const stru
                                   .windows = &c->windows,
                                   .meter = c->meter,
                                   .recent = &c->recent,
-                                  .audit = c->audit};
+                                  .audit = c->audit,
+                                  .usage = c->usage};
     *out = g;
     return FRUN_OK;
 }

@@ -50,6 +50,7 @@ struct forward {
     struct forward_env *env;         /**< shared things */
     struct forward *next_spare;      /**< another one, while spare */
     const char *scope;               /**< tunnel it came through */
+    const char *subaccount;          /**< membership it came by */
     struct served *in;               /**< towards the gateway */
     struct call *call;               /**< towards the back end, or NULL */
     enum forward_state state;        /**< where it is */
@@ -182,6 +183,21 @@ static void count(const struct forward *f)
                            : f->env->serials ? f->env->serials[f->access.index]
                                              : (unsigned)f->access.index;
         meter_request(f->env->meter, 0, subject, 0, span_of(m ? m->place.name : NULL), &e);
+    }
+    if (f->env->usage) {
+        const struct usage_event u = {
+            .subaccount = f->subaccount,
+            .system = m ? m->place.name : NULL,
+            .resource = f->access.resource ? f->access.resource->place.name : NULL,
+            .path = f->path,
+            .id = f->request_id,
+            .is_denied = f->access.verdict != ACCESS_ALLOWED,
+            .total_us = e.total_us,
+            .upstream_us = e.upstream_us,
+            .bytes_in = e.bytes_in,
+            .bytes_out = e.bytes_out,
+        };
+        usage_count(f->env->usage, &u);
     }
     if (f->env->recent) {
         remember(f, &e);
@@ -638,11 +654,12 @@ static void start(struct forward *f)
     }
 }
 
-bool forward_lend(struct forward_env *env, struct h2_place *place)
+bool forward_lend(struct forward_env *env, const char *subaccount, struct h2_place *place)
 {
     struct forward *f = make(env);
     if (f) {
         env->n_lent++;
+        f->subaccount = subaccount;
         *place = (struct h2_place){.head = &f->got, .arena = &f->arena, .owner = f};
     }
     return f != NULL;

@@ -127,7 +127,7 @@ static void on_open(void *ctx, struct dialer *d, unsigned tunnels)
 static bool on_head(void *ctx, struct h2_place *place)
 {
     struct member *m = ctx;
-    return forward_lend(m->site->owner->set.env, place);
+    return forward_lend(m->site->owner->set.env, m->site->owner->set.conf->place.name, place);
 }
 
 static void on_request(void *ctx, const char *scope, struct served *sv)

@@ -512,6 +512,35 @@ struct tls_validity tls_own_validity(const struct tls_ctx *t)
     return x ? validity_of(x) : (struct tls_validity){0, 0};
 }
 
+static void name_text(const X509_NAME *name, char out[TLS_NAME_BYTES])
+{
+    BIO *mem = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    if (mem && X509_NAME_print_ex(mem, name, 0, XN_FLAG_RFC2253) >= 0) {
+        long n = BIO_get_mem_data(mem, &text);
+        (void)snprintf(out, TLS_NAME_BYTES, "%.*s", n > 0 ? (int)n : 0, n > 0 ? text : "");
+    }
+    BIO_free(mem);
+}
+
+void tls_own_names(const struct tls_ctx *t, struct tls_names *out)
+{
+    const X509 *x = SSL_CTX_get0_certificate(t->ssl);
+    *out = (struct tls_names){.subject = ""};
+    if (!x) {
+        return;
+    }
+    name_text(X509_get_subject_name(x), out->subject);
+    name_text(X509_get_issuer_name(x), out->issuer);
+    BIGNUM *serial = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
+    char *digits = serial ? BN_bn2hex(serial) : NULL;
+    if (digits) {
+        (void)snprintf(out->serial, sizeof(out->serial), "%s", digits);
+    }
+    OPENSSL_free(digits);
+    BN_free(serial);
+}
+
 bool tls_carries(const struct tls_ctx *t, const char *host)
 {
     X509 *x = SSL_CTX_get0_certificate(t->ssl);

@@ -429,6 +429,15 @@ void upstream_free(struct upstream *u)
     loop_free_later(u->loop, pool_done, u);
 }
 
+size_t upstream_active(const struct upstream *u)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < CONN_LISTS; i++) {
+        n += i != CONN_IDLE ? u->counts[i] : 0;
+    }
+    return n;
+}
+
 size_t upstream_idle(const struct upstream *u)
 {
     return u->counts[CONN_IDLE];

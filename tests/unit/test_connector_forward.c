@@ -335,7 +335,7 @@ static int teardown(void **state)
 static void take_on(void)
 {
     struct h2_place place;
-    assert_true(forward_lend(&b.env, &place));
+    assert_true(forward_lend(&b.env, "provider", &place));
     *place.head = b.head;
     assert_int_equal(b.env.n_lent, 1);
     b.served.owner = place.owner;
@@ -633,12 +633,12 @@ static void loses_heads(void **state)
     struct h2_place place;
     struct h2_place again;
     open_backends();
-    assert_true(forward_lend(&b.env, &place));
+    assert_true(forward_lend(&b.env, "provider", &place));
     assert_int_equal(b.env.n_lent, 1);
     assert_int_equal(b.env.in_flight, 0);
     forward_lose(place.owner);
     assert_int_equal(b.env.n_lent, 0);
-    assert_true(forward_lend(&b.env, &again));
+    assert_true(forward_lend(&b.env, "provider", &again));
     assert_ptr_equal(again.owner, place.owner);
     forward_lose(again.owner);
 }

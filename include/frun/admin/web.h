@@ -46,6 +46,9 @@ void admin_door_unref(struct admin_door **d);
  * main. */
 int64_t admin_door_until(const struct admin_door *d);
 
+/** Its TLS context. @param d door @return context, lives with it; NULL: plain. Thread: main. */
+const struct tls_ctx *admin_door_tls(const struct admin_door *d);
+
 /** A listener. */
 struct admin_web;
 

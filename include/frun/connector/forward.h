@@ -22,6 +22,7 @@
 #include "frun/base/meter.h"
 #include "frun/conf/connector.h"
 #include "frun/connector/backends.h"
+#include "frun/connector/usage.h"
 #include "frun/h2/session.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
@@ -54,12 +55,14 @@ struct forward_env {
     struct meter *meter;         /**< requests counted by mapping; NULL: nobody counts */
     struct admin_recent *recent; /**< last requests; NULL: nobody remembers */
     struct audit *audit;         /**< audit log; NULL: none */
+    struct usage *usage;         /**< who used what; NULL: nobody asks */
 };
 
 /** Lend the place where a request's head is built; it is not copied again. forward_begin() or
- * forward_lose() follows. @param env shared things @param place filled @return true; false: memory
+ * forward_lose() follows. @param env shared things @param subaccount membership it comes by, name
+ * that lives as long as @p env's configuration @param place filled @return true; false: memory
  * refused. Thread: worker. */
-bool forward_lend(struct forward_env *env, struct h2_place *place);
+bool forward_lend(struct forward_env *env, const char *subaccount, struct h2_place *place);
 
 /** Take on a request that a tunnel brought. @param scope whose log lines, must outlive the request
  * @param s served request, whose owner is that of the place where its head is. Thread: worker. */

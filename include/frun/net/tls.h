@@ -87,6 +87,20 @@ struct tls_validity {
 /** Validity of the own certificate. @param t context @return it. Thread: main. */
 struct tls_validity tls_own_validity(const struct tls_ctx *t);
 
+/** Octets of a name in struct tls_names. */
+#define TLS_NAME_BYTES 256
+
+/** What a certificate says of itself, for people; longer texts are cut. */
+struct tls_names {
+    char subject[TLS_NAME_BYTES]; /**< RFC 2253 text */
+    char issuer[TLS_NAME_BYTES];  /**< the same */
+    char serial[64];              /**< hexadecimal digits */
+};
+
+/** Names of the own certificate. @param t context @param out filled; all empty: there is none.
+ * Thread: main. */
+void tls_own_names(const struct tls_ctx *t, struct tls_names *out);
+
 /** Does the own certificate carry a name? @param t context with a certificate @param host host
  * name, IPv4 or IPv6 address without brackets @return true if peers that ask for @p host take it.
  * Thread: main. Source: RFC 6125 6.4. */

@@ -68,4 +68,7 @@ frun_err upstream_call(struct upstream *u, const struct head *req, const struct 
 /** Connections now idle. @param u pool @return count. Thread: owner. */
 size_t upstream_idle(const struct upstream *u);
 
+/** Connections now dialled or in use. @param u pool @return count. Thread: owner. */
+size_t upstream_active(const struct upstream *u);
+
 #endif
