@@ -25,6 +25,7 @@ int ctl_config_sample(int argc, char **argv);
 int ctl_config_manual(int argc, char **argv);
 int ctl_config_man(int argc, char **argv);
 int ctl_config_commands(int argc, char **argv);
+int ctl_doctor(int argc, char **argv);
 int ctl_endpoint_add(int argc, char **argv);
 int ctl_endpoint_check(int argc, char **argv);
 int ctl_endpoint_health(int argc, char **argv);

@@ -36,6 +36,12 @@ const struct ctl_command ctl_commands[] = {
     {"connector", "list", "[--json]", "connectors and their tunnels", ctl_connector_list},
     {"connector", "drain", "NAME [--json]",
      "let the gateway's tunnels to a connector end; it dials anew", ctl_connector_drain},
+    {NULL, "doctor", "[--config FILE] [--ca FILE] [--bundle FILE.tar.gz] [--json]",
+     "look for what is wrong on this machine and on its roads, one remedy a line; 1: something\n"
+     "      is; --ca: who signed the front door's certificate, unless the system knows; --bundle: "
+     "an\n"
+     "      archive without secrets for whoever helps",
+     ctl_doctor},
     {NULL, "drain", "[--json]", "let the daemon finish what is under way and end", ctl_drain},
     {"endpoint", "add",
      "NAME [KEY=VALUE...] --config FILE [--password-file FILE|-] [--secrets DIR]\n"
