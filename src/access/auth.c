@@ -490,14 +490,14 @@ static enum auth_verdict check_foreign(struct auth *a, const struct shown *x, st
 {
     struct guests_verdict t = {.who = NULL};
     w->way = CONF_AUTH_JWT;
-    frun_err err = guests_check(a->guests, x->r, x->e, x->text, &t);
+    frun_err err = guests_check(a->guests, x->r, x->e, x->text, &w->guest, &t);
     if (err == FRUN_E_AGAIN && guests_wait(a->guests, &w->guest, x->r, x->e, x->text)) {
         return AUTH_PENDING;
     }
     if (err == FRUN_E_NOMEM) {
         return AUTH_BUSY;
     }
-    if (err && err != FRUN_E_DENIED && !t.why) {
+    if (err && err != FRUN_E_DENIED) {
         return AUTH_NO_KEYS; /* says nothing of the token: not to be remembered */
     }
     struct memo_entry made = {.endpoint = x->e->serial,
@@ -508,7 +508,7 @@ static enum auth_verdict check_foreign(struct auth *a, const struct shown *x, st
                               .way = CONF_AUTH_JWT,
                               .why = err ? t.why : NULL,
                               .who = err ? NULL : t.who};
-    if (is_present(a, x->r)) {
+    if (is_present(a, x->r) && !t.may_change) {
         remember(a, &x->tag, made);
     }
     return hand_out(&made, w, who);

@@ -11,6 +11,7 @@
 struct guests {
     struct loop *loop;
     struct issuer_view views[CONF_MAX_ISSUERS];
+    bool has_changed;    /* a view, since guests_look() */
     struct list waiting; /* struct guest, in order of until_ms */
     size_t n_waiting;
     struct deadline deadline;                               /* of the first of them */
@@ -49,7 +50,8 @@ void guests_free(struct guests *g)
 
 bool guests_look(struct guests *g, const struct issuers *s)
 {
-    bool is_change = false;
+    bool is_change = g->has_changed;
+    g->has_changed = false;
     for (size_t i = 0; i < s->n; i++) {
         is_change |= issuer_look(s->all[i].issuer, &g->views[i]);
     }
@@ -126,23 +128,27 @@ static frun_err deny(struct guests *g, const struct issuers *s, const struct iss
 static struct jwks *keys_of(struct guests *g, const struct issuers *s, const struct issuers_item *x)
 {
     struct issuer_view *v = &g->views[x - s->all];
-    (void)issuer_look(x->issuer, v);
+    g->has_changed |= issuer_look(x->issuer, v); /* they may come between two looks */
     return v->keys;
 }
 
-/* The keys that are here are not enough. The last word is that of the keys which were here when
- * nothing was under way any more: between two looks a fetch may have ended. */
+/* The keys that are here are not enough. One fetch that begins after the token came is asked for,
+ * and its keys have the last word: what is made up must not ask again and again. Between two looks
+ * a fetch may have ended. */
 static frun_err look_again(struct guests *g, const struct issuers *s, const struct issuers_item *x,
-                           const struct jwks *seen)
+                           const struct jwks *seen, struct guest *who)
 {
-    if (issuer_want(x->issuer, mono_now_ms())) {
+    if (!who->until_ms) {
+        who->fetch = issuer_next(x->issuer);
+    }
+    if (!issuer_has_ended(x->issuer, who->fetch) && issuer_want(x->issuer, mono_now_ms())) {
         return FRUN_E_AGAIN;
     }
     return keys_of(g, s, x) == seen ? FRUN_E_NOT_FOUND : FRUN_OK;
 }
 
 static frun_err verify(struct guests *g, const struct issuers *s, const struct issuers_item *x,
-                       const struct foreign *f, struct guests_verdict *out)
+                       const struct foreign *f, struct guest *who, struct guests_verdict *out)
 {
     struct foreign_no no = {.fault = FOREIGN_KEY, .seen = ""};
     for (int tries = 0; tries < 2; tries++) {
@@ -153,8 +159,9 @@ static frun_err verify(struct guests *g, const struct issuers *s, const struct i
             return err == FRUN_E_NOMEM || !err ? err : deny(g, s, x, &no, out);
         }
         out->why = keys ? no.why : NULL;
-        err = look_again(g, s, x, keys);
+        err = look_again(g, s, x, keys, who);
         if (err == FRUN_E_NOT_FOUND) {
+            out->may_change = true;
             return keys ? deny(g, s, x, &no, out) : FRUN_E_NOT_FOUND;
         }
         if (err) {
@@ -165,7 +172,7 @@ static frun_err verify(struct guests *g, const struct issuers *s, const struct i
 }
 
 frun_err guests_check(struct guests *g, struct registry *r, const struct endpoint *e,
-                      struct span text, struct guests_verdict *out)
+                      struct span text, struct guest *who, struct guests_verdict *out)
 {
     const struct issuers *s = registry_issuers(r);
     struct foreign *f = NULL;
@@ -179,7 +186,7 @@ frun_err guests_check(struct guests *g, struct registry *r, const struct endpoin
         foreign_no_issuer(f, &no);
         err = deny(g, s, NULL, &no, out);
     } else {
-        err = verify(g, s, x, f, out);
+        err = verify(g, s, x, f, who, out);
     }
     if (!err) {
         out->who = issuers_pusher(s, x, f, e, &out->is_listed);

@@ -2,6 +2,7 @@
 #include "frun/access/issuers.h"
 
 #include "frun/access/registry.h"
+#include "frun/fetch/fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,11 +52,26 @@ static frun_err take(const struct issuers *s, const struct conf_issuer *c, struc
     return issuer_new(c, out);
 }
 
-frun_err issuers_fill(struct issuers *s, const struct conf_gw *c, struct arena *arena)
+/* Told at the start, not by the first token. */
+static frun_err need_client(const struct conf_gw *c, FILE *report)
+{
+    struct diag d = {.text = ""};
+    frun_err err = fetch_load(&d);
+    if (err == FRUN_E_UNSUPPORTED && report) {
+        conf_place_print(c->doc, report, true, c->issuers[0], "issuer", d.text);
+    }
+    return err;
+}
+
+frun_err issuers_fill(struct issuers *s, const struct conf_gw *c, struct arena *arena, FILE *report)
 {
     s->arena = arena;
     if (!c->n_issuers) {
         return FRUN_OK;
+    }
+    frun_err bad = need_client(c, report);
+    if (bad) {
+        return bad;
     }
     s->all = calloc(c->n_issuers, sizeof(*s->all));
     frun_err err = s->all ? map_new(false, &s->by_name) : FRUN_E_NOMEM;

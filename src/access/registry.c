@@ -520,7 +520,7 @@ static frun_err fill(struct registry *r, FILE *report)
     frun_err worst = prepare_saps(r, report);
     frun_err err = worst == FRUN_E_NOMEM ? worst : make_maps(r);
     if (!err) {
-        err = issuers_fill(&r->issuers, c, &r->arena);
+        err = issuers_fill(&r->issuers, c, &r->arena, report);
     }
     for (size_t i = 0; !err && i < c->n_endpoints; i++) {
         err = add_endpoint(r, i, report, &worst);

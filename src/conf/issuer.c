@@ -36,8 +36,9 @@ const struct conf_row conf_issuer_rows[CONF_ISSUER_ROWS] = {
      "How often the keys are fetched again; sooner if the issuer says so (Cache-Control: max-age), "
      "but not below 5 minutes."},
     {"refresh_min", CONF_TIME, AT(refresh_min_ms), 1000, 3600000, "30 s", false, NULL, LIVE,
-     "Shortest time between two fetches. A token with an unknown key causes one at once, and then "
-     "none for this time, so that made-up tokens cannot make us a burden to the issuer."},
+     "A token with an unknown key causes a fetch at once, but not more than one in this time in "
+     "the long run (three may come early), so that made-up tokens cannot make us a burden to the "
+     "issuer. Also the shortest pause after a fetch that failed."},
     {"stale", CONF_TIME, AT(stale_ms), 1000, 2592000000, "24 h", false, NULL, LIVE,
      "While they cannot be refreshed, the keys are used for this time; then its tokens get 503."},
     {"ca", CONF_PATH, AT(ca), 0, 0, NULL, false, NULL, LIVE,

@@ -18,11 +18,12 @@ struct issuer {
     loop_job_fn wake;
     void *keeper; /* the keeper's thread alone; NULL: nobody */
     pthread_mutex_t lock;
-    struct jwks *keys;      /* under the lock; NULL: none */
-    atomic_uint generation; /* grows with each change of keys, under the lock; never 0 */
-    atomic_bool is_busy;    /* a fetch is under way */
-    atomic_bool is_wanted;  /* wake has been posted and has not run */
-    atomic_uint_fast64_t not_before_ms;
+    struct jwks *keys;           /* under the lock; NULL: none */
+    atomic_uint generation;      /* grows with each change of keys, under the lock; never 0 */
+    atomic_uint n_ended;         /* fetches, with the keys they brought in place */
+    atomic_bool is_busy;         /* a fetch is under way */
+    atomic_bool is_wanted;       /* wake has been posted and has not run */
+    atomic_uint_fast64_t due_ms; /* each wanted fetch moves it on by refresh_min_ms */
 };
 
 /* -- life
@@ -65,9 +66,10 @@ frun_err issuer_new(const struct conf_issuer *c, struct issuer **out)
     }
     atomic_init(&i->refs, 1);
     atomic_init(&i->generation, 1);
+    atomic_init(&i->n_ended, 0);
     atomic_init(&i->is_busy, false);
     atomic_init(&i->is_wanted, false);
-    atomic_init(&i->not_before_ms, 0);
+    atomic_init(&i->due_ms, 0);
     (void)pthread_mutex_init(&i->lock, NULL);
     arena_init(&i->arena, TEXTS_MAX_BYTES);
     frun_err err = copy_conf(i, c);
@@ -149,24 +151,50 @@ void issuer_view_done(struct issuer_view *v)
     issuer_unref(&v->of);
 }
 
+/* A bucket of tokens, as the time at which it is full again. */
+static bool take_turn(struct issuer *i, uint64_t now_ms)
+{
+    uint64_t step_ms = i->conf.refresh_min_ms;
+    uint_fast64_t due_ms = atomic_load(&i->due_ms);
+    uint64_t next_ms;
+    do {
+        if (due_ms > now_ms + ISSUER_EXTRA_FETCHES * step_ms) {
+            return false;
+        }
+        next_ms = (due_ms > now_ms ? due_ms : now_ms) + step_ms;
+    } while (!atomic_compare_exchange_weak(&i->due_ms, &due_ms, next_ms));
+    return true;
+}
+
 bool issuer_want(struct issuer *i, uint64_t now_ms)
 {
     if (atomic_load(&i->is_busy)) {
         return true;
     }
-    if (!i->loop || now_ms < atomic_load(&i->not_before_ms)) {
+    if (!i->loop) {
         return false;
     }
     if (atomic_exchange(&i->is_wanted, true)) {
         return true;
     }
     struct issuer *given = issuer_ref(i);
-    if (loop_post(i->loop, i->wake, given)) {
+    if (!take_turn(i, now_ms) || loop_post(i->loop, i->wake, given)) {
         issuer_unref(&given);
         atomic_store(&i->is_wanted, false);
         return false;
     }
     return true;
+}
+
+unsigned issuer_next(const struct issuer *i)
+{
+    unsigned n = atomic_load(&i->n_ended);
+    return n + (atomic_load(&i->is_busy) ? 2 : 1);
+}
+
+bool issuer_has_ended(const struct issuer *i, unsigned number)
+{
+    return (int)(atomic_load(&i->n_ended) - number) >= 0;
 }
 
 /* -- the keeper
@@ -196,7 +224,11 @@ void issuer_began(struct issuer *i)
 /* In this order: who sees that nothing is under way sees the keys too, which were put before. */
 void issuer_ended(struct issuer *i, uint64_t not_before_ms)
 {
-    atomic_store(&i->not_before_ms, not_before_ms);
+    uint_fast64_t due_ms = atomic_load(&i->due_ms);
+    while (due_ms < not_before_ms &&
+           !atomic_compare_exchange_weak(&i->due_ms, &due_ms, not_before_ms)) {
+    }
+    atomic_fetch_add(&i->n_ended, 1);
     atomic_store(&i->is_wanted, false);
     atomic_store(&i->is_busy, false);
 }

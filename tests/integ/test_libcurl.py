@@ -65,6 +65,15 @@ def test_tokens_of_focused_run(make_chain, broken):
     assert_named(check(chain, broken), "endpoint ACME_PROD.token_url")
 
 
+def test_keys_of_issuers(make_chain, broken):
+    chain = make_chain(start=False, gateway={
+        "issuer IDP": {"issuer": "https://127.0.0.1:1/realm", "audience": "frunproxy", "scope": "x"},
+        "pusher s4-acme": {"auth": "jwt", "user": None, "password_hash": None, "issuer": "IDP",
+                           "token_client": "sb-acme"}})
+    assert check(chain, {}).returncode == 0
+    assert_named(check(chain, broken), "issuer IDP.issuer")
+
+
 def test_stapling(make_chain, pki, tmp_path, broken):
     pair = Authority(pki, tmp_path).issue("stapled", url="http://127.0.0.1:1/")
     chain = make_chain(start=False, connectors=(), has_sim=False,

@@ -41,6 +41,7 @@ struct guest {
     struct span text;            /**< private: the owner's memory */
     struct guests *all;          /**< private */
     uint64_t until_ms;           /**< private */
+    unsigned fetch;              /**< private: the one that decides */
     void (*fn)(struct guest *g); /**< look again: guests_check(), which may tell to wait on */
 };
 
@@ -50,6 +51,7 @@ struct guests_verdict {
     bool is_listed;           /**< it may use the endpoint */
     uint64_t until_s;         /**< how long it is good at most, seconds since 1970 */
     const char *why;          /**< on failure: what is wrong, constant text */
+    bool may_change;          /**< on failure: the next look may find other keys */
 };
 
 /** Make one. @param l the worker's loop @param out guests; guests_free() it @return FRUN_OK;
@@ -69,12 +71,13 @@ bool guests_look(struct guests *g, const struct issuers *s);
 bool guests_is_ours(const struct issuers *s, struct span text);
 
 /** Judge a token. @param g guests @param r registry the request pinned @param e endpoint @param
- * text as sent @param out verdict @return FRUN_OK; FRUN_E_DENIED it is not good, out->why tells;
- * FRUN_E_AGAIN keys are on their way, guests_wait() for them (out->why: what is wrong if they do
- * not come; NULL: no keys are here at all); FRUN_E_NOT_FOUND the issuer's keys are not here: 503;
- * FRUN_E_NOMEM. Thread: worker. Source: RFC 6750 3.1. */
+ * text as sent @param who who may have to wait; until_ms 0 at its first look @param out verdict
+ * @return FRUN_OK; FRUN_E_DENIED it is not good, out->why tells; FRUN_E_AGAIN keys are on their
+ * way, guests_wait() for them; FRUN_E_NOT_FOUND the issuer's keys are not here: 503; FRUN_E_NOMEM.
+ * Thread: worker. Source: RFC 6750 3.1. */
 frun_err guests_check(struct guests *g, struct registry *r, const struct endpoint *e,
-                      struct span text, struct guests_verdict *out) FRUN_MUST_CHECK;
+                      struct span text, struct guest *who,
+                      struct guests_verdict *out) FRUN_MUST_CHECK;
 
 /** Wait after FRUN_E_AGAIN; its patience begins with the first wait. @param g guests @param x not
  * waiting, fn set; until_ms 0 at its first wait @param r registry @param e endpoint @param text

@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct endpoint;
 struct pusher;
@@ -39,10 +40,13 @@ struct issuers {
 };
 
 /** Make what a configuration names. @param s zero but for before @param c configuration, must
- * outlive it @param arena lives as long @param s filled; issuers_done() it also on failure @return
- * FRUN_OK; FRUN_E_NOMEM; FRUN_E_LIMIT a secret is too long. Thread: main. */
-frun_err issuers_fill(struct issuers *s, const struct conf_gw *c,
-                      struct arena *arena) FRUN_MUST_CHECK;
+ * outlive it @param arena lives as long @param report what is missing is printed here; NULL:
+ * nowhere
+ * @param s filled; issuers_done() it also on failure @return FRUN_OK; FRUN_E_UNSUPPORTED keys could
+ * not be fetched: see fetch_load(); FRUN_E_NOMEM; FRUN_E_LIMIT a secret is too long. Thread: main
+ * (reads files). */
+frun_err issuers_fill(struct issuers *s, const struct conf_gw *c, struct arena *arena,
+                      FILE *report) FRUN_MUST_CHECK;
 
 /** Add a pusher that is enabled and has auth = jwt. @param s filled @param p pusher, must outlive
  * it @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */

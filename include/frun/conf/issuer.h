@@ -26,7 +26,7 @@ struct conf_issuer {
     uint64_t clock_skew_ms;         /**< how far clocks may be apart; 60 s */
     uint64_t max_token_lifetime_ms; /**< longest life of a token; 0: any */
     uint64_t refresh_ms;            /**< its keys are fetched again so often; 1 h */
-    uint64_t refresh_min_ms;        /**< and never sooner than after this time; 30 s */
+    uint64_t refresh_min_ms;        /**< wanted fetches: one in this time; 30 s */
     uint64_t stale_ms;              /**< keys that cannot be refreshed are used so long; 24 h */
     const char *ca;                 /**< PEM file of the CA; NULL: the system's */
     const char *proxy;              /**< http://host:port, or NULL */

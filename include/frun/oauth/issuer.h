@@ -6,8 +6,9 @@
  * to see whether it is still the present one, so that no lock lies on the way of a request; only
  * when the keys have changed it takes the new set, under a lock that is held for the copy of a
  * pointer. When a token names an unknown key, any number of workers may want fresh keys: the keeper
- * is told once, and not at all before the shortest time between two fetches is over. The keeper, on
- * the main thread, decides when to fetch; fetching blocks and belongs on a helper thread.
+ * is told once, and not more often than once in refresh_min in the long run: a few times it may be
+ * at once, so that a change of keys right after a fetch is not waited for. The keeper, on the main
+ * thread, decides when to fetch; fetching blocks and belongs on a helper thread.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef FRUN_OAUTH_ISSUER_H
@@ -26,6 +27,10 @@
 
 /** Octets of a URL with the final NUL. */
 #define ISSUER_URL_BYTES 1100
+
+/** Fetches that may be wanted before refresh_min after the last one is over; one comes back each
+ * refresh_min. Strangers can use them up by making up names of keys, but not more. */
+#define ISSUER_EXTRA_FETCHES 3
 
 /** An issuer. */
 struct issuer;
@@ -77,9 +82,17 @@ bool issuer_look(struct issuer *i, struct issuer_view *v);
 void issuer_view_done(struct issuer_view *v);
 
 /** The keys are not enough: ask for fresh ones. @param i issuer @param now_ms mono_now_ms() @return
- * true: they are being fetched, or will be at once, and the keeper will tell; false: not now, the
- * last fetch is too short ago. Thread: any. */
+ * true: they are being fetched, or will be at once, and the keeper will tell; false: not now, there
+ * were too many fetches lately. Thread: any. */
 bool issuer_want(struct issuer *i, uint64_t now_ms);
+
+/** The first fetch that begins after now, and so shows what the issuer shows now. @param i issuer
+ * @return its number. Thread: any. */
+unsigned issuer_next(const struct issuer *i);
+
+/** Has a fetch ended, well or not? Its keys are seen by the next issuer_look() then. @param i
+ * issuer @param number from issuer_next() @return true if so. Thread: any. */
+bool issuer_has_ended(const struct issuer *i, unsigned number);
 
 /* -- the keeper */
 
@@ -96,7 +109,7 @@ void *issuer_keeper(const struct issuer *i);
 void issuer_began(struct issuer *i);
 
 /** A fetch has ended, or none is made; wants are taken again. @param i issuer @param not_before_ms
- * time before which none is wanted, as mono_now_ms(). Thread: keeper. */
+ * time before which a want is an extra one, as mono_now_ms(). Thread: keeper. */
 void issuer_ended(struct issuer *i, uint64_t not_before_ms);
 
 /** Have the keys of now replaced. @param i issuer @param k set, a reference is taken; NULL: none
