@@ -1,9 +1,9 @@
 /**
  * The tunnels of one worker.
  *
- * A location is made when a route or a connector first names it and stays: their number is bounded
- * by the configuration, because both the endpoints' and the connectors' location IDs come from
- * there.
+ * A location is made when a route or a tunnel first names it and goes with the last of them. Their
+ * number is bounded by the configurations in use, because both the endpoints' and the connectors'
+ * location IDs come from there.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/hub.h"
@@ -21,6 +21,7 @@
 struct hub_location {
     struct list node; /* in hub.locations */
     struct hub *hub;  /* owner */
+    size_t refs;      /* routes and tunnels that name it */
     char id[PTTH_MAX_LOCATION + 1];
     size_t id_len;
     struct list tunnels; /* open ones that take new calls */
@@ -68,9 +69,12 @@ static struct tunnel *pick(const struct hub_location *loc);
 static void wake_waiters(struct later *l)
 {
     struct hub_location *loc = list_entry(l, struct hub_location, wake);
+    loc->refs++; /* the last exchange of a former configuration may end here, and its route with it
+                  */
     for (int i = 0; i < HUB_WAKE_AT_ONCE; i++) {
         struct list *it = list_first(&loc->waiters);
         if (!it || !pick(loc)) {
+            hub_leave(loc);
             return;
         }
         list_remove(it);
@@ -78,6 +82,24 @@ static void wake_waiters(struct later *l)
         w->fn(w);
     }
     later_arm(loc->hub->loop, &loc->wake);
+    hub_leave(loc);
+}
+
+static void location_free(struct hub_location *loc)
+{
+    while (list_first(&loc->waiters)) {
+        list_remove(list_first(&loc->waiters));
+    }
+    later_cancel(&loc->wake);
+    list_remove(&loc->node);
+    free(loc);
+}
+
+void hub_leave(struct hub_location *loc)
+{
+    if (loc && --loc->refs == 0) {
+        location_free(loc);
+    }
 }
 
 frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out)
@@ -101,6 +123,7 @@ frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out)
         later_init(&loc->wake, wake_waiters);
         list_append(&h->locations, &loc->node);
     }
+    loc->refs++;
     *out = loc;
     return FRUN_OK;
 }
@@ -140,6 +163,7 @@ static void free_tunnels(struct list *tunnels)
         struct hub *h = t->hub;
         tunnel_unlink(t);
         h2_free(t->h2);
+        hub_leave(t->location);
         loop_free_later(h->loop, free, t);
     }
 }
@@ -152,13 +176,9 @@ void hub_free(struct hub *h)
     free_tunnels(&h->draining);
     for (struct list *it; (it = list_first(&h->locations)) != NULL;) {
         struct hub_location *loc = list_entry(it, struct hub_location, node);
+        loc->refs++;
         free_tunnels(&loc->tunnels);
-        while (list_first(&loc->waiters)) {
-            list_remove(list_first(&loc->waiters));
-        }
-        later_cancel(&loc->wake);
-        list_remove(&loc->node);
-        free(loc);
+        location_free(loc);
     }
     free(h);
 }
@@ -192,6 +212,7 @@ static void on_closed(void *ctx, frun_err err, const char *why)
              "tunnel from %s (location \"%s\") ended after %llu s: %s", t->member.address,
              t->location->id, (unsigned long long)age_s, why && *why ? why : err_text(err));
     h2_free(t->h2);
+    hub_leave(t->location);
     loop_free_later(h->loop, free, t);
 }
 
@@ -225,6 +246,7 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     frun_err err = hub_locate(h, span_of(m->location_id), &loc);
     struct tunnel *t = err ? NULL : calloc(1, sizeof(*t));
     if (!t) {
+        hub_leave(loc);
         return err ? err : FRUN_E_NOMEM;
     }
     t->hub = h;
@@ -237,6 +259,7 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     if (err) {
         seat_unref(&t->member.seat);
         free(t);
+        hub_leave(loc);
         return err;
     }
     suspect_former(loc, m);
@@ -321,6 +344,16 @@ bool hub_has(const struct hub_location *loc)
 size_t hub_count(const struct hub *h)
 {
     return h->n_tunnels;
+}
+
+size_t hub_places(const struct hub *h)
+{
+    size_t n = 0;
+    struct list *it;
+    list_foreach (it, &h->locations) {
+        n++;
+    }
+    return n;
 }
 
 void hub_set(struct hub *h, const struct h2_settings *set)

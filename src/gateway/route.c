@@ -72,6 +72,7 @@ static bool tunnel_is_usable(const struct route *r)
 
 static void tunnel_free(struct route *r)
 {
+    hub_leave(((struct tunnel_route *)r)->location);
     free(r);
 }
 

@@ -84,13 +84,17 @@ void hub_set(struct hub *h, const struct h2_settings *set);
  */
 void hub_review(struct hub *h, bool (*is_wanted)(void *ctx, const struct hub_member *m), void *ctx);
 
-/** The tunnels of one location ID; lives with the hub. */
+/** The tunnels of one location ID; counted. */
 struct hub_location;
 
 /** Find the place of a location ID, known or not yet. @param h hub @param id location ID @param out
- * place, lives with the hub @return FRUN_OK; FRUN_E_LIMIT longer than PTTH_MAX_LOCATION;
- * FRUN_E_NOMEM. Thread: worker. */
+ * place; hub_leave() it before the hub is freed @return FRUN_OK; FRUN_E_LIMIT longer than
+ * PTTH_MAX_LOCATION; FRUN_E_NOMEM. Thread: worker. */
 frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out) FRUN_MUST_CHECK;
+
+/** Name a location no more; it goes when no tunnel has it either. @param loc place or NULL. Thread:
+ * worker. */
+void hub_leave(struct hub_location *loc);
 
 /** Open a call through a tunnel of @p loc. @param loc place @param req head @param ev events @param
  * owner for them @param out call @param connector out: name of the connector taken, lives until
@@ -112,6 +116,9 @@ bool hub_has(const struct hub_location *loc);
 
 /** Tunnels open now. @param h hub @return count. Thread: worker. */
 size_t hub_count(const struct hub *h);
+
+/** Places that somebody names now. @param h hub @return count. Thread: worker. */
+size_t hub_places(const struct hub *h);
 
 /** A tunnel as administrators see it. */
 struct hub_view {
