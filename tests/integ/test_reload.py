@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from chain import (FENCE, PASSWORD, USER, Background, assert_problem, free_port, password_hash,
-                   wait_until)
+from chain import (FENCE, PASSWORD, USER, Background, assert_problem, basic, free_port,
+                   password_hash, run, wait_until)
 
 IMPATIENT = {"connector": {"retry_min": "100ms", "retry_max": "300ms"}}
 IN_USE = "the changed configuration is in use"
@@ -362,3 +362,21 @@ def test_many_times(make_chain):
         assert descriptors(chain) <= fds + 2
         # A sanitizer keeps what was freed for a while, 8 MiB here.
         assert chain.gateway.memory() < rss + 16 * 1024 * 1024
+
+
+@pytest.mark.skipif(not shutil.which("wrk"), reason="no wrk")
+def test_under_somebody_elses_load(make_chain):
+    """wrk keeps its connections; reloads, a broken one among them, disturb none of its requests."""
+    chain = make_chain()
+    wrk = Background(run, ["wrk", "-t2", "-c16", "-d8s", "--timeout", "20s",
+                           "-H", "Authorization: " + basic(USER, PASSWORD),
+                           f"https://127.0.0.1:{chain.port}/ACME_PROD/sap/frun/wrk"])
+    wait_until(lambda: len(chain.received()) > 20, "load", 20)
+    change(chain, gateway={"hold": "7s"})
+    change(chain, **{"endpoint GLOBEX": {"description": "changed"}})
+    change(chain, KEPT, gateway={"hold": "long"})
+    change(chain, gateway={"hold": "6s"})
+    reload(chain)
+    told = wrk.result()
+    assert told.returncode == 0 and "requests in" in told.stdout, told
+    assert "Socket errors" not in told.stdout and "Non-2xx" not in told.stdout, told.stdout
