@@ -1,5 +1,5 @@
 /**
- * frunctl config check and keys.
+ * frunctl config check, and which daemon's a file is.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/buf.h"
@@ -8,8 +8,10 @@
 #include "frun/conf/ini.h"
 
 #include "ctl.h"
+#include "ctl_config_json.h"
+#include "ctl_control.h"
 
-#include <getopt.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -66,48 +68,40 @@ static frun_err vote(const char *path, struct votes *v)
     return err;
 }
 
-static frun_err check_gateway(const char *path)
+/* What was loaded of either, for a line or for JSON. */
+struct outcome {
+    json_t *counts;
+    char text[160];
+};
+
+static frun_err check_gateway(const char *path, FILE *report, struct outcome *o)
 {
     struct conf_gw *c = NULL;
-    frun_err err = conf_gw_load(path, stderr, &c);
+    frun_err err = conf_gw_load(path, report, &c);
     if (!err) {
-        (void)printf(
-            "%s: good (gateway: %zu systems, %zu endpoints, %zu pushers, %zu connectors)\n", path,
-            c->n_systems, c->n_endpoints, c->n_pushers, c->n_connectors);
+        (void)snprintf(o->text, sizeof(o->text),
+                       "gateway: %zu systems, %zu endpoints, %zu pushers, %zu connectors",
+                       c->n_systems, c->n_endpoints, c->n_pushers, c->n_connectors);
+        o->counts = json_pack("{s:I, s:I, s:I, s:I}", "systems", (json_int_t)c->n_systems,
+                              "endpoints", (json_int_t)c->n_endpoints, "pushers",
+                              (json_int_t)c->n_pushers, "connectors", (json_int_t)c->n_connectors);
     }
     conf_gw_unref(&c);
     return err;
 }
 
-static frun_err check_connector(const char *path)
+static frun_err check_connector(const char *path, FILE *report, struct outcome *o)
 {
     struct conf_cn *c = NULL;
-    frun_err err = conf_cn_load(path, stderr, &c);
+    frun_err err = conf_cn_load(path, report, &c);
     if (!err) {
-        (void)printf("%s: good (connector: %zu subaccounts, %zu systems)\n", path, c->n_subaccounts,
-                     c->n_mappings);
+        (void)snprintf(o->text, sizeof(o->text), "connector: %zu subaccounts, %zu systems",
+                       c->n_subaccounts, c->n_mappings);
+        o->counts = json_pack("{s:I, s:I}", "subaccounts", (json_int_t)c->n_subaccounts, "systems",
+                              (json_int_t)c->n_mappings);
     }
     conf_cn_unref(&c);
     return err;
-}
-
-/* FILE, or --config FILE as the daemons have it. */
-static int file_of(int argc, char **argv, const char **path)
-{
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-    int c;
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (c != 'c') {
-            return EX_USAGE;
-        }
-        *path = optarg;
-    }
-    if (!*path && optind < argc) {
-        *path = argv[optind++];
-    }
-    return !*path || optind < argc ? ctl_misuse("one FILE is wanted") : 0;
 }
 
 int ctl_config_side(const char *path, bool *is_connector)
@@ -129,41 +123,36 @@ int ctl_config_side(const char *path, bool *is_connector)
 int ctl_config_check(int argc, char **argv)
 {
     bool is_connector = false;
-    const char *path = NULL;
-    int status = file_of(argc, argv, &path);
+    struct ctl_control c;
+    struct ctl_report report = {0};
+    struct outcome o = {0};
+    int status = ctl_control_parse(argc, argv, 1, &c);
     if (status) {
         return status;
+    }
+    const char *path = c.n_words ? c.words[0] : c.config;
+    if (!path || (c.n_words && c.config)) {
+        return ctl_misuse("one FILE is wanted");
     }
     status = ctl_config_side(path, &is_connector);
     if (status) {
         return status;
     }
-    frun_err err = is_connector ? check_connector(path) : check_gateway(path);
+    FILE *to = c.is_json ? ctl_report_open(&report) : stderr;
+    frun_err err = !to            ? FRUN_E_NOMEM
+                   : is_connector ? check_connector(path, to, &o)
+                                  : check_gateway(path, to, &o);
+    if (c.is_json) {
+        status = ctl_print_json(json_pack("{s:s, s:s, s:s, s:o, s:o*}", "file", path, "side",
+                                          is_connector ? "connector" : "gateway", "result",
+                                          err ? "bad" : "good", "report", ctl_report_take(&report),
+                                          "counts", o.counts));
+    } else if (!err) {
+        (void)printf("%s: good (%s)\n", path, o.text);
+        json_decref(o.counts);
+    }
     if (err && err != FRUN_E_SYNTAX) {
         return ctl_fail("%s", err_text(err));
     }
-    return err ? EX_CONFIG : EXIT_SUCCESS;
-}
-
-static void print_keys(const char *side, const struct conf_kind *kinds, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < kinds[i].n_rows; j++) {
-            (void)printf("%s\t%s\t%s\n", side, kinds[i].word, kinds[i].rows[j].key);
-        }
-    }
-}
-
-int ctl_config_keys(int argc, char **argv)
-{
-    size_t n;
-    (void)argv;
-    if (argc != 1) {
-        return ctl_misuse("config keys takes no argument");
-    }
-    const struct conf_kind *kinds = conf_gw_kinds(&n);
-    print_keys("gateway", kinds, n);
-    kinds = conf_cn_kinds(&n);
-    print_keys("connector", kinds, n);
-    return EXIT_SUCCESS;
+    return err ? EX_CONFIG : status;
 }

@@ -141,9 +141,9 @@ static const char manual_intro[] =
     "itself gives a warning |\n"
     "| auto or number | the word auto, or digits |\n"
     "\n"
-    "Changes at: this version takes every change at restart; the column says which keys a reload "
-    "without restart may\n"
-    "change.\n";
+    "Changes at: what a reload (`systemctl reload`, `frunctl reload`, SIGHUP) puts into force, and "
+    "what waits for the\n"
+    "next restart.\n";
 
 int ctl_config_manual(int argc, char **argv)
 {

@@ -103,7 +103,7 @@ static int rotate(const struct ctl_pusher_ask *a, struct ctl_pusher_subject *s)
     }
     if (proof->until_s > (uint64_t)time(NULL)) {
         (void)fprintf(stderr,
-                      "frunctl: the one before was good until %s and ends with the restart\n",
+                      "frunctl: the one before was good until %s and ends with the reload\n",
                       proof->until);
     }
     int status = make_secret(s);

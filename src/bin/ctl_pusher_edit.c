@@ -105,7 +105,7 @@ int ctl_pusher_show(struct ctl_pusher_subject *s, int (*print)(void *ctx), void 
         return EXIT_FAILURE;
     }
     (void)fprintf(stderr,
-                  "frunctl: the hash stands in %s; restart frunproxyd (every gateway behind this "
+                  "frunctl: the hash stands in %s; reload frunproxyd (every gateway behind this "
                   "name) to use it\n",
                   s->p->place.file);
     if (s->until[0]) {

@@ -7,6 +7,7 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_config_json.h"
 #include "ctl_control.h"
 
 #include <jansson.h>
@@ -122,7 +123,7 @@ static void print_list(const struct conf_changes *c, const char *behind)
     }
 }
 
-static int compare(const char *one, const char *other)
+static int compare(const char *one, const char *other, bool is_json)
 {
     struct loaded a = {0};
     struct loaded b = {0};
@@ -137,8 +138,14 @@ static int compare(const char *one, const char *other)
                     conf_diff(a.doc, b.doc, CONF_RELOAD_RESTART, &restart))) {
         status = ctl_fail("out of memory");
     }
-    print_list(&live, "");
-    print_list(&restart, " (with the next restart)");
+    if (!status && is_json) {
+        status = ctl_print_json(json_pack("{s:o, s:o, s:I}", "changes", ctl_changes(&live),
+                                          "restart", ctl_changes(&restart), "more",
+                                          (json_int_t)live.n_more + (json_int_t)restart.n_more));
+    } else {
+        print_list(&live, "");
+        print_list(&restart, " (with the next restart)");
+    }
     conf_changes_done(&live);
     conf_changes_done(&restart);
     unload(&a);
@@ -156,7 +163,8 @@ int ctl_config_diff(int argc, char **argv)
     if (c.n_words == 1) {
         return ctl_misuse("two files are wanted, or none: then the daemon compares");
     }
-    return c.n_words ? compare(c.words[0], c.words[1]) : ask(&c, "GET", "/api/v1/config/diff");
+    return c.n_words ? compare(c.words[0], c.words[1], c.is_json)
+                     : ask(&c, "GET", "/api/v1/config/diff");
 }
 
 int ctl_config_show(int argc, char **argv)
@@ -172,7 +180,9 @@ int ctl_config_show(int argc, char **argv)
         return ctl_misuse("one FILE is wanted");
     }
     status = load(path, &x);
-    if (!status) {
+    if (!status && c.is_json) {
+        status = ctl_print_json(ctl_config_values(x.doc, x.cn != NULL));
+    } else if (!status) {
         conf_print(x.doc, stdout);
     }
     unload(&x);

@@ -244,7 +244,7 @@ static void commit(struct reload *r)
     audit_set_level(g->shared.audit, r->gen->conf->audit->level);
     generation_apply(g->gen);
     if (health_follow(&g->health, g->gen)) {
-        log_error(NULL, "out of memory: the endpoints are not checked any more until a restart");
+        log_error(NULL, "out of memory: the endpoints are checked as before until the next reload");
     }
     if (admin_web_use(g->web, g->gen->door)) {
         log_error("reload", "out of memory: the status page keeps its former login and TLS");

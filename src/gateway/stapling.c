@@ -193,7 +193,7 @@ static void tell(const struct item *x)
         return;
     case STATE_REVOKED:
         log_error("ocsp",
-                  "%s: %s: put a new certificate and key in its place and restart; nothing is "
+                  "%s: %s: put a new certificate and key in its place; nothing is "
                   "stapled, clients that check refuse the connection; asked again every hour",
                   x->file, reason_of(x));
         return;

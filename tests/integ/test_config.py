@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: --check says everything at once, with places; broken files start nothing."""
 
+import json
 import re
 
 import pytest
@@ -237,3 +238,44 @@ def test_no_secret_in_the_report(files):
     files.write_gateway()
     r, _ = check(files)
     assert r.returncode == 78 and "literal-Secret-1" not in r.stdout + r.stderr
+
+
+def test_json(make_chain):
+    """What people read of files, machines read as JSON; secrets are in neither."""
+    chain = make_chain(start=False)
+    frunctl = program("frunctl")
+    good = chain.path("frunproxy.ini")
+
+    def ask(*words, status=0):
+        r = run([frunctl, "config", *words, "--json"])
+        assert r.returncode == status, r
+        return json.loads(r.stdout)
+
+    told = ask("check", good)
+    assert told["result"] == "good" and told["side"] == "gateway"
+    assert told["counts"]["endpoints"] == 2
+    told = ask("check", chain.path("dc1-a.ini"))
+    assert told["side"] == "connector" and told["counts"]["systems"] == 1
+    bad = chain.write("bad.ini", "[gateway]\nlisten = nowhere\nspeed = high\n")
+    told = ask("check", bad, status=78)
+    assert told["result"] == "bad" and "counts" not in told
+    assert any("gateway.speed" in line for line in told["report"]), told
+
+    shown = ask("show", good)
+    assert {e["name"] for e in shown["endpoint"]} == {"ACME_PROD", "GLOBEX"}
+    assert "$6$" not in json.dumps(shown) and "acme-prod-proxy" not in json.dumps(shown)
+
+    with open(good, encoding="utf-8") as f:
+        other = chain.write("other.ini", f.read().replace("[gateway]", "[gateway]\nhold = 3s"))
+    told = ask("diff", good, other)
+    assert told["changes"] == [{"section": "gateway", "key": "hold", "before": "8 s",
+                                "now": "3 s"}], told
+    assert told["restart"] == [] and told["more"] == 0
+
+    keys = ask("keys")
+    grace = next(k for k in keys if k["file"] == "gateway" and k["key"] == "drain_grace")
+    assert grace["type"] == "time" and grace["unit"] == "s" and grace["default"] == "2 s"
+    assert grace["changes"] == "reload" and grace["help"]
+    assert next(k for k in keys if k["key"] == "workers")["changes"] == "restart"
+    plain = run([frunctl, "config", "keys"]).stdout.splitlines()
+    assert len(plain) == len(keys) and all(line.count("\t") == 8 for line in plain)

@@ -18,7 +18,7 @@ KEY = re.compile(r"\s*(?:[;#]\s?)?([a-z][a-z0-9_]*)\s*=")
 
 def table():
     out = subprocess.run([sys.argv[2], "config", "keys"], capture_output=True, text=True, check=True).stdout
-    return {tuple(line.split("\t")) for line in out.splitlines()}
+    return {tuple(line.split("\t")[:3]) for line in out.splitlines()}
 
 
 def sample_keys(side):
