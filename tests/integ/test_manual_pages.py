@@ -113,3 +113,40 @@ def test_zsh_takes_its_file():
                        capture_output=True, text=True, timeout=60, check=False,
                        env=dict(os.environ, PATH=os.path.abspath(bin_dir()) + ":" + os.environ["PATH"]))
     assert "root-url:" in r.stdout, r
+
+
+def ctl(*args):
+    return run([program("frunctl"), *args])
+
+
+def test_config_prints(chain):
+    shown = ctl("config", "show", chain.path("frunproxy.ini"))
+    assert shown.returncode == 0 and "public_url" in shown.stdout and "(secret)" in shown.stdout, shown
+    assert "Frun-Pass" not in shown.stdout and "$6$" not in shown.stdout
+    assert "[gateway]" in ctl("config", "sample", "gateway").stdout
+    assert "[subaccount " in ctl("config", "sample", "connector").stdout
+    assert ctl("config", "manual").stdout.startswith("# Configuration")
+    assert "gateway\tgateway\tlisten\n" in ctl("config", "keys").stdout
+    assert ".Dt FRUNPROXY.INI 5\n" in ctl("config", "man", "gateway").stdout
+    for wrong in (("man",), ("man", "nobody"), ("man", "gateway", "x"), ("commands", "x"), ("keys", "x"),
+                  ("manual", "x"), ("sample",), ("sample", "x")):
+        r = ctl("config", *wrong)
+        assert r.returncode == 64 and not r.stdout and "frunctl: " in r.stderr, (wrong, r)
+
+
+def test_pki_server(tmp_path):
+    assert run([program("frunctl"), "pki", "init", str(tmp_path)]).returncode == 0
+    r = run([program("frunctl"), "pki", "server", str(tmp_path), "--name", "frun.corp", "--ip", "192.0.2.7"])
+    assert r.returncode == 0 and (tmp_path / "frun.corp.key").stat().st_mode & 0o77 == 0, r
+    r = run(["openssl", "verify", "-CAfile", tmp_path / "ca.pem", "-verify_hostname", "frun.corp",
+             tmp_path / "frun.corp.pem"])
+    assert r.returncode == 0, r.stderr
+
+
+def test_every_command_is_tried_somewhere():
+    """By these tests, with the words that somebody would type."""
+    text = "".join(open(os.path.join(HERE, x), encoding="utf-8").read() for x in sorted(os.listdir(HERE))
+                   if x.endswith(".py"))
+    for name, _ in commands():
+        typed = '", "'.join(name.split())
+        assert f'"{typed}"' in text or re.search(rf'[" ]{name}[" ]', text), f"frunctl {name} is in no test"
