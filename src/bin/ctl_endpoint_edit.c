@@ -191,7 +191,9 @@ int ctl_pusher_remove(int argc, char **argv)
     if (!status && !p) {
         status = ctl_fail("there is no [pusher %s]; 'frunctl pusher list' shows all", w.name);
     }
-    status = status ? status : drop(&w, "pusher", &p->place);
+    if (p) {
+        status = drop(&w, "pusher", &p->place);
+    }
     if (!status) {
         (void)snprintf(what, sizeof(what), "%s [pusher %s]",
                        w.change.is_dry ? "would remove" : "removed", w.name);
