@@ -119,7 +119,8 @@ const struct ctl_command ctl_commands[] = {
     {NULL, "push",
      "--url ROOT_URL/sap/frun/... --user U [--password-file F] [--file JSON] [--ca FILE]\n"
      "  frunctl push --service-key FILE [--url ROOT_URL/sap/frun/...] [--file JSON] [--ca FILE]\n"
-     "                     [--method M] [--header 'N: V']... [--proxy http://host:port]",
+     "                     [--method M] [--header 'N: V']... [--proxy http://host:port] "
+     "[--progress] [--json]",
      "send a sample or given payload through the front door; without --password-file the\n"
      "      password comes from FRUN_PASSWORD, the terminal or stdin",
      ctl_push},

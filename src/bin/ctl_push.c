@@ -5,6 +5,7 @@
 #include "frun/fetch/fetch.h"
 
 #include "ctl.h"
+#include "ctl_push.h"
 #include "ctl_token.h"
 
 #include <getopt.h>
@@ -16,6 +17,9 @@
 /* Most --header options. */
 #define MAX_FIELDS 32
 
+/* For a payload of no size, milliseconds. */
+#define SEND_WAIT_MS 60000
+
 /* What the command line asks for. */
 struct ask {
     struct fetch_request request;
@@ -24,6 +28,8 @@ struct ask {
     const char *file;
     const char *service_key; /* instead of user and password */
     bool has_type;           /* a Content-Type was given */
+    bool is_json;            /* --json */
+    struct ctl_push_progress progress;
 };
 
 static int set_option(struct ask *a, int c, const char *value)
@@ -53,6 +59,12 @@ static int set_option(struct ask *a, int c, const char *value)
     case 'x':
         a->request.proxy = value;
         break;
+    case 'j':
+        a->is_json = true;
+        break;
+    case 'P':
+        a->progress.is_wanted = true;
+        break;
     case 'H':
         if (a->request.n_fields == MAX_FIELDS) {
             return ctl_misuse("at most %d --header", MAX_FIELDS);
@@ -77,6 +89,8 @@ static int parse(int argc, char **argv, struct ask *a)
                                             {"method", required_argument, NULL, 'm'},
                                             {"header", required_argument, NULL, 'H'},
                                             {"proxy", required_argument, NULL, 'x'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"progress", no_argument, NULL, 'P'},
                                             {NULL, 0, NULL, 0}};
     int c;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
@@ -120,49 +134,6 @@ static frun_err fetch_password(const struct ask *a, struct secret **out)
     return err;
 }
 
-/* What to look at; the gateway's own answers carry Proxy-Status. */
-static const char *remedy(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } table[] = {
-        {400, "a bare root URL is answered 400 after a good logon; give a path below /sap/frun"},
-        {401, "user or password is wrong, or this pusher may not use the endpoint; with an SAP "
-              "realm: the endpoint's own user was refused by Focused Run"},
-        {403, "only /sap/frun and /sap/bc/ping are let through, and the connector must allow the "
-              "path in a resource section"},
-        {404, "no endpoint has this root path; 'frunctl endpoint list' shows all"},
-        {405, "the endpoint's methods do not allow it"},
-        {413, "raise max_body, or send less"},
-        {502, "Focused Run was not reached; look at address, port and certificate of the system"},
-        {503, "no connector is there for the location ID; look at the connector's log"},
-        {504, "Focused Run did not answer in time"},
-    };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        if (table[i].status == status) {
-            return table[i].text;
-        }
-    }
-    return "look at the gateway's access line of this request";
-}
-
-static int print_answer(const struct fetch_answer *a)
-{
-    struct span by = fetch_answer_field(a, SPAN_LIT("Proxy-Status"));
-    struct span id = fetch_answer_field(a, SPAN_LIT("X-Request-ID"));
-    (void)printf("status:       %d\n", a->status);
-    (void)printf("proxy-status: %.*s\n", SPAN_FMT(by.p ? by : SPAN_LIT("-")));
-    (void)printf("request-id:   %.*s\n", SPAN_FMT(id.p ? id : SPAN_LIT("-")));
-    (void)printf("time:         %.1f ms\n\n", (double)a->time_us / 1000.0);
-    struct span body = buf_span(&a->body);
-    if (body.n) {
-        (void)fwrite(body.p, 1, body.n, stdout);
-        (void)puts("");
-    }
-    return a->status >= 200 && a->status < 300 ? EXIT_SUCCESS : ctl_fail("%s", remedy(a->status));
-}
-
 static int send_payload(struct ask *a, struct span payload, const struct secret *password)
 {
     struct fetch_answer answer;
@@ -176,12 +147,19 @@ static int send_payload(struct ask *a, struct span payload, const struct secret 
                                            strcmp(a->request.method, "HEAD") != 0);
     if (has_body) {
         a->request.body = payload;
+        a->progress.total = payload.n;
+        /* a slow line is no fault: 64 KiB in each second are enough */
+        a->request.timeout_ms = SEND_WAIT_MS + payload.n / 64;
+    }
+    if (has_body && ctl_push_is_watched(&a->progress)) {
+        a->request.on_sent = ctl_push_on_sent;
+        a->request.ctx = &a->progress;
     }
     frun_err err = fetch_run(&a->request, &answer, &d);
     if (err) {
         return ctl_fail("%s: %s", err_text(err), d.text);
     }
-    int status = print_answer(&answer);
+    int status = ctl_push_show(&answer, a->is_json, a->request.body.n);
     fetch_answer_done(&answer);
     return status;
 }

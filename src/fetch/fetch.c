@@ -18,7 +18,7 @@ struct fetch {
     struct curl_slist *fields;
     struct fetch_answer answer;
     frun_err err; /* why a callback stopped the transfer */
-    const atomic_bool *stop;
+    const struct fetch_request *request;
     char text[CURL_ERROR_SIZE];
 };
 
@@ -84,14 +84,16 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 }
 
 /* libcurl asks at least once a second. */
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t sent)
 {
     const struct fetch *f = ctx;
     (void)a;
     (void)b;
     (void)c;
-    (void)d;
-    return atomic_load(f->stop) ? 1 : 0;
+    if (f->request->on_sent) {
+        f->request->on_sent(f->request->ctx, (uint64_t)sent);
+    }
+    return f->request->stop && atomic_load(f->request->stop) ? 1 : 0;
 }
 
 static frun_err add_field(struct fetch *f, const char *line)
@@ -208,7 +210,7 @@ static bool set_credentials(struct fetch *f, const struct fetch_request *r)
         /* Else an encrypted key would be asked for at the terminal. */
         rc |= set_text(f, CURLOPT_KEYPASSWD, "");
     }
-    if (r->stop) {
+    if (r->stop || r->on_sent) {
         curl_xferinfo_callback progress = on_progress;
         rc |= set_number(f, CURLOPT_NOPROGRESS, 0);
         rc |= f->lib->easy_setopt(f->curl, CURLOPT_XFERINFOFUNCTION, progress);
@@ -299,7 +301,7 @@ static frun_err perform(struct fetch *f, struct diag *d)
 
 frun_err fetch_run(const struct fetch_request *r, struct fetch_answer *out, struct diag *d)
 {
-    struct fetch f = {.stop = r->stop};
+    struct fetch f = {.request = r};
     char *whole;
     frun_err err = curl_lib_get(&f.lib, d);
     if (err) {

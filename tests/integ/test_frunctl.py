@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """frunctl: check, endpoints and root URLs, password hashes, certificates, a push."""
 
+import json
 import os
 
 from chain import PASSWORD, USER, program, run
@@ -74,3 +75,26 @@ def test_pki_serves_the_whole_chain(make_chain, tmp_path):
     wait_until(lambda: chain.request("GET", "/sap/bc/ping", auth=None,
                                      ca=f + "/ca.pem").status == 200, "healthy")
     assert chain.push(ca=f + "/ca.pem").status == 200
+
+
+def test_push_a_large_payload_with_progress(make_chain):
+    chain = make_chain()
+    big = chain.write("big.json", '{"x":"' + "y" * 4000000 + '"}')
+    secret = chain.write("secrets/push", PASSWORD + "\n")
+    args = ("push", "--url", f"https://localhost:{chain.port}/ACME_PROD/sap/frun/x", "--user", USER,
+            "--password-file", secret, "--ca", chain.pki.path("ca.pem"))
+    chain.pki.server("localhost-push", "ca", ["localhost"])
+    chain.gateway_sections["gateway"].update(
+        certificate=chain.pki.path("localhost-push.pem"),
+        private_key=chain.pki.path("localhost-push.key"))
+    chain.write_gateway()
+    assert ctl("reload", "--config", chain.path("frunproxy.ini")).returncode == 0
+    r = ctl(*args, "--file", big, "--progress", "--json")
+    value = json.loads(r.stdout)
+    assert r.returncode == 0 and value["status"] == 200 and value["bytes_sent"] > 4000000, r
+    assert "(100 %)" in r.stderr and PASSWORD not in r.stdout + r.stderr
+    r = ctl(*args, "--file", big)
+    assert r.returncode == 0 and "status:       200" in r.stdout and r.stderr == "", r
+    r = ctl(*args[:2], args[2].replace("ACME_PROD", "NOBODY"), *args[3:], "--json")
+    value = json.loads(r.stdout)
+    assert r.returncode == 1 and value["status"] == 404 and "endpoint list" in value["remedy"], r

@@ -46,6 +46,9 @@ struct fetch_request {
     size_t max_body;                     /**< ceiling of the answer body; 0: FETCH_MAX_BODY */
     bool is_secret; /**< the answer's body is: it lies in one piece, and is wiped when freed */
     const atomic_bool *stop; /**< break off within a second once true; NULL: never */
+    void (*on_sent)(void *ctx, uint64_t sent); /**< told now and then, from within fetch_run(), how
+                                                  many octets of the body have gone; or NULL */
+    void *ctx;                                 /**< for on_sent */
 };
 
 /** What came back; fetch_answer_done() it. */
