@@ -323,7 +323,11 @@ size_t stream_waiting(const struct stream *s)
 size_t stream_room(const struct stream *s)
 {
     size_t waiting = stream_waiting(s);
-    return waiting < STREAM_BUFFER_BYTES ? STREAM_BUFFER_BYTES - waiting : 0;
+    size_t room = STREAM_BUFFER_BYTES + STREAM_SLACK_BYTES - waiting;
+    if (waiting >= STREAM_BUFFER_BYTES) {
+        return 0;
+    }
+    return room < STREAM_BUFFER_BYTES ? room : STREAM_BUFFER_BYTES;
 }
 
 /* ---- reading ---- */

@@ -16,7 +16,8 @@
 
 /* What a stream gathers at most in full records, before it refuses more. */
 #define OUT_FULL_BYTES                                                                             \
-    (STREAM_BUFFER_BYTES + (STREAM_BUFFER_BYTES / STREAM_RECORD_BYTES + 1) * RECORD_EXTRA_BYTES)
+    (STREAM_BUFFER_BYTES + STREAM_SLACK_BYTES +                                                    \
+     (STREAM_BUFFER_BYTES / STREAM_RECORD_BYTES + 1) * RECORD_EXTRA_BYTES)
 
 /* A stage of at least so much goes out as a record of its own rather than being filled up, if full
  * records follow: those are then written from where they stand, without a copy. Less (a head of an

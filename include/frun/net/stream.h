@@ -33,6 +33,11 @@
 /** Octets that may wait for the socket before stream_room() is 0. */
 #define STREAM_BUFFER_BYTES 65536
 
+/** Octets more that the last piece in front of that ceiling may be long. What is passed on has
+ * another head than what came, and TLS adds to each record: without it the end of every 64 KiB
+ * would go out by a send of its own. */
+#define STREAM_SLACK_BYTES 2048
+
 /** A stream. */
 struct stream;
 
