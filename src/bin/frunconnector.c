@@ -45,7 +45,7 @@ static const char help_text[] =
     "  -V, --version      show the version\n"
     "\n"
     "Signals: SIGTERM and SIGINT finish what is in flight and end, a second one ends at once;\n"
-    "SIGHUP reads the configuration again, and opens the log file again.\n"
+    "SIGHUP reads the configuration again; SIGUSR1, and SIGHUP too, open the log file again.\n"
     "Exit status: 0 in good order, 64 wrong usage, 78 wrong configuration, 1 any other failure.\n";
 
 static bool read_arguments(int argc, char **argv, struct arguments *out)

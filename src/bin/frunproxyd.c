@@ -30,7 +30,7 @@ static const char usage[] =
     "  -h, --help         print this\n"
     "\n"
     "signals: SIGTERM and SIGINT finish what is under way and end, a second one ends at once;\n"
-    "SIGHUP reads the configuration again, and opens the log file again\n"
+    "SIGHUP reads the configuration again; SIGUSR1, and SIGHUP too, open the log file again\n"
     "exit status: 0 in good order, 64 wrong usage, 78 wrong configuration, 1 any other failure\n";
 
 /* No secret reaches a core dump or another process of the same user; a closed connection is no

@@ -92,6 +92,12 @@ static void on_stop_signal(void *arg)
     connector_stop(arg);
 }
 
+static void on_reopen(void *arg)
+{
+    (void)arg;
+    log_reopen();
+}
+
 static void on_hangup(void *arg)
 {
     log_reopen();
@@ -155,6 +161,9 @@ static frun_err start(struct connector *c, struct conf_cn *conf, const struct tr
     }
     if (!err) {
         err = loop_on_signal(c->loop, SIGHUP, on_hangup, c);
+    }
+    if (!err) {
+        err = loop_on_signal(c->loop, SIGUSR1, on_reopen, c);
     }
     if (!err) {
         err = service_watchdog_start(c->loop, NULL, NULL);

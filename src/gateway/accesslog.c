@@ -114,6 +114,7 @@ static void write_json(struct line *l, const struct accesslog_entry *e)
     put(l, SPAN_LIT("{\"time\":"));
     put_quoted(l, span_of(now));
     json_text(l, SPAN_LIT("request_id"), e->request_id);
+    json_text(l, SPAN_LIT("traceparent"), e->traceparent);
     json_text(l, SPAN_LIT("client"), e->client);
     json_text(l, SPAN_LIT("endpoint"), e->endpoint);
     json_text(l, SPAN_LIT("pusher"), e->pusher);

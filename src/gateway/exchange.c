@@ -205,6 +205,7 @@ static void finish(struct exchange *x)
     }
     x->log.user_agent = agent ? agent->value : (struct span){0};
     x->log.request_id = x->facts.request_id;
+    x->log.traceparent = x->facts.traceparent;
     x->log.endpoint = x->e ? x->e->name : (struct span){0};
     x->log.pusher = x->who ? x->who->name : (struct span){0};
     x->log.auth = x->who ? way_name(x->auth_waiter.way) : NULL;

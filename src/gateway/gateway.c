@@ -230,6 +230,12 @@ static void on_signal(void *arg)
     gateway_stop(arg);
 }
 
+static void on_reopen(void *arg)
+{
+    (void)arg;
+    log_reopen();
+}
+
 static void on_hangup(void *arg)
 {
     const struct gateway *g = arg;
@@ -269,6 +275,9 @@ static frun_err start(struct gateway *g)
     }
     if (!err) {
         err = loop_on_signal(g->loop, SIGHUP, on_hangup, g);
+    }
+    if (!err) {
+        err = loop_on_signal(g->loop, SIGUSR1, on_reopen, g);
     }
     if (!err) {
         err = service_watchdog_start(g->loop, are_workers_alive, g);

@@ -41,6 +41,7 @@ static const struct accesslog_entry full = {
     .path = {"/ACME_PROD/sap/frun", 19},
     .protocol = {"HTTP/1.1", 8},
     .request_id = {"r-1", 3},
+    .traceparent = {"00-1-2-01", 9},
     .endpoint = {"ACME_PROD", 9},
     .pusher = {"s4-acme", 7},
     .route = "tunnel",
@@ -58,12 +59,19 @@ static void json_has_every_fact(void **state)
 {
     (void)state;
     static const char *const wanted[] = {
-        "\"client\":\"192.0.2.7\"", "\"endpoint\":\"ACME_PROD\"",
-        "\"pusher\":\"s4-acme\"",   "\"route\":\"tunnel\"",
-        "\"connector\":\"dc1-a\"",  "\"method\":\"POST\"",
-        "\"status\":200",           "\"by\":\"focused-run\"",
-        "\"bytes_in\":1024",        "\"ms\":12.345",
-        "\"wait_ms\":0.005",        "\"request_id\":\"r-1\"",
+        "\"client\":\"192.0.2.7\"",
+        "\"endpoint\":\"ACME_PROD\"",
+        "\"pusher\":\"s4-acme\"",
+        "\"route\":\"tunnel\"",
+        "\"connector\":\"dc1-a\"",
+        "\"method\":\"POST\"",
+        "\"status\":200",
+        "\"by\":\"focused-run\"",
+        "\"bytes_in\":1024",
+        "\"ms\":12.345",
+        "\"wait_ms\":0.005",
+        "\"request_id\":\"r-1\"",
+        "\"traceparent\":\"00-1-2-01\"",
     };
     char line[16384];
     line_of(&full, CONF_ACCESS_JSON, line, sizeof(line));

@@ -13,14 +13,15 @@
 
 /** Facts of one finished request; absent spans are left out. */
 struct accesslog_entry {
-    struct span client;     /**< address */
-    struct span method;     /**< as sent */
-    struct span path;       /**< as sent, without query */
-    struct span protocol;   /**< "HTTP/1.1", "HTTP/1.0", "HTTP/2.0" */
-    struct span user_agent; /**< as sent */
-    struct span request_id; /**< ours or the pusher's */
-    struct span endpoint;   /**< name */
-    struct span pusher;     /**< name */
+    struct span client;      /**< address */
+    struct span method;      /**< as sent */
+    struct span path;        /**< as sent, without query */
+    struct span protocol;    /**< "HTTP/1.1", "HTTP/1.0", "HTTP/2.0" */
+    struct span user_agent;  /**< as sent */
+    struct span request_id;  /**< ours or the pusher's */
+    struct span traceparent; /**< the same, of its trace */
+    struct span endpoint;    /**< name */
+    struct span pusher;      /**< name */
     const char
         *auth; /**< how it proved itself: "basic", "oauth2", "certificate"; NULL: it did not */
     const char *route;     /**< name or NULL */
