@@ -233,6 +233,8 @@ frun_err conf_cn_load(const char *path, FILE *report, struct conf_cn **out)
     }
     cross_check(&w);
     struct conf_cn *c = calloc(1, sizeof(*c));
+    const struct conf_alert *alert = conf_alert_resolve(w.d);
+    w.is_starved |= !alert;
     err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin, &audit) : FRUN_E_NOMEM;
     if (err) {
         free(c);
@@ -245,6 +247,7 @@ frun_err conf_cn_load(const char *path, FILE *report, struct conf_cn **out)
         .log = log,
         .admin = admin,
         .audit = audit,
+        .alert = alert,
         .subaccounts = (const struct conf_subaccount *const *)w.subaccounts,
         .n_subaccounts = w.n_subaccounts,
         .mappings = (const struct conf_mapping *const *)w.mappings,

@@ -153,6 +153,7 @@ const struct conf_kind *conf_cn_kinds(size_t *n)
         {"connector", NULL, false, true, sizeof(struct conf_connector), connector_rows,
          COUNT(connector_rows), "This connector."},
         CONF_ADMIN_KIND(conf_admin_connector_rows),
+        CONF_ALERT_KIND,
         CONF_AUDIT_KIND(conf_audit_connector_rows),
         CONF_LOG_KIND,
         {"subaccount", "name", true, true, sizeof(struct conf_subaccount), subaccount_rows,

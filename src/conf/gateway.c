@@ -745,6 +745,8 @@ frun_err conf_gw_load_drafts(const char *path, const struct conf_drafts *drafts,
     }
     cross_check(&w);
     struct conf_gw *c = calloc(1, sizeof(*c));
+    const struct conf_alert *alert = conf_alert_resolve(w.d);
+    w.is_starved |= !alert;
     err = c ? conf_conclude(w.d, w.is_starved, report, &log, &admin, &audit) : FRUN_E_NOMEM;
     if (err) {
         free(c);
@@ -758,6 +760,7 @@ frun_err conf_gw_load_drafts(const char *path, const struct conf_drafts *drafts,
         .log = log,
         .admin = admin,
         .audit = audit,
+        .alert = alert,
         .oauth = w.oauth,
         .connectors = (const struct conf_gw_connector *const *)w.connectors,
         .n_connectors = w.n_connectors,

@@ -435,6 +435,7 @@ const struct conf_kind *conf_gw_kinds(size_t *n)
         {"tunnel", NULL, false, false, sizeof(struct conf_tunnel), tunnel_rows, COUNT(tunnel_rows),
          "Where connectors dial in. Needed as soon as an endpoint takes route tunnel."},
         CONF_ADMIN_KIND(conf_admin_gateway_rows),
+        CONF_ALERT_KIND,
         CONF_AUDIT_KIND(conf_audit_gateway_rows),
         CONF_LOG_KIND,
         {"connector", "name", true, false, sizeof(struct conf_gw_connector), connector_rows,

@@ -6,6 +6,7 @@
 #define FRUN_CONF_SCHEMA_INT_H
 
 #include "frun/conf/admin.h"
+#include "frun/conf/alert.h"
 #include "frun/conf/audit.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/gateway.h"
@@ -41,6 +42,22 @@ extern const struct conf_row conf_admin_connector_rows[CONF_ADMIN_ROWS];
         "admin", NULL, false, false, sizeof(struct conf_admin), (rows), CONF_ADMIN_ROWS,           \
             "How administrators and monitoring look into the running daemon."                      \
     }
+
+/** Keys of [alert]. */
+#define CONF_ALERT_ROWS 5
+
+/** The rows of [alert]. */
+extern const struct conf_row conf_alert_rows[CONF_ALERT_ROWS];
+
+/** The schema of [alert], an element of a table of kinds. */
+#define CONF_ALERT_KIND                                                                            \
+    {                                                                                              \
+        "alert", NULL, false, false, sizeof(struct conf_alert), conf_alert_rows, CONF_ALERT_ROWS,  \
+            "What somebody should know of, and who is told."                                       \
+    }
+
+/** The section [alert]. @param d document @return section, or NULL: starved. */
+const struct conf_alert *conf_alert_resolve(struct conf_doc *d);
 
 /** Keys of [audit]. */
 #define CONF_AUDIT_ROWS 5

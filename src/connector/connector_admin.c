@@ -274,6 +274,8 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
         err = admin_common_add(c->admin);
     }
     err = err ? err : connector_scc_open(c);
+    err = err ? err : alerts_new(c->loop, "frunconnector", &c->alerts);
+    err = err ? err : alerts_serve(c->alerts, c->admin);
     err = err ? err : series_new(c->meter, &c->series);
     err = err ? err : series_serve(c->series, c->admin);
     err =
@@ -284,6 +286,7 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
         return err;
     }
     series_start(c->series, c->loop);
+    connector_alerts_start(c);
     const struct conf_admin *conf = c->gen->conf->admin;
     err = admin_control_start(c->loop, c->admin, conf, &c->control, d);
     return err ? err : admin_web_start(c->loop, c->admin, conf, c->gen->trust->door, &c->web, d);
@@ -298,6 +301,11 @@ void connector_admin_close(struct connector *c)
     admin_web_free(c->web);
     events_free(c->events);
     series_free(c->series);
+    if (c->alerts) {
+        deadline_clear(&c->look);
+    }
+    alerts_free(c->alerts);
+    c->alerts = NULL;
     c->events = NULL;
     c->series = NULL;
     c->web = NULL;

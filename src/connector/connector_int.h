@@ -10,6 +10,7 @@
 #ifndef FRUN_CONNECTOR_CONNECTOR_INT_H
 #define FRUN_CONNECTOR_CONNECTOR_INT_H
 
+#include "frun/admin/alerts.h"
 #include "frun/admin/control.h"
 #include "frun/admin/events.h"
 #include "frun/admin/recent.h"
@@ -79,6 +80,8 @@ struct connector {
     struct meter *meter;                /**< requests by mapping */
     struct admin_recent recent;         /**< last requests */
     struct audit *audit;                /**< NULL: none */
+    struct alerts *alerts;              /**< what somebody should know */
+    struct deadline look;               /**< at what may be an alert */
     struct admin_server *admin;         /**< what administrators ask */
     struct admin_web *web;              /**< NULL: no status page */
     struct events *events;              /**< what its page listens to */
@@ -135,6 +138,9 @@ size_t connector_in_flight(const struct connector *c);
  * filled on failure @return FRUN_OK, also when the socket that nobody asked for cannot be made;
  * else as admin_control_open(). */
 frun_err connector_admin_open(struct connector *c, struct diag *d) FRUN_MUST_CHECK;
+
+/** Begin to look for what is an alert. @param c connector with its alerts. */
+void connector_alerts_start(struct connector *c);
 
 /** Undo connector_admin_open(). @param c connector. */
 void connector_admin_close(struct connector *c);

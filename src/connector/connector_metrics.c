@@ -134,5 +134,6 @@ void connector_metrics(void *ctx, struct admin_request *r)
     admin_metrics_family(&m, "certificate_expiry_seconds", "gauge", "seconds",
                          "When a certificate ends, seconds since 1970.");
     connector_certificates(c, put_certificate, &m);
+    alerts_metrics(c->alerts, &m);
     admin_metrics_answer(&m, r);
 }

@@ -482,6 +482,8 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
         err = admin_common_add(g->admin);
     }
     err = err ? err : gateway_checks_open(g);
+    err = err ? err : alerts_new(g->loop, "frunproxyd", &g->alerts);
+    err = err ? err : alerts_serve(g->alerts, g->admin);
     err = err ? err : series_new(g->shared.meter, &g->series);
     err = err ? err : series_serve(g->series, g->admin);
     err =
@@ -492,6 +494,7 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
         return err;
     }
     series_start(g->series, g->loop);
+    gateway_alerts_start(g);
     const struct conf_admin *conf = g->gen->conf->admin;
     err = admin_control_start(g->loop, g->admin, conf, &g->control, d);
     return err ? err : admin_web_start(g->loop, g->admin, conf, g->gen->door, &g->web, d);
@@ -505,6 +508,11 @@ void gateway_admin_close(struct gateway *g)
     admin_web_free(g->web);
     events_free(g->events);
     series_free(g->series);
+    if (g->alerts) {
+        deadline_clear(&g->look);
+    }
+    alerts_free(g->alerts);
+    g->alerts = NULL;
     g->events = NULL;
     g->series = NULL;
     g->web = NULL;

@@ -12,6 +12,7 @@
 #ifndef FRUN_GATEWAY_GATEWAY_INT_H
 #define FRUN_GATEWAY_GATEWAY_INT_H
 
+#include "frun/admin/alerts.h"
 #include "frun/admin/control.h"
 #include "frun/admin/events.h"
 #include "frun/admin/series.h"
@@ -53,6 +54,8 @@ struct gateway {
     struct heap_watch heap;
     struct deadline minute; /**< changes the keys of session tickets */
     struct admin_server *admin;
+    struct alerts *alerts;
+    struct deadline look;          /**< at what may be an alert */
     struct admin_control *control; /**< NULL: no control socket */
     struct admin_web *web;         /**< NULL: no status page */
     struct events *events;
@@ -104,6 +107,9 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d) FRUN_MUST_CHECK;
 /** Serve health, checks and switching. @param g daemon with its server @return FRUN_OK;
  * FRUN_E_NOMEM. */
 frun_err gateway_checks_open(struct gateway *g) FRUN_MUST_CHECK;
+
+/** Begin to look for what is an alert. @param g daemon with its alerts. */
+void gateway_alerts_start(struct gateway *g);
 
 /** Undo gateway_admin_open(). @param g daemon. */
 void gateway_admin_close(struct gateway *g);

@@ -229,6 +229,7 @@ static void tell(const struct gateway_inquiry *q, const struct survey_part *part
     admin_metrics_family(&m, "certificate_expiry_seconds", "gauge", "seconds",
                          "When a certificate ends, seconds since 1970.");
     gateway_certificates(q->g, put_certificate, &m);
+    alerts_metrics(q->g->alerts, &m);
     admin_metrics_answer(&m, q->r);
 }
 

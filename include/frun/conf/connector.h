@@ -8,6 +8,7 @@
 #include "frun/base/err.h"
 #include "frun/base/secret.h"
 #include "frun/conf/admin.h"
+#include "frun/conf/alert.h"
 #include "frun/conf/audit.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/log.h"
@@ -98,6 +99,7 @@ struct conf_cn {
     const struct conf_log *log;                       /**< [log], defaults if not given */
     const struct conf_admin *admin;                   /**< [admin], defaults if not given */
     const struct conf_audit *audit;                   /**< [audit], defaults if not given */
+    const struct conf_alert *alert;                   /**< [alert], defaults if not given */
     const struct conf_subaccount *const *subaccounts; /**< [subaccount ...] */
     size_t n_subaccounts;                             /**< count */
     const struct conf_mapping *const *mappings;       /**< [system ...] */

@@ -14,6 +14,7 @@
 #include "frun/base/err.h"
 #include "frun/base/secret.h"
 #include "frun/conf/admin.h"
+#include "frun/conf/alert.h"
 #include "frun/conf/audit.h"
 #include "frun/conf/doc.h"
 #include "frun/conf/issuer.h"
@@ -304,6 +305,7 @@ struct conf_gw {
     const struct conf_log *log;         /**< [log], defaults if not given */
     const struct conf_admin *admin;     /**< [admin], defaults if not given */
     const struct conf_audit *audit;     /**< [audit], defaults if not given */
+    const struct conf_alert *alert;     /**< [alert], defaults if not given */
     const struct conf_oauth *oauth;     /**< [oauth], NULL if there is none */
     const struct conf_gw_connector *const *connectors; /**< [connector ...] */
     size_t n_connectors;                               /**< count */
