@@ -158,6 +158,9 @@ static bool set_common(struct fetch *f, const struct fetch_request *r)
     rc |= set_object(f, CURLOPT_ERRORBUFFER, f->text);
     rc |= set_text(f, CURLOPT_URL, r->url);
     rc |= set_number(f, CURLOPT_NOSIGNAL, 1);
+    /* A name server that does not answer is not waited for at the end: its thread ends by itself.
+     */
+    rc |= set_number(f, CURLOPT_QUICK_EXIT, 1);
     rc |= set_number(f, CURLOPT_PATH_AS_IS, 1);
     rc |= set_text(f, CURLOPT_PROTOCOLS_STR, "http,https");
     rc |= set_number(f, CURLOPT_FOLLOWLOCATION, 0);

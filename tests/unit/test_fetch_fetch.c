@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/fetch/fetch.h"
 
+#include "frun/base/mono.h"
+
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +238,49 @@ static void test_no_tls(void **state)
     stop(&s);
 }
 
+/* A name server that does not answer: libcurl finds this function before the C library's. */
+#define SLOW_MS 3000
+
+static atomic_int slow_asked;
+static atomic_int slow_answered;
+
+__attribute__((visibility("default"))) int getaddrinfo(const char *name, const char *service,
+                                                       const struct addrinfo *hints,
+                                                       struct addrinfo **out)
+{
+    typedef int (*real_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (name && strcmp(name, "slow.test") == 0) {
+        (void)atomic_fetch_add(&slow_asked, 1);
+        (void)poll(NULL, 0, SLOW_MS);
+        (void)atomic_fetch_add(&slow_answered, 1);
+        return EAI_AGAIN;
+    }
+    void *found = dlsym(RTLD_NEXT, "getaddrinfo");
+    real_fn real = NULL;
+    memcpy(&real, &found, sizeof(real));
+    return real(name, service, hints, out);
+}
+
+/* Whoever gives up does not wait for the name server: it may be the main loop, at a reload. */
+static void test_name_server_away(void **state)
+{
+    (void)state;
+    struct fetch_answer a;
+    struct diag d = {.text = ""};
+    const struct fetch_request r = {.url = "http://slow.test/", .timeout_ms = 200};
+    uint64_t begun_ms = mono_now_ms();
+    assert_int_equal(fetch_run(&r, &a, &d), FRUN_E_TIMEOUT);
+    uint64_t took_ms = mono_now_ms() - begun_ms;
+    assert_int_equal(atomic_load(&slow_asked), 1);
+    if (took_ms >= SLOW_MS - 500) {
+        fail_msg("took %llu ms", (unsigned long long)took_ms);
+    }
+    while (!atomic_load(&slow_answered)) {
+        (void)poll(NULL, 0, 10);
+    }
+    (void)poll(NULL, 0, 100); /* what the helper has is freed by itself */
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -255,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_no_tls),
+        cmocka_unit_test(test_name_server_away),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
