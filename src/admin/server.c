@@ -106,8 +106,8 @@ static bool is_method(const struct admin_route *t, struct span method)
 }
 
 /* Commands, and whoever may not give them; without the query, which is nobody's business. */
-static void audit_command(const struct admin_server *s, const struct admin_request *r,
-                          bool is_allowed)
+void admin_server_audit_command(const struct admin_server *s, const struct admin_request *r,
+                                bool is_allowed)
 {
     char line[256];
     int n =
@@ -143,7 +143,7 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
     struct span raw[ADMIN_MAX_PARAMS];
     size_t n_raw = 0;
     if (!r->peer.may_read) {
-        audit_command(s, r, false);
+        admin_server_audit_command(s, r, false);
         return 403;
     }
     for (size_t i = 0; i < s->n_tables; i++) {
@@ -153,8 +153,10 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
                 continue;
             }
             if (is_method(t, r->head.method)) {
-                if (t->is_write) {
-                    audit_command(s, r, r->peer.may_write);
+                /* Behind a gate it is not known yet who asks: admin_request_admit() tells. */
+                r->is_command = t->is_write;
+                if (t->is_write && (!r->peer.gate || !r->peer.may_write)) {
+                    admin_server_audit_command(s, r, r->peer.may_write);
                 }
                 return take_route(r, t, s->tables[i].ctx, raw, n_raw);
             }
@@ -242,7 +244,7 @@ const struct admin_peer *admin_request_peer(const struct admin_request *r)
 
 bool admin_request_is_gone(const struct admin_request *r)
 {
-    return !r->conn;
+    return !r->conn && !r->heard; /* within somebody may listen without a connection */
 }
 
 void admin_request_set(struct admin_request *r, const char *name, struct span value)

@@ -347,6 +347,9 @@ void admin_request_admit(struct admin_request *r, const char *name)
     if (name) {
         (void)snprintf(r->peer.name, sizeof(r->peer.name), "%s", name);
     }
+    if (r->is_command) {
+        admin_server_audit_command(r->conn->server, r, true);
+    }
     r->fn(r->ctx, r);
 }
 

@@ -49,6 +49,7 @@ struct admin_request {
     struct span params[ADMIN_MAX_PARAMS];
     struct admin_field extra[ADMIN_MAX_EXTRA];
     size_t n_extra;
+    bool is_command; /* its route changes something */
     admin_fn fn;
     void *ctx;
     struct list asked;    /* in server.asked */
@@ -65,6 +66,10 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
 
 /* Percent-decode into the request's memory; absent: badly encoded, or no memory. */
 struct span admin_server_decode(struct admin_request *r, struct span raw, bool is_query);
+
+/* Tell the audit log a command. */
+void admin_server_audit_command(const struct admin_server *s, const struct admin_request *r,
+                                bool is_allowed);
 
 /* An empty request; NULL: no memory. */
 struct admin_request *admin_request_new(void);

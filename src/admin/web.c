@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/web.h"
 
+#include "frun/admin/audit.h"
 #include "frun/admin/login.h"
 #include "frun/admin/page.h"
 #include "frun/base/log.h"
@@ -252,6 +253,29 @@ static void on_verdict(void *ctx, enum login_verdict verdict)
     }
 }
 
+static void audit_login(const struct admin_web *w, const struct admin_request *r,
+                        enum login_verdict verdict)
+{
+    bool is_good = verdict == LOGIN_GRANTED;
+    audit_tell(w->server->audit,
+               &(struct audit_event){.name = "admin.login",
+                                     .outcome = is_good ? "ok" : "denied",
+                                     .who = span_of(is_good ? w->door->user : NULL),
+                                     .from = span_of(r->peer.name),
+                                     .object = SPAN_LIT("status page"),
+                                     .is_frequent = !is_good});
+}
+
+/* A credential that is remembered is no new login. */
+static void on_verified(void *ctx, enum login_verdict verdict)
+{
+    struct admin_request *r = ctx;
+    if (verdict == LOGIN_GRANTED || verdict == LOGIN_REFUSED) {
+        audit_login(r->peer.gate_ctx, r, verdict);
+    }
+    on_verdict(r, verdict);
+}
+
 static void verify(void *ctx, struct admin_request *r)
 {
     const struct admin_web *w = ctx;
@@ -260,7 +284,10 @@ static void verify(void *ctx, struct admin_request *r)
         return;
     }
     enum login_verdict v =
-        login_check(w->login, field_of(&r->head, "Authorization"), r->peer.name, on_verdict, r);
+        login_check(w->login, field_of(&r->head, "Authorization"), r->peer.name, on_verified, r);
+    if (v == LOGIN_LOCKED) {
+        audit_login(w, r, v);
+    }
     if (v != LOGIN_PENDING) {
         on_verdict(r, v);
     }

@@ -171,6 +171,110 @@ def test_tls_and_another_address(make_chain, pki):
     assert web.status("/", headers=login()) == 401
 
 
+class Events:
+    """A listener: events as they come."""
+
+    def __init__(self, web, headers=None):
+        self.c = http.client.HTTPConnection(web.host, web.port, timeout=30)
+        self.c.request("GET", "/api/v1/events", headers=headers or {})
+        self.r = self.c.getresponse()
+
+    def next(self):
+        name, data = None, None
+        while True:
+            line = self.r.readline()
+            assert line, "the stream ended"
+            line = line.decode().rstrip("\n")
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                data = json.loads(line[6:])
+            elif not line and name:
+                return name, data
+
+    def until(self, name, fits=lambda d: True):
+        for _ in range(200):
+            got, data = self.next()
+            if got == name and fits(data):
+                return data
+        raise AssertionError(f"no {name}")
+
+    def close(self):
+        self.r.close()
+        self.c.close()
+
+
+def test_events(plain):
+    e = Events(plain.web)
+    assert e.r.status == 200 and e.r.getheader("Content-Type") == "text/event-stream"
+    assert e.r.getheader("Cache-Control") == "no-store"
+    wanted = {"status", "endpoints", "health", "tunnels", "connectors", "requests", "systems", "certificates", "series"}
+    names = set()
+    for _ in range(30):
+        names.add(e.next()[0])
+        if wanted <= names:
+            break
+    assert wanted <= names
+    first = e.until("status")
+    assert e.until("status")["uptime_seconds"] > first["uptime_seconds"]  # it comes again by itself
+    assert plain.push().status == 200
+    e.until("requests", lambda d: any(r["path"] == "/ACME_PROD/sap/frun/ngdci" for r in d["requests"]))
+    e.until("endpoints", lambda d: any(x["name"] == "ACME_PROD" and x["requests"] == 1 for x in d["endpoints"]))
+    e.close()
+
+
+def test_listeners_are_bounded(plain):
+    all_of_them = [Events(plain.web) for _ in range(17)]
+    assert [e.r.status for e in all_of_them] == [200] * 16 + [503]
+    assert all_of_them[16].r.getheader("Retry-After")
+    all_of_them[15].next()
+    assert plain.web.status("/api/v1/status") == 200  # they leave room for others
+    for e in all_of_them:
+        e.close()
+
+    def has_room():
+        e = Events(plain.web)
+        e.close()
+        return e.r.status == 200
+    wait_until(has_room, "who has gone makes room")
+
+
+def test_series(plain):
+    for _ in range(3):
+        assert plain.push().status == 200
+    assert plain.push(auth=("s4push", "wrong")).status == 401
+    wait_until(lambda: sum(json.loads(plain.web.call("/api/v1/series")[1])["all"]["requests"]) >= 4, "counted")
+    s = json.loads(plain.web.call("/api/v1/series")[1])
+    assert s["step_seconds"] == 600 and len(s["all"]["requests"]) == 360
+    acme = next(x for x in s["series"] if x["name"] == "ACME_PROD")
+    assert {k: len(v) for k, v in acme.items() if k != "name"} == dict.fromkeys(
+        ("requests", "errors", "refused", "mean_ms", "p95_ms"), 36)
+    one = json.loads(plain.web.call("/api/v1/series/ACME_PROD")[1])
+    assert one["step_seconds"] == 60 and sum(one["requests"]) == 4 and sum(one["refused"]) == 1
+    assert sum(one["errors"]) == 0 and max(one["p95_ms"]) > 0
+    assert plain.web.status("/api/v1/series/NOBODY") == 404
+
+
+def test_audit(make_chain):
+    """Logins, right and wrong, and who gave which command."""
+    port = free_port()
+    chain = make_chain(gateway=merge(with_login(port), {"audit": {"file": "audit.log", "level": "security"}}))
+    web = Web(port)
+    assert web.status("/api/v1/log/level", "POST", body='{"level":"info"}',
+                      headers={**login(password="wrong"), "X-Frun-Admin": "1"}) == 401
+    assert web.status("/api/v1/log/level", "POST", body='{"level":"info"}',
+                      headers={**login(), "X-Frun-Admin": "1"}) == 200
+
+    def records():
+        with open(chain.path("audit.log"), encoding="ascii") as f:
+            return [r for r in map(json.loads, f) if r["event"].startswith("admin.")]
+    wait_until(lambda: len(records()) >= 3, "they are written")
+    assert [(r["event"], r["outcome"]) for r in records()] == [
+        ("admin.login", "denied"), ("admin.login", "ok"), ("admin.command", "ok")]
+    assert records()[1]["who"] == "admin" and records()[1]["from"] == "127.0.0.1"
+    assert records()[2]["object"] == "POST /api/v1/log/level" and "127.0.0.1" in records()[2]["who"]
+
+
 def check(chain, name="frunproxy.ini", binary="frunproxyd"):
     return subprocess.run([program(binary), "--config", chain.path(name), "--check"],
                           capture_output=True, text=True, timeout=60)

@@ -412,6 +412,141 @@ static void test_stream_nobody_reads(void **state)
     assert_int_equal(admin_server_connections(s), 0);
 }
 
+/* -- a gate, questions from within */
+
+static unsigned gate_says;
+static bool is_gate_closed;
+
+static unsigned gate_look(void *ctx, struct admin_request *r, const char **why)
+{
+    assert_ptr_equal(ctx, &w);
+    assert_non_null(admin_request_head(r));
+    *why = "the gate says no";
+    return gate_says;
+}
+
+static void gate_verify(void *ctx, struct admin_request *r)
+{
+    assert_ptr_equal(ctx, &w);
+    if (is_gate_closed) {
+        held = r;
+        loop_stop(w.l);
+    } else {
+        admin_request_admit(r, "somebody");
+    }
+}
+
+static const struct admin_field gate_fields[] = {{"X-Frame-Options", "DENY"},
+                                                 {"X-Content-Type-Options", "nosniff"}};
+static const struct admin_gate test_gate = {.look = gate_look,
+                                            .verify = gate_verify,
+                                            .fields = gate_fields,
+                                            .n_fields = 2,
+                                            .challenge = "Basic realm=\"x\""};
+
+static void client_come(struct client *x)
+{
+    struct admin_peer peer = {
+        .may_read = true, .may_write = true, .name = "test", .gate = &test_gate, .gate_ctx = &w};
+    struct addr from = {.len = sizeof(sa_family_t)};
+    int fds[2];
+    from.ss.ss_family = AF_UNIX;
+    *x = (struct client){.got = calloc(1, ROOM)};
+    assert_non_null(x->got);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    x->fd = fds[0];
+    assert_int_equal(admin_server_take(s, &fds[1], &from, NULL, &peer), FRUN_OK);
+    assert_int_equal(io_open(&x->io, w.l, x->fd, on_io), FRUN_OK);
+    assert_int_equal(io_want(&x->io, IO_READ), FRUN_OK);
+}
+
+static void test_gate_lets_through(void **state)
+{
+    (void)state;
+    gate_says = 0;
+    is_gate_closed = false;
+    client_come(&c);
+    say(&c, "GET /v1/things/a HTTP/1.1\r\n" END);
+    assert_true(world_until(&w, is_at_end, &c));
+    assert_memory_equal(c.got, "HTTP/1.1 200", 12);
+    assert_non_null(strstr(c.got, "X-Frame-Options: DENY\r\n"));
+    /* once, although the server has it too */
+    const char *first = strstr(c.got, "X-Content-Type-Options");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "X-Content-Type-Options"));
+    assert_int_equal(n_calls, 1);
+}
+
+static void test_gate_refuses(void **state)
+{
+    (void)state;
+    gate_says = 401;
+    client_come(&c);
+    say(&c, "POST /v1/things/a/check HTTP/1.1\r\nContent-Length: 100000\r\n" END);
+    assert_true(world_until(&w, is_at_end, &c));
+    assert_memory_equal(c.got, "HTTP/1.1 401", 12);
+    assert_non_null(strstr(c.got, "WWW-Authenticate: Basic realm=\"x\"\r\n"));
+    assert_non_null(strstr(c.got, "X-Frame-Options: DENY\r\n"));
+    assert_non_null(strstr(c.got, "the gate says no"));
+    assert_int_equal(n_calls, 0);
+}
+
+/* Whoever has gone while it was looked who he is changes nothing any more. */
+static void test_gate_gone_meanwhile(void **state)
+{
+    (void)state;
+    gate_says = 0;
+    is_gate_closed = true;
+    client_come(&c);
+    say(&c, "POST /v1/things/a/check HTTP/1.1\r\n" END);
+    loop_run(w.l);
+    assert_non_null(held);
+    admin_server_free(s);
+    s = NULL;
+    assert_true(admin_request_is_gone(held));
+    admin_request_admit(held, "somebody");
+    assert_int_equal(n_calls, 0);
+}
+
+static unsigned heard_status;
+static char heard_text[128];
+
+static void on_heard(void *ctx, unsigned status, struct span body)
+{
+    assert_ptr_equal(ctx, &heard_status);
+    heard_status = status;
+    (void)snprintf(heard_text, sizeof(heard_text), "%.*s", SPAN_FMT(body));
+}
+
+static void test_ask(void **state)
+{
+    (void)state;
+    assert_int_equal(admin_server_ask(s, "/v1/things/a", on_heard, &heard_status), FRUN_OK);
+    assert_int_equal(heard_status, 200);
+    assert_string_equal(heard_text, "{\"n\":1,\"body\":0}");
+    assert_int_equal(admin_server_ask(s, "/v1/nowhere", on_heard, &heard_status), FRUN_E_NOT_FOUND);
+    assert_int_equal(admin_server_ask(s, "/v1/things/a/check", on_heard, &heard_status),
+                     FRUN_E_NOT_FOUND); /* it is a POST */
+}
+
+/* An answer that comes behind the server's end is told to nobody. */
+static void test_ask_too_late(void **state)
+{
+    struct buf out;
+    (void)state;
+    heard_status = 0;
+    assert_int_equal(admin_server_ask(s, "/v1/hold", on_heard, &heard_status), FRUN_OK);
+    assert_non_null(held);
+    assert_false(admin_request_is_gone(held));
+    admin_server_free(s);
+    s = NULL;
+    assert_true(admin_request_is_gone(held));
+    buf_init(&out, 16);
+    assert_int_equal(buf_put(&out, SPAN_LIT("late")), FRUN_OK);
+    admin_request_answer(held, 200, "text/plain", &out);
+    assert_int_equal(heard_status, 0);
+}
+
 static void test_many(void **state)
 {
     struct addr from = {.len = sizeof(sa_family_t)};
@@ -449,6 +584,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_later_into_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream_nobody_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gate_lets_through, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gate_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gate_gone_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ask, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ask_too_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

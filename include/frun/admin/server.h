@@ -160,7 +160,8 @@ void admin_request_admit(struct admin_request *r, const char *name);
  * constant name @param value text, copied; left out when memory is refused. Thread: owner. */
 void admin_request_set(struct admin_request *r, const char *name, struct span value);
 
-/** Has the peer gone? Then the answer is still due, but nobody will read it. @param r request
+/** Has the peer gone? Then the answer is still due, but nobody will read it. A question from
+ * within has no peer, and has not gone while its answer is awaited. @param r request
  * @return true if so. Thread: owner. */
 bool admin_request_is_gone(const struct admin_request *r);
 
