@@ -232,7 +232,7 @@ bool rewrite_is_repeatable(const struct head *in)
             return true;
         }
     }
-    const struct field *f = head_find(in, SPAN_LIT(REWRITE_REPEATABLE_FIELD));
+    const struct field *f = head_find(in, SPAN_LIT(PTTH_REPEATABLE_FIELD));
     return f && span_eq(f->value, SPAN_LIT("1"));
 }
 

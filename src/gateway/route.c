@@ -5,6 +5,7 @@
 #include "frun/gateway/route.h"
 
 #include "frun/base/list.h"
+#include "frun/tunnel/ptth.h"
 #include "frun/upstream/upstream.h"
 #include "route_int.h"
 
@@ -50,12 +51,19 @@ void route_fetch_early(struct token *t, struct token_desk *d)
 struct tunnel_route {
     struct route base;
     struct hub_location *location;
+    bool is_repeatable; /* what its method forbids, the endpoint allows */
 };
 
 static frun_err tunnel_open(struct route *r, const struct head *req, const struct call_events *ev,
                             void *owner, struct call **out, const char **via)
 {
     struct tunnel_route *t = (struct tunnel_route *)r;
+    struct head told; /* read before the return; other roads must not see the field */
+    if (t->is_repeatable && req->n_fields < HEAD_MAX_FIELDS) {
+        route_copy_head(req, &told);
+        (void)!head_add(&told, SPAN_LIT(PTTH_REPEATABLE_FIELD), SPAN_LIT("1"));
+        return hub_call(t->location, &told, ev, owner, out, via);
+    }
     return hub_call(t->location, req, ev, owner, out, via);
 }
 
@@ -91,6 +99,7 @@ frun_err route_tunnel_new(struct hub *h, const struct endpoint *e, struct route 
         return FRUN_E_NOMEM;
     }
     t->base.ops = &tunnel_ops;
+    t->is_repeatable = e->conf->repeat_requests;
     frun_err err = hub_locate(h, span_of(e->conf->location_id), &t->location);
     if (err) {
         free(t);

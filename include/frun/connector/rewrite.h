@@ -21,9 +21,6 @@
 
 #include <stdbool.h>
 
-/** Field by which the gateway says that the request may be sent twice ("1"). */
-#define REWRITE_REPEATABLE_FIELD "frun-repeatable"
-
 /** Value of PTTH_ORIGIN_FIELD in an answer of the back end. */
 #define REWRITE_ORIGIN_BACKEND "backend"
 

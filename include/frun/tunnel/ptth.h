@@ -41,6 +41,10 @@
  * a pusher. */
 #define PTTH_ORIGIN_FIELD "frun-origin"
 
+/** Field by which the gateway says that a request may be sent to the back end twice ("1"); never
+ * passed to the back end. */
+#define PTTH_REPEATABLE_FIELD "frun-repeatable"
+
 /** What a connector says. Spans borrow from the head, or from the caller. */
 struct ptth_hello {
     struct span subaccount;  /**< its name for this membership, for the log */
