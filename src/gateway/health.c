@@ -425,14 +425,11 @@ static void copy(struct entry *to, const struct entry *from)
     }
 }
 
-frun_err health_follow(struct health **h, struct generation *gen)
+void health_follow(struct health **h, struct health **next)
 {
     struct health *old = *h;
-    struct health *it = NULL;
-    frun_err err = health_new(old->g, gen, &it);
-    if (err) {
-        return err;
-    }
+    struct health *it = *next;
+    *next = NULL;
     for (size_t i = 0; i < it->n; i++) {
         struct entry *n = &it->entries[i];
         bool is_there = i < old->n && span_eq(old->entries[i].e->name, n->e->name);
@@ -451,7 +448,6 @@ frun_err health_follow(struct health **h, struct generation *gen)
     health_stop(old);
     health_free(old);
     *h = it;
-    return FRUN_OK;
 }
 
 void health_start(struct health *h)

@@ -51,6 +51,7 @@ struct reload {
     struct generation *gen;                         /* what is being prepared; counted */
     struct keyring *keyring;
     struct stapling *stapling;
+    struct health *health;
     struct sockets sockets;
     struct worker_change *changes; /* one for each worker, while there is a change */
     bool *is_posted;               /* the job of this phase is with the worker */
@@ -97,6 +98,8 @@ static void drop(struct reload *r)
     r->keyring = NULL;
     stapling_free(r->stapling);
     r->stapling = NULL;
+    health_free(r->health);
+    r->health = NULL;
 }
 
 static frun_err make_changes(struct reload *r, struct diag *d)
@@ -148,6 +151,7 @@ static frun_err prepare(struct reload *r, FILE *report, struct diag *d)
     if (!err && gateway_uses_tokens(conf)) {
         err = keyring_new(conf, false, &r->keyring, d);
     }
+    err = err ? err : health_new(&g->shared, r->gen, &r->health);
     err = err ? err : gateway_open_office(&g->shared, r->gen);
     err = err ? err : make_changes(r, d);
     conf_gw_unref(&conf);
@@ -243,9 +247,7 @@ static void commit(struct reload *r)
     r->files = r->next_files;
     audit_set_level(g->shared.audit, r->gen->conf->audit->level);
     generation_apply(g->gen);
-    if (health_follow(&g->health, g->gen)) {
-        log_error(NULL, "out of memory: the endpoints are checked as before until the next reload");
-    }
+    health_follow(&g->health, &r->health);
     if (admin_web_use(g->web, g->gen->door)) {
         log_error("reload", "out of memory: the status page keeps its former login and TLS");
     }

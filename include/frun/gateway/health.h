@@ -61,10 +61,10 @@ frun_err health_new(struct gateway_shared *g, struct generation *gen,
                     struct health **out) FRUN_MUST_CHECK;
 
 /** Go on with another generation's endpoints; what is known of those that stay, and of the logons
- * that have not changed, stays known. @param h address of the health, replaced @param gen in use
- * from now on; pinned @return FRUN_OK; FRUN_E_NOMEM, then the old one is as it was. Thread: main.
- */
-frun_err health_follow(struct health **h, struct generation *gen) FRUN_MUST_CHECK;
+ * that have not changed, stays known. It cannot fail: endpoints are read by their place in the
+ * generation that is in use. @param h address of the health, replaced @param next address of that
+ * of the generation in use from now on, not started; taken. Thread: main. */
+void health_follow(struct health **h, struct health **next);
 
 /** Begin to check. @param h health; the workers run. Thread: main. */
 void health_start(struct health *h);
