@@ -11,6 +11,7 @@
 
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,8 @@ static int parse(int argc, char **argv, struct doctor *d)
 int ctl_doctor(int argc, char **argv)
 {
     struct doctor d = {.n = 0};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a peer that hangs up is a finding */
     int status = parse(argc, argv, &d);
     status = status ? status : ctl_config_side(d.control.config, &d.is_connector);
     if (status) {

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Octets of an answer's head that are looked at. */
@@ -109,7 +110,9 @@ static int reach(struct doctor *d, const char *host, const char *port, const cha
 static size_t read_head(const struct doctor_line *l, char *head, size_t room)
 {
     size_t n = 0;
-    while (n + 1 < room) {
+    /* each read has its end; this is for one that sends drop by drop */
+    time_t end = time(NULL) + 2 * DOCTOR_WAIT_MS / 1000;
+    while (n + 1 < room && time(NULL) < end) {
         ssize_t got =
             l->ssl ? SSL_read(l->ssl, head + n, (int)(room - 1 - n)) : read(l->fd, head + n, 1);
         if (got <= 0) {

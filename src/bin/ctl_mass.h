@@ -87,6 +87,9 @@ int ctl_mass_read(struct ctl_mass *m);
 /* Find the endpoints that are there already, and what differs. */
 void ctl_mass_compare(struct ctl_mass *m);
 
+/* Does a key of the endpoint that is there differ from what its line says? */
+bool ctl_mass_key_differs(const struct ctl_mass_line *l, enum ctl_col col);
+
 /* Draft everything that the lines want, anew. 0, or an exit status. */
 int ctl_mass_plan(struct ctl_mass *m);
 

@@ -88,17 +88,26 @@ static void differs(struct ctl_mass_line *l, const char *fmt, ...)
     va_end(ap);
 }
 
+bool ctl_mass_key_differs(const struct ctl_mass_line *l, enum ctl_col col)
+{
+    const char *is = value_of(l->e, col);
+    bool is_key = col != CTL_COL_PASSWORD && col != CTL_COL_PUSHER && col != CTL_COL_PUSHER_USER &&
+                  col != CTL_COL_PUSHER_PASSWORD && col != CTL_COL_ENDPOINT;
+    return is_key && l->fields[col][0] && strcmp(is ? is : "", l->fields[col]) != 0;
+}
+
 static void compare_keys(struct ctl_mass_line *l)
 {
     for (int i = 0; i < CTL_COLS; i++) {
         const char *is = value_of(l->e, (enum ctl_col)i);
-        const char *wanted = l->fields[i];
-        bool is_text = i != CTL_COL_PASSWORD && i != CTL_COL_PUSHER && i != CTL_COL_PUSHER_USER &&
-                       i != CTL_COL_PUSHER_PASSWORD;
-        if (is_text && wanted[0] && strcmp(is ? is : "", wanted) != 0) {
+        if (ctl_mass_key_differs(l, (enum ctl_col)i)) {
             differs(l, "%s is '%s' here, '%s' in the list", ctl_mass_column((enum ctl_col)i),
-                    is ? is : "", wanted);
+                    is ? is : "", l->fields[i]);
         }
+    }
+    if (l->fields[CTL_COL_ENDPOINT][0] &&
+        strcmp(l->fields[CTL_COL_ENDPOINT], l->e->place.name) != 0) {
+        ctl_mass_refuse(l, "the customer network has [endpoint %s] already", l->e->place.name);
     }
     struct span password = span_of(l->fields[CTL_COL_PASSWORD]);
     if (password.n && !secret_equal(secret_span(l->e->password), password)) {

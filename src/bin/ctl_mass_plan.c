@@ -123,7 +123,7 @@ static int change_pusher(struct ctl_mass *m, struct ctl_mass_line *l)
     if (l->fields[CTL_COL_PUSHER_USER][0]) {
         edits[n++] = (struct ctl_edit){"user", l->fields[CTL_COL_PUSHER_USER]};
     }
-    if (status || !n) {
+    if (status || !n || !p) {
         return status;
     }
     (void)snprintf(title, sizeof(title), "pusher %s", p->place.name);
@@ -155,8 +155,9 @@ static int plan_changed(struct ctl_mass *m, struct ctl_mass_line *l)
     struct span password = span_of(l->fields[CTL_COL_PASSWORD]);
     bool is_same = secret_equal(secret_span(l->e->password), password);
     int status = is_same ? 0 : plan_password(m, l, reference);
+    /* what is the same may be inherited, or the first of several: it stays as it is written */
     for (int i = 0; i < CTL_COLS; i++) {
-        if (is_key(i) && l->fields[i][0]) {
+        if (ctl_mass_key_differs(l, (enum ctl_col)i)) {
             edits[n++] = (struct ctl_edit){ctl_mass_column((enum ctl_col)i), l->fields[i]};
         }
     }
@@ -165,7 +166,7 @@ static int plan_changed(struct ctl_mass *m, struct ctl_mass_line *l)
     }
     (void)snprintf(title, sizeof(title), "endpoint %s", l->name);
     const struct ctl_place at = {l->e->place.file, l->e->place.line, title};
-    status = status ? status : ctl_change_set(&m->wish.change, &at, edits, n);
+    status = status || !n ? status : ctl_change_set(&m->wish.change, &at, edits, n);
     if (status || !l->fields[CTL_COL_PUSHER][0]) {
         return status;
     }

@@ -101,6 +101,26 @@ def test_what_differs_is_told_and_changed_on_demand(site):
     assert r.returncode == 0 and "2 kept" in r.stdout, r
 
 
+def test_an_update_leaves_alone_what_it_does_not_name(site):
+    """Further host names stay, and what is inherited from the system does not become a key."""
+    path = site.path("endpoints.d", "acme.ini")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    text = text.replace("[endpoint ACME_PROD]\n", "[endpoint ACME_PROD]\n; both are in use\n"
+                        "host_name = acme.example.com, acme2.example.com\n")
+    site.write("endpoints.d/acme.ini", text)
+    r = mass(site, "customer_network;fence;location_id;system;route;host_name;description\n"
+             "ACME PROD;acme-prod-proxy;DC1;FR1;tunnel;acme.example.com;a new one\n",
+             "--apply", "--update")
+    assert r.returncode == 0 and "1 changed" in r.stdout, r
+    with open(path, encoding="utf-8") as f:
+        assert f.read() == text.replace("description = ACME, productive tenants",
+                                        "description = a new one")
+    r = mass(site, "customer_network;fence;endpoint\nACME PROD;acme-prod-proxy;OTHER\n", "--apply",
+             "--update")
+    assert r.returncode == 1 and "[endpoint ACME_PROD] already" in r.stdout, r
+
+
 @pytest.mark.parametrize("line, why", [
     ("ACME PROD 2;acme-prod-proxy;;;;;", "would be mixed"),
     ("TWICE;fence-good;;;;;", "line 2"),
