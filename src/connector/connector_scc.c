@@ -429,6 +429,48 @@ static void get_disk(void *ctx, struct admin_request *r)
     answer_machine(r, connector_scc_disk());
 }
 
+/* Milliseconds since 1970 of "2026-11-21T06:36:00.123Z". */
+static json_int_t ms_of(const char *since)
+{
+    char text[32];
+    uint64_t seconds = 0;
+    (void)snprintf(text, sizeof(text), "%.19sZ", since ? since : "");
+    return conf_check_time(span_of(text), &seconds) ? (json_int_t)seconds * 1000 : 0;
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* Ours in SAP's words: the type is what is wrong, the entity what with. */
+static void on_alerts(void *ctx, unsigned status, struct span body)
+{
+    json_t *all = status == 200 ? json_loadb(body.p, body.n, 0, NULL) : NULL;
+    json_t *list = json_array();
+    size_t i;
+    json_t *a;
+    json_array_foreach(json_object_get(all, "alerts"), i, a)
+    {
+        (void)json_array_append_new(
+            list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "timestamp",
+                            ms_of(text_of(a, "since")), "status", text_of(a, "state"), "type",
+                            text_of(a, "alert"), "origin", "frunconnector", "message",
+                            text_of(a, "text"), "entity", text_of(a, "name")));
+    }
+    json_decref(all);
+    admin_json_answer(ctx, json_pack("{s:o, s:i}", "alerts", list, "version", SHAPES));
+}
+
+static void get_alerts(void *ctx, struct admin_request *r)
+{
+    const struct connector *c = ctx;
+    if (admin_server_ask(c->admin, "/api/v1/alerts", on_alerts, r) != FRUN_OK) {
+        admin_request_fail(r, 500, "out of memory");
+    }
+}
+
 static void answer_text(struct admin_request *r, unsigned status, const char *text)
 {
     struct buf body;
@@ -478,6 +520,7 @@ static const struct admin_route routes[] = {
     {"GET", "/api/monitoring/memory", false, get_memory},
     {"GET", "/api/monitoring/cpu", false, get_cpu},
     {"GET", "/api/monitoring/disk", false, get_disk},
+    {"GET", "/api/monitoring/alerts", false, get_alerts},
 };
 
 frun_err connector_scc_open(struct connector *c)

@@ -128,6 +128,18 @@ def test_machine(watched):
         assert set(cpu) == {"total", "CloudConnector", "version"} and 0 <= cpu["CloudConnector"] <= 100
 
 
+def test_alerts(watched):
+    """The tests' certificates end within days."""
+    wait_until(lambda: get(watched, "/api/monitoring/alerts")["alerts"], "alerts", 30)
+    answer = get(watched, "/api/monitoring/alerts")
+    assert set(answer) == {"alerts", "version"}
+    ours = {(a["alert"], a["name"]) for a in get(watched, "/api/v1/alerts")["alerts"]}
+    for a in answer["alerts"]:
+        assert set(a) == {"timestamp", "status", "type", "origin", "message", "entity"}
+        assert abs(now_ms() - a["timestamp"]) < 120000 and a["message"]
+        assert (a["type"], a["entity"]) in ours
+
+
 def test_exposed(make_chain):
     """Load balancers ask without a login; all the rest wants one."""
     port = free_port()
