@@ -88,6 +88,15 @@ static bool judge(struct doctor *d, const struct doctor_peer *p, const X509 *x, 
     }
 }
 
+/* OpenSSL's macro casts const away. */
+static bool set_sni(SSL *ssl, const char *name)
+{
+    char copy[256];
+    int n = snprintf(copy, sizeof(copy), "%s", name);
+    return n > 0 && (size_t)n < sizeof(copy) &&
+           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copy) == 1;
+}
+
 static bool prepare(struct doctor *d, const struct doctor_peer *p, struct doctor_line *l)
 {
     unsigned char octets[16];
@@ -119,8 +128,7 @@ static bool prepare(struct doctor *d, const struct doctor_peer *p, struct doctor
         memcpy(alpn + 1, p->alpn, n);
         (void)SSL_set_alpn_protos(l->ssl, alpn, (unsigned)n + 1);
     }
-    return (is_address || SSL_set_tlsext_host_name(l->ssl, name) == 1) &&
-           SSL_set_fd(l->ssl, l->fd) == 1;
+    return (is_address || set_sni(l->ssl, name)) && SSL_set_fd(l->ssl, l->fd) == 1;
 }
 
 bool doctor_dial(struct doctor *d, const struct doctor_peer *p, struct doctor_line *l)
