@@ -67,7 +67,7 @@ static json_t *list_json(const struct conf_list *l)
 {
     json_t *all = json_array();
     for (size_t i = 0; i < l->n; i++) {
-        (void)json_array_append_new(all, admin_json_text(l->items[i]));
+        admin_json_append(&all, admin_json_text(l->items[i]));
     }
     return all;
 }
@@ -129,12 +129,12 @@ static json_t *section_json(const void *section, const struct conf_kind *kind)
     const struct conf_place *place = section;
     json_t *o = json_object();
     if (kind->is_named) {
-        (void)json_object_set_new(o, "name", admin_json_text(place->name));
+        admin_json_set(&o, "name", admin_json_text(place->name));
     }
     for (size_t i = 0; i < kind->n_rows; i++) {
         json_t *v = value_json(section, &kind->rows[i]);
         if (v) {
-            (void)json_object_set_new(o, kind->rows[i].key, v);
+            admin_json_set(&o, kind->rows[i].key, v);
         }
     }
     return o;
@@ -149,7 +149,7 @@ struct json_t *admin_common_config(const struct conf_doc *doc, const struct conf
         void *const *sections = conf_sections(doc, kinds[i].word, &n_sections);
         json_t *list = json_array();
         for (size_t k = 0; k < n_sections; k++) {
-            (void)json_array_append_new(list, section_json(sections[k], &kinds[i]));
+            admin_json_append(&list, section_json(sections[k], &kinds[i]));
         }
         if (json_object_set_new(all, kinds[i].word, list)) {
             json_decref(all);

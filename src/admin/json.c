@@ -26,6 +26,22 @@ void admin_json_answer(struct admin_request *r, struct json_t *value)
     buf_done(&body);
 }
 
+void admin_json_set(struct json_t **o, const char *key, struct json_t *value)
+{
+    if (json_object_set_new(*o, key, value)) { /* takes the value in any case */
+        json_decref(*o);
+        *o = NULL;
+    }
+}
+
+void admin_json_append(struct json_t **list, struct json_t *value)
+{
+    if (json_array_append_new(*list, value)) {
+        json_decref(*list);
+        *list = NULL;
+    }
+}
+
 struct json_t *admin_json_body(struct admin_request *r)
 {
     struct span text = admin_request_body(r);
@@ -38,6 +54,11 @@ struct json_t *admin_json_body(struct admin_request *r)
         return none;
     }
     json_t *value = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
+    /* Where memory is refused jansson sets no text. */
+    if (!value && (!e.text[0] || json_error_code(&e) == json_error_out_of_memory)) {
+        admin_request_fail(r, 500, "out of memory");
+        return NULL;
+    }
     if (!json_is_object(value)) {
         json_decref(value);
         admin_request_fail(r, 400, "the body is no JSON object");

@@ -52,10 +52,10 @@ static void time_text(uint64_t ms, char out[TIME_BYTES])
     (void)snprintf(out + n, TIME_BYTES - n, ".%03uZ", (unsigned)(ms % 1000));
 }
 
-static void set_text(json_t *o, const char *key, const char *s)
+static void set_text(json_t **o, const char *key, const char *s)
 {
     if (s && s[0]) {
-        (void)json_object_set_new(o, key, admin_json_text(s));
+        admin_json_set(o, key, admin_json_text(s));
     }
 }
 
@@ -68,17 +68,15 @@ static json_t *entry_json(const struct admin_recent_entry *e)
                   (double)e->total_us / 1000.0, "wait_ms", (double)e->wait_us / 1000.0,
                   "upstream_ms", (double)e->upstream_us / 1000.0, "bytes_in",
                   (json_int_t)e->bytes_in, "bytes_out", (json_int_t)e->bytes_out);
-    if (o) {
-        set_text(o, "request_id", e->id);
-        set_text(o, "endpoint", e->endpoint);
-        set_text(o, "pusher", e->pusher);
-        set_text(o, "connector", e->connector);
-        set_text(o, "method", e->method);
-        set_text(o, "path", e->path);
-        set_text(o, "route", e->route);
-        set_text(o, "by", e->by);
-        set_text(o, "error", e->error);
-    }
+    set_text(&o, "request_id", e->id);
+    set_text(&o, "endpoint", e->endpoint);
+    set_text(&o, "pusher", e->pusher);
+    set_text(&o, "connector", e->connector);
+    set_text(&o, "method", e->method);
+    set_text(&o, "path", e->path);
+    set_text(&o, "route", e->route);
+    set_text(&o, "by", e->by);
+    set_text(&o, "error", e->error);
     return o;
 }
 
@@ -89,10 +87,7 @@ struct json_t *admin_recent_json(struct admin_recent_entry *entries, size_t n)
         qsort(entries, n, sizeof(*entries), newest_first);
     }
     for (size_t i = 0; all && i < n && i < ADMIN_RECENT_MAX; i++) {
-        if (json_array_append_new(all, entry_json(&entries[i]))) {
-            json_decref(all);
-            all = NULL;
-        }
+        admin_json_append(&all, entry_json(&entries[i]));
     }
     return all;
 }

@@ -111,11 +111,11 @@ int ctl_drain(int argc, char **argv)
 int ctl_endpoint_live(struct ctl_control *c)
 {
     static const struct ctl_column columns[] = {
-        {"NAME", "name", false},         {"SYSTEM", "system", false},
-        {"ROUTE", "route", false},       {"REQUESTS", "requests", true},
-        {"4XX", "client_errors", true},  {"5XX", "server_errors", true},
-        {"P50 MS", "p50_ms", true},      {"P95 MS", "p95_ms", true},
-        {"ROOT URL", "root_url", false},
+        {"NAME", "name", false},        {"SYSTEM", "system", false},
+        {"ROAD", "road", false},        {"HEALTH", "health", false},
+        {"REQUESTS", "requests", true}, {"4XX", "client_errors", true},
+        {"5XX", "server_errors", true}, {"P50 MS", "p50_ms", true},
+        {"P95 MS", "p95_ms", true},     {"ROOT URL", "root_url", false},
     };
     return ask_by(c, &(struct question){"GET", "/api/v1/endpoints", NULL, "endpoints", columns,
                                         sizeof(columns) / sizeof(columns[0])});

@@ -63,12 +63,13 @@ static json_t *compare(const json_t *now, const json_t *before, double s)
         double errors = rate(one, old, "server_errors", s) + rate(one, old, "unanswered", s);
         double mean_ms = requests > 0 ? busy / (requests * s) * 1000 : 0;
         (void)json_array_append_new(
-            rows,
-            json_pack("{s:s, s:O, s:f, s:f, s:f, s:f, s:f, s:f}", "name", name ? name : "", "route",
-                      json_object_get(one, "route"), "requests_per_second", requests,
-                      "refused_per_second", rate(one, old, "client_errors", s), "errors_per_second",
-                      errors, "bytes_in_per_second", rate(one, old, "bytes_in", s), "mean_ms",
-                      mean_ms, "p95_ms", json_real_value(json_object_get(one, "p95_ms"))));
+            rows, json_pack("{s:s, s:O, s:O, s:O, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+                            name ? name : "", "route", json_object_get(one, "route"), "road",
+                            json_object_get(one, "road"), "health", json_object_get(one, "health"),
+                            "requests_per_second", requests, "refused_per_second",
+                            rate(one, old, "client_errors", s), "errors_per_second", errors,
+                            "bytes_in_per_second", rate(one, old, "bytes_in", s), "mean_ms",
+                            mean_ms, "p95_ms", json_real_value(json_object_get(one, "p95_ms"))));
     }
     return rows;
 }
@@ -105,7 +106,8 @@ static void show(const json_t *rows, const json_t *status, bool is_terminal)
 {
     static const struct ctl_column columns[] = {
         {"ENDPOINT", "name", false},
-        {"ROUTE", "route", false},
+        {"ROAD", "road", false},
+        {"HEALTH", "health", false},
         {"REQ/S", "requests_per_second", true},
         {"4XX/S", "refused_per_second", true},
         {"ERR/S", "errors_per_second", true},

@@ -67,19 +67,19 @@ static void get_config(void *ctx, struct admin_request *r)
 struct gathering {
     const struct connector *c;
     const struct conf_subaccount *conf;
-    json_t *list;
+    json_t **list;
 };
 
 static void on_tunnel(void *ctx, const struct subaccount_tunnel *t)
 {
     const struct gathering *g = ctx;
     double age_s = t->open_since ? (double)(loop_now_ms(g->c->loop) - t->open_since) / 1000.0 : 0.0;
-    (void)json_array_append_new(
-        g->list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:o}", "subaccount",
-                           g->conf->place.name, "gateway", t->gateway, "location_id",
-                           g->conf->location_id ? g->conf->location_id : "", "state", t->state,
-                           "in_flight", (json_int_t)t->in_flight, "age_seconds", age_s, "rtt_ms",
-                           (double)t->rtt_us / 1000.0, "last_error", admin_json_text(t->why)));
+    admin_json_append(g->list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:o}", "subaccount",
+                                         g->conf->place.name, "gateway", t->gateway, "location_id",
+                                         g->conf->location_id ? g->conf->location_id : "", "state",
+                                         t->state, "in_flight", (json_int_t)t->in_flight,
+                                         "age_seconds", age_s, "rtt_ms", (double)t->rtt_us / 1000.0,
+                                         "last_error", admin_json_text(t->why)));
 }
 
 static void get_tunnels(void *ctx, struct admin_request *r)
@@ -87,7 +87,7 @@ static void get_tunnels(void *ctx, struct admin_request *r)
     const struct connector *c = ctx;
     json_t *list = json_array();
     for (size_t i = 0; i < c->n_subaccounts; i++) {
-        struct gathering g = {c, subaccount_conf(c->subaccounts[i]), list};
+        struct gathering g = {c, subaccount_conf(c->subaccounts[i]), &list};
         subaccount_look(c->subaccounts[i], on_tunnel, &g);
     }
     admin_json_answer(r, json_pack("{s:o}", "tunnels", list));
@@ -102,16 +102,16 @@ static void get_subaccounts(void *ctx, struct admin_request *r)
         struct subaccount_count n = {0};
         json_t *gateways = json_array();
         for (size_t k = 0; k < s->gateway.n; k++) {
-            (void)json_array_append_new(gateways, json_string(s->gateway.items[k]));
+            admin_json_append(&gateways, json_string(s->gateway.items[k]));
         }
         subaccount_count(c->subaccounts[i], &n);
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name", s->place.name,
-                            "state", n.open ? "connected" : "away", "location_id",
-                            s->location_id ? s->location_id : "", "gateways", gateways, "tunnels",
-                            (json_int_t)n.open, "tunnels_wanted", (json_int_t)n.wanted, "draining",
-                            (json_int_t)n.draining, "opened", (json_int_t)n.opened, "failed",
-                            (json_int_t)n.failed));
+        admin_json_append(&list, json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name",
+                                           s->place.name, "state", n.open ? "connected" : "away",
+                                           "location_id", s->location_id ? s->location_id : "",
+                                           "gateways", gateways, "tunnels", (json_int_t)n.open,
+                                           "tunnels_wanted", (json_int_t)n.wanted, "draining",
+                                           (json_int_t)n.draining, "opened", (json_int_t)n.opened,
+                                           "failed", (json_int_t)n.failed));
     }
     admin_json_answer(r, json_pack("{s:o}", "subaccounts", list));
 }
@@ -134,8 +134,8 @@ static json_t *resources_json(const struct connector *c, const struct conf_mappi
     json_t *list = json_array();
     for (size_t i = 0; i < m->n_resources; i++) {
         const struct conf_resource *x = m->resources[i];
-        (void)json_array_append_new(
-            list,
+        admin_json_append(
+            &list,
             json_pack("{s:s, s:s, s:s, s:b, s:I}", "name", x->place.name, "path", x->path, "policy",
                       x->policy ? "path-and-all-sub-paths" : "path-only", "active", (int)x->active,
                       "requests", (json_int_t)used(c, m->place.name, x->place.name).calls));
@@ -155,8 +155,8 @@ static void get_systems(void *ctx, struct admin_request *r)
         for (size_t k = 0; k < METER_ORIGINS; k++) {
             errors += (json_int_t)(sum.requests[5][k] + sum.requests[0][k]);
         }
-        (void)json_array_append_new(
-            list,
+        admin_json_append(
+            &list,
             json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I}",
                       "name", m->place.name, "internal_host", m->internal_host, "internal_port",
                       (json_int_t)m->internal_port, "protocol", m->protocol ? "HTTP" : "HTTPS",
@@ -205,13 +205,13 @@ void connector_certificates(const struct connector *c, connector_certificate_fn 
 
 static void add_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
 {
-    (void)json_array_append_new(ctx, admin_common_certificate(what, name, until_s));
+    admin_json_append(ctx, admin_common_certificate(what, name, until_s));
 }
 
 static void get_certificates(void *ctx, struct admin_request *r)
 {
     json_t *list = json_array();
-    connector_certificates(ctx, add_certificate, list);
+    connector_certificates(ctx, add_certificate, &list);
     admin_json_answer(r, json_pack("{s:o}", "certificates", list));
 }
 

@@ -53,6 +53,24 @@ void gateway_inquire(struct gateway *g, struct admin_request *r, unsigned what,
     }
 }
 
+/* { "up": 3, "down": 1 }: how many endpoints are in each state; what is not checked is unknown. */
+static json_t *health_counts(const struct gateway *g)
+{
+    json_int_t counts[ENDPOINT_HEALTHS] = {0};
+    size_t n = 0;
+    const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
+    json_t *o = json_object();
+    for (size_t i = 0; i < n; i++) {
+        counts[atomic_load(&all[i].state->health)]++;
+    }
+    for (enum endpoint_health k = ENDPOINT_UNKNOWN; k < ENDPOINT_HEALTHS; k++) {
+        if (counts[k]) {
+            admin_json_set(&o, health_word(k), json_integer(counts[k]));
+        }
+    }
+    return o;
+}
+
 static void tell_status(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
 {
     const struct gateway *g = q->g;
@@ -65,7 +83,7 @@ static void tell_status(const struct gateway_inquiry *q, const struct survey_par
     }
     admin_json_answer(
         q->r,
-        json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+        json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o}",
                   "daemon", "frunproxyd", "version", FRUN_VERSION, "pid", (int)getpid(), "state",
                   state_name(g), "healthy", (int)is_healthy, "started", g->started,
                   "uptime_seconds", (json_int_t)((mono_now_ms() - g->started_ms) / 1000), "workers",
@@ -73,7 +91,7 @@ static void tell_status(const struct gateway_inquiry *q, const struct survey_par
                   "pushers", (json_int_t)g->gen->conf->n_pushers, "tunnels",
                   (json_int_t)atomic_load(&sh->n_tunnels), "connections",
                   (json_int_t)atomic_load(&sh->n_connections), "waiting", waiting, "log_level",
-                  log_level_name(log_level_now())));
+                  log_level_name(log_level_now()), "endpoint_health", health_counts(g)));
 }
 
 static void get_status(void *ctx, struct admin_request *r)
@@ -102,8 +120,8 @@ static void get_config(void *ctx, struct admin_request *r)
 /* -- endpoints and pushers
  * ------------------------------------------------------------------------------------- */
 
-/* Which tunnels, or what else, carry an endpoint's requests now is not asked here: that is the
- * workers' business. */
+/* Which tunnels carry an endpoint's requests now is not asked here: that is the workers' business.
+ */
 static json_t *endpoint_json(const struct gateway *g, const struct endpoint *e)
 {
     const struct conf_endpoint *c = e->conf;
@@ -126,11 +144,14 @@ static json_t *endpoint_json(const struct gateway *g, const struct endpoint *e)
         (json_int_t)sum.bytes_in, "bytes_out", (json_int_t)sum.bytes_out, "p50_ms",
         meter_quantile_ms(sum.total_buckets, 500), "p95_ms",
         meter_quantile_ms(sum.total_buckets, 950), "seconds_in_all", (double)sum.total_us / 1e6);
-    if (o && c->location_id) {
-        (void)json_object_set_new(o, "location_id", json_string(c->location_id));
+    admin_json_set(&o, "road", json_string(switchover_name(switchover_now(e))));
+    admin_json_set(&o, "health",
+                   json_string(health_word((enum endpoint_health)atomic_load(&e->state->health))));
+    if (c->location_id) {
+        admin_json_set(&o, "location_id", json_string(c->location_id));
     }
-    if (o && c->virtual_host) {
-        (void)json_object_set_new(o, "virtual_host", json_string(c->virtual_host));
+    if (c->virtual_host) {
+        admin_json_set(&o, "virtual_host", json_string(c->virtual_host));
     }
     return o;
 }
@@ -142,7 +163,7 @@ static void get_endpoints(void *ctx, struct admin_request *r)
     const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        (void)json_array_append_new(list, endpoint_json(g, &all[i]));
+        admin_json_append(&list, endpoint_json(g, &all[i]));
     }
     admin_json_answer(r, json_pack("{s:o}", "endpoints", list));
 }
@@ -166,16 +187,28 @@ static json_t *answers_json(const struct meter_sum *sum)
         for (size_t k = 0; k < sizeof(origins) / sizeof(origins[0]); k++) {
             uint64_t n = sum->requests[i][origins[k].origin];
             if (n) {
-                (void)json_object_set_new(one, origins[k].name, json_integer((json_int_t)n));
+                admin_json_set(&one, origins[k].name, json_integer((json_int_t)n));
             }
         }
         if (json_object_size(one)) {
-            (void)json_object_set_new(all, classes[i], one);
+            admin_json_set(&all, classes[i], one);
         } else {
             json_decref(one);
         }
     }
     return all;
+}
+
+/* { "no_tunnel": 3 } */
+static json_t *denials_json(const struct meter_sum *sum)
+{
+    json_t *o = json_object();
+    for (enum meter_denial i = METER_DENIAL_NONE; i < METER_DENIALS; i++) {
+        if (sum->denials[i]) {
+            admin_json_set(&o, meter_denial_word(i), json_integer((json_int_t)sum->denials[i]));
+        }
+    }
+    return o;
 }
 
 static void get_endpoint(void *ctx, struct admin_request *r)
@@ -184,6 +217,7 @@ static void get_endpoint(void *ctx, struct admin_request *r)
     struct span name = admin_request_param(r, 0);
     const struct endpoint *e = registry_endpoint_named(g->gen->registry, name);
     struct meter_sum sum;
+    struct health_report h;
     if (!e) {
         admin_request_fail(r, 404, "there is no endpoint \"%.*s\"", SPAN_FMT(name));
         return;
@@ -194,16 +228,18 @@ static void get_endpoint(void *ctx, struct admin_request *r)
         const struct pusher *p =
             registry_pusher_named(g->gen->registry, span_of(g->gen->conf->pushers[i]->place.name));
         if (p && registry_may(p, e)) {
-            (void)json_array_append_new(pushers, json_string(p->conf->place.name));
+            admin_json_append(&pushers, json_string(p->conf->place.name));
         }
     }
     meter_of(g->shared.meter, e->serial, &sum);
-    if (o) {
-        (void)json_object_set_new(o, "pushers", pushers);
-        (void)json_object_set_new(o, "answers", answers_json(&sum));
-        (void)json_object_set_new(o, "repeats", json_integer((json_int_t)sum.repeats));
-    } else {
-        json_decref(pushers);
+    admin_json_set(&o, "pushers", pushers);
+    admin_json_set(&o, "answers", answers_json(&sum));
+    admin_json_set(&o, "denials", denials_json(&sum));
+    admin_json_set(&o, "repeats", json_integer((json_int_t)sum.repeats));
+    health_read(g->health, e->index, &h);
+    if (h.cause[0]) {
+        admin_json_set(&o, "found", admin_json_text(h.cause));
+        admin_json_set(&o, "remedy", admin_json_text(h.remedy));
     }
     admin_json_answer(r, o);
 }
@@ -230,7 +266,7 @@ static void get_systems(void *ctx, struct admin_request *r)
     const struct gateway *g = ctx;
     json_t *list = json_array();
     for (size_t i = 0; i < g->gen->conf->n_systems; i++) {
-        (void)json_array_append_new(list, system_json(g, g->gen->conf->systems[i]));
+        admin_json_append(&list, system_json(g, g->gen->conf->systems[i]));
     }
     admin_json_answer(r, json_pack("{s:o}", "systems", list));
 }
@@ -244,16 +280,16 @@ static void get_pushers(void *ctx, struct admin_request *r)
         json_t *endpoints = json_array();
         json_t *ways = json_array();
         for (size_t k = 0; k < p->endpoint.n; k++) {
-            (void)json_array_append_new(endpoints, json_string(p->endpoint.items[k]));
+            admin_json_append(&endpoints, json_string(p->endpoint.items[k]));
         }
         for (size_t k = 0; k < p->auth.n; k++) {
-            (void)json_array_append_new(ways, json_string(p->auth.items[k]));
+            admin_json_append(&ways, json_string(p->auth.items[k]));
         }
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:b, s:o, s:o, s:I, s:I}", "name", p->place.name, "enabled",
-                            (int)p->is_enabled, "auth", ways, "endpoints", endpoints,
-                            "max_requests_per_second", (json_int_t)p->max_requests_per_second,
-                            "max_in_flight", (json_int_t)p->max_in_flight));
+        admin_json_append(&list, json_pack("{s:s, s:b, s:o, s:o, s:I, s:I}", "name", p->place.name,
+                                           "enabled", (int)p->is_enabled, "auth", ways, "endpoints",
+                                           endpoints, "max_requests_per_second",
+                                           (json_int_t)p->max_requests_per_second, "max_in_flight",
+                                           (json_int_t)p->max_in_flight));
     }
     admin_json_answer(r, json_pack("{s:o}", "pushers", list));
 }
@@ -279,7 +315,7 @@ static void tell_tunnels(const struct gateway_inquiry *q, const struct survey_pa
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < parts[i].n_tunnels; k++) {
-            (void)json_array_append_new(list, tunnel_json(&parts[i].tunnels[k], i));
+            admin_json_append(&list, tunnel_json(&parts[i].tunnels[k], i));
         }
     }
     admin_json_answer(q->r, json_pack("{s:o}", "tunnels", list));
@@ -308,7 +344,7 @@ static json_t *connector_json(const struct conf_gw_connector *c, const struct su
         }
     }
     for (size_t i = 0; i < c->location_id.n; i++) {
-        (void)json_array_append_new(locations, json_string(c->location_id.items[i]));
+        admin_json_append(&locations, json_string(c->location_id.items[i]));
     }
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:s}", "name", c->place.name, "state",
                      open ? "connected" : "away", "tunnels", open, "draining", draining,
@@ -321,7 +357,7 @@ static void tell_connectors(const struct gateway_inquiry *q, const struct survey
 {
     json_t *list = json_array();
     for (size_t i = 0; i < q->g->gen->conf->n_connectors; i++) {
-        (void)json_array_append_new(list, connector_json(q->g->gen->conf->connectors[i], parts, n));
+        admin_json_append(&list, connector_json(q->g->gen->conf->connectors[i], parts, n));
     }
     admin_json_answer(q->r, json_pack("{s:o}", "connectors", list));
 }
@@ -382,7 +418,7 @@ static void get_requests(void *ctx, struct admin_request *r)
 
 static void add_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
 {
-    (void)json_array_append_new(ctx, admin_common_certificate(what, name, until_s));
+    admin_json_append(ctx, admin_common_certificate(what, name, until_s));
 }
 
 void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, void *ctx)
@@ -413,7 +449,7 @@ void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, vo
 static void get_certificates(void *ctx, struct admin_request *r)
 {
     json_t *list = json_array();
-    gateway_certificates(ctx, add_certificate, list);
+    gateway_certificates(ctx, add_certificate, &list);
     admin_json_answer(r, json_pack("{s:o}", "certificates", list));
 }
 

@@ -97,8 +97,8 @@ static json_t *health_json(const struct gateway *g, const struct endpoint *e)
             json_object_set_new(v, "last_ms", json_integer((json_int_t)(h.last_us / 1000)));
     }
     if (!bad && h.cause[0]) {
-        bad = json_object_set_new(v, "found", json_string(h.cause)) ||
-              json_object_set_new(v, "remedy", json_string(h.remedy));
+        bad = json_object_set_new(v, "found", admin_json_text(h.cause)) ||
+              json_object_set_new(v, "remedy", admin_json_text(h.remedy));
     }
     if (!bad && h.parked_ms) {
         bad = json_object_set_new(v, "parked_seconds",

@@ -183,8 +183,6 @@ static void put_state(struct admin_metrics *m, const struct gateway *g,
 /* As many rows as endpoints that are checked: a state each, told by which of them is 1. */
 static void put_health(struct admin_metrics *m, const struct gateway *g)
 {
-    static const enum endpoint_health states[] = {ENDPOINT_UP, ENDPOINT_DOWN, ENDPOINT_UNVERIFIED,
-                                                  ENDPOINT_PARKED, ENDPOINT_UNKNOWN};
     size_t n = 0;
     const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
     struct health_report h;
@@ -192,10 +190,10 @@ static void put_health(struct admin_metrics *m, const struct gateway *g)
                          "1 for the state that an endpoint's checks have found, 0 for the others.");
     for (size_t i = 0; i < n; i++) {
         health_read(g->health, all[i].index, &h);
-        for (size_t k = 0; h.is_checked && k < sizeof(states) / sizeof(states[0]); k++) {
+        for (enum endpoint_health k = ENDPOINT_UNKNOWN; h.is_checked && k < ENDPOINT_HEALTHS; k++) {
             const struct admin_label labels[] = {{"endpoint", all[i].name},
-                                                 {"state", span_of(health_word(states[k]))}};
-            admin_metrics_value(m, labels, 2, h.state == states[k]);
+                                                 {"state", span_of(health_word(k))}};
+            admin_metrics_value(m, labels, 2, h.state == k);
         }
     }
     admin_metrics_family(m, "endpoint_checks", "counter", "",

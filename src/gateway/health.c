@@ -72,11 +72,11 @@ struct order {
 
 const char *health_word(enum endpoint_health state)
 {
-    static const char *const words[] = {[ENDPOINT_UNKNOWN] = "unknown",
-                                        [ENDPOINT_UP] = "up",
-                                        [ENDPOINT_DOWN] = "down",
-                                        [ENDPOINT_UNVERIFIED] = "unverified",
-                                        [ENDPOINT_PARKED] = "parked"};
+    static const char *const words[ENDPOINT_HEALTHS] = {[ENDPOINT_UNKNOWN] = "unknown",
+                                                        [ENDPOINT_UP] = "up",
+                                                        [ENDPOINT_DOWN] = "down",
+                                                        [ENDPOINT_UNVERIFIED] = "unverified",
+                                                        [ENDPOINT_PARKED] = "parked"};
     return words[state];
 }
 

@@ -155,6 +155,32 @@ def test_refused_by_the_connector(make_chain):
     assert reasons == {want: 1}
 
 
+def test_health(make_chain):
+    """Metrics, status, list, show and top say what the checks have found."""
+    chain = make_chain(gateway={
+        "system FR1": {"health_check": "yes", "health_interval": "200ms"},
+        "endpoint GLOBEX": {"health_check": "no"}})
+
+    def is_up():
+        return ctl_json(chain, "status")["endpoint_health"] == {"up": 1, "unknown": 1}
+    wait_until(is_up, "up", 25)
+    m = metrics(chain)
+    state = 'frunproxy_endpoint_health{endpoint="ACME_PROD",state="%s"}'
+    assert m[state % "up"] == 1 and m[state % "down"] == 0
+    assert m['frunproxy_endpoint_checks_total{endpoint="ACME_PROD",result="good"}'] >= 2
+    assert not [k for k in m if "frunproxy_endpoint_" in k and "GLOBEX" in k], "not checked"
+    assert {e["name"]: e["health"] for e in ctl_json(chain, "endpoint", "list")["endpoints"]} == {
+        "ACME_PROD": "up", "GLOBEX": "unknown"}
+    chain.connector.stop()
+
+    def is_down():
+        return ctl_json(chain, "endpoint", "show", "ACME_PROD")["health"] == "down"
+    wait_until(is_down, "down", 25)
+    assert "frunconnector" in ctl_json(chain, "endpoint", "show", "ACME_PROD")["remedy"]
+    assert metrics(chain)[state % "down"] == 1
+    assert "down" in ctl(chain, "endpoint", "list") and "down" in ctl(chain, "top", "1", "1")
+
+
 @pytest.mark.parametrize("signals", [1, 2])
 def test_questions_while_one_worker_still_drains(make_chain, signals):
     """A worker that has ended already answers as well, and nobody is left with an answer to come."""
@@ -195,6 +221,7 @@ def test_counters_are_what_was_pushed(chain):
     one = ctl_json(chain, "endpoint", "show", "ACME_PROD")
     assert one["requests"] == 6 and one["answers"]["2xx"] == {"focused-run": 5}
     assert one["pushers"] == ["s4-acme"] and one["bytes_in"] >= 500
+    assert one["denials"] == {"credentials": 1} and one["road"] == "tunnel"
 
 
 def test_every_command(chain):

@@ -49,7 +49,8 @@ enum endpoint_health {
     ENDPOINT_UP,         /**< Focused Run answers */
     ENDPOINT_DOWN,       /**< it cannot be reached, or is ill */
     ENDPOINT_UNVERIFIED, /**< something answers, but the check is not exposed */
-    ENDPOINT_PARKED      /**< 401: nothing is tried for a while, so that no user gets locked */
+    ENDPOINT_PARKED,     /**< 401: nothing is tried for a while, so that no user gets locked */
+    ENDPOINT_HEALTHS     /**< count */
 };
 
 /** What changes about an endpoint while it is served. Written by main, read by anybody; shared by

@@ -17,8 +17,17 @@ void admin_json_answer(struct admin_request *r, struct json_t *value);
  * s text @return value, json_decref() it; NULL: no memory. Thread: any. */
 struct json_t *admin_json_text(const char *s);
 
+/** Put a value into an object. If memory is refused, or was for the value, the whole object is
+ * given up: half of one would be taken for all there is. @param o address of the object, NULL there
+ * on failure and ever after @param key constant name @param value taken, or NULL. Thread: any. */
+void admin_json_set(struct json_t **o, const char *key, struct json_t *value);
+
+/** The same for the end of an array. @param list address of the array @param value taken, or NULL.
+ * Thread: any. */
+void admin_json_append(struct json_t **list, struct json_t *value);
+
 /** Read the request's body as a JSON object; an empty body is an empty object. @param r request;
- * answered with 400, and gone, on failure @return object, json_decref() it; NULL on failure.
+ * answered with 400 or 500, and gone, on failure @return object, json_decref() it; NULL on failure.
  * Thread: owner. */
 struct json_t *admin_json_body(struct admin_request *r);
 
