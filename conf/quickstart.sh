@@ -113,6 +113,9 @@ client_ca   = tls/ca.pem
 control_socket = control.sock
 listen = 127.0.0.1:$page_port
 
+[audit]
+file = audit.log
+
 [connector DC1-A]
 certificate_subject = CN=dc1-a
 location_id = DC1
@@ -153,6 +156,9 @@ private_key = tls/dc1-a.key
 [admin]
 control_socket = connector.sock
 listen = 127.0.0.1:$connector_page_port
+
+[audit]
+file = connector-audit.log
 
 [subaccount provider]
 gateway     = 127.0.0.1:$tunnel_port

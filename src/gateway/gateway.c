@@ -146,15 +146,15 @@ static frun_err prepare(struct gateway *g, struct conf_gw *conf, bool is_check, 
     if (err || is_check) {
         return err;
     }
-    err = audit_open(conf->audit, &g->shared.audit, d);
-    if (err) {
-        return err;
-    }
     err = switchover_new(&g->shared, g->gen->registry, &g->switchover);
     err = err ? err : health_new(&g->shared, g->gen, &g->health);
     err = err ? err : begin_workers(g);
     if (err) {
         diag_set(d, "workers cannot be made: %s", err_text(err));
+        return err;
+    }
+    err = audit_open(conf->audit, &g->shared.audit, d); /* in the folder that is there now */
+    if (err) {
         return err;
     }
     err = sockets_open(&g->sockets, &g->shared, conf, d);

@@ -130,6 +130,7 @@ class Chain:
             },
             "log": {"level": "debug", "access": "json", "target": "stderr"},
             "admin": {"control_socket": "control.sock", "listen": ""},
+            "audit": {"file": "audit.log"},
             "connector DC1-A": {"certificate_subject": "CN=dc1-a", "location_id": "DC1"},
             "connector DC1-B": {"certificate_subject": "CN=dc1-b", "location_id": "DC1"},
             "system FR1": {
