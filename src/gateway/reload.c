@@ -44,6 +44,7 @@ struct reload {
     bool is_wanted;  /* again, when this one has ended */
     bool is_stopped; /* nothing more */
     char why[RELOAD_WHY_BYTES];
+    char next_why[RELOAD_WHY_BYTES]; /* with is_wanted */
     uint64_t begun_ms;
     struct conf_gw *started; /* what keys that need a restart are compared with */
     struct admin_reloading told;
@@ -316,13 +317,12 @@ static void begin(struct reload *r, const char *why, bool is_files_only)
         admin_reloading_done(&r->told);
         return;
     }
-    if (why != r->why) {
-        (void)snprintf(r->why, sizeof(r->why), "%s", why);
-    }
     if (r->phase != PHASE_IDLE) {
+        (void)snprintf(r->next_why, sizeof(r->next_why), "%s", why);
         r->is_wanted = true;
         return;
     }
+    (void)snprintf(r->why, sizeof(r->why), "%s", why);
     r->is_files_only = is_files_only;
     struct diag d = {.text = ""};
     r->told.audit = r->g->shared.audit;
@@ -351,7 +351,7 @@ static void on_look(struct deadline *d)
     struct reload *r = list_entry(d, struct reload, look);
     if (r->phase == PHASE_IDLE && r->is_wanted) {
         r->is_wanted = false;
-        begin(r, r->why, false);
+        begin(r, r->next_why, false);
     } else {
         look(r);
     }
