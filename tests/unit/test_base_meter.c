@@ -138,7 +138,7 @@ static void *write_many(void *arg)
     const struct writer *w = arg;
     const struct meter_event e = {.status = 200, .origin = METER_ORIGIN_BACKEND, .bytes_in = 3};
     for (unsigned i = 0; i < EACH; i++) {
-        meter_request(w->m, w->index, i % 5, i % 2, span_make("abcde" + i % 5, 1), &e);
+        meter_request(w->m, w->index, i % 5, i % 2, span_make(&"abcde"[i % 5], 1), &e);
     }
     return NULL;
 }
