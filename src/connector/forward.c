@@ -592,8 +592,10 @@ static void on_named(struct principals_waiter *w, frun_err err, struct span text
     err = arena_copy(&f->arena, text, &own);
     err = err ? err : head_add(&f->req, SPAN_LIT("SSL_CLIENT_CERT"), own);
     if (err) {
+        struct fault none = {503, "proxy_internal_error", "the connector is out of memory"};
         struct fault large = {431, "http_request_error", "the head of the request is too large"};
-        refuse(f, &large, large.words);
+        struct fault *bad = err == FRUN_E_NOMEM ? &none : &large;
+        refuse(f, bad, bad->words);
         return;
     }
     send_on(f);

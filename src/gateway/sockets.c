@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Sockets that may be handed over: one for each worker and address. */
-#define SOCKETS_MAX_KEPT (WORKER_MAX * 8)
+#define SOCKETS_MAX_KEPT ((size_t)WORKER_MAX * 8)
 
 static const char *name_of(bool is_tunnel)
 {
