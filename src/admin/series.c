@@ -255,7 +255,7 @@ static json_t *ring_json(const struct series *s, const struct ring *r, size_t st
 
 static json_t *frame(const struct series *s, size_t step)
 {
-    return json_pack("{s:I, s:I}", "step_seconds", (json_int_t)(step * 60), "minute_began",
+    return json_pack("{s:I, s:I}", "step_seconds", (json_int_t)step * 60, "minute_began",
                      (json_int_t)s->last_s);
 }
 

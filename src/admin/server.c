@@ -137,6 +137,16 @@ static unsigned take_route(struct admin_request *r, const struct admin_route *t,
     return 0;
 }
 
+static void tell_command(const struct admin_server *s, struct admin_request *r,
+                         const struct admin_route *t)
+{
+    /* Behind a gate it is not known yet who asks: admin_request_admit() tells. */
+    r->is_command = t->is_write;
+    if (t->is_write && (!r->peer.gate || !r->peer.may_write)) {
+        admin_server_audit_command(s, r, r->peer.may_write);
+    }
+}
+
 unsigned admin_server_match(const struct admin_server *s, struct admin_request *r,
                             struct span *allow)
 {
@@ -153,11 +163,7 @@ unsigned admin_server_match(const struct admin_server *s, struct admin_request *
                 continue;
             }
             if (is_method(t, r->head.method)) {
-                /* Behind a gate it is not known yet who asks: admin_request_admit() tells. */
-                r->is_command = t->is_write;
-                if (t->is_write && (!r->peer.gate || !r->peer.may_write)) {
-                    admin_server_audit_command(s, r, r->peer.may_write);
-                }
+                tell_command(s, r, t);
                 return take_route(r, t, s->tables[i].ctx, raw, n_raw);
             }
             if (arena_printf(&r->arena, allow, "%.*s%s%s", SPAN_FMT(*allow), allow->n ? ", " : "",

@@ -140,9 +140,8 @@ int64_t admin_door_until(const struct admin_door *d)
 /* Host without its port; absent if it is malformed. */
 static struct span host_of(struct span authority)
 {
-    size_t end = authority.n;
     if (authority.n > 0 && authority.p[0] == '[') {
-        end = span_find(authority, ']');
+        size_t end = span_find(authority, ']');
         return end == authority.n ? (struct span){0} : span_head(authority, end + 1);
     }
     return span_head(authority, span_find(authority, ':'));

@@ -180,7 +180,9 @@ static frun_err check_files(struct walk *w, struct diag *d)
     }
     free(full);
     err = err ? err : check_file(w, w->c->path, true, d);
+    w->file = w->c->path; /* it may have been the name of a full one, which ends here */
     if (err == FRUN_E_NOT_FOUND && n > 0) {
+        w->line = 0;
         fault(w, "the file is missing");
         err = FRUN_OK;
     }
