@@ -45,42 +45,44 @@ static bool take_after(struct ctl_change_file *f, const char *config, bool is_se
     return is_known;
 }
 
-static int add(struct ctl_change *c, const char *path, bool is_secret, struct ctl_change_file **out)
+/* NULL: told. */
+static struct ctl_change_file *add(struct ctl_change *c, const char *path, bool is_secret)
 {
     struct ctl_change_file f = {.path = NULL};
     if (c->n == c->cap) {
         size_t cap = c->cap ? 2 * c->cap : 8;
         struct ctl_change_file *files = reallocarray(c->files, cap, sizeof(*files));
         if (!files) {
-            return ctl_fail("out of memory");
+            (void)ctl_fail("out of memory");
+            return NULL;
         }
         c->files = files;
         c->cap = cap;
     }
     f.path = strdup(path);
     if (!f.path) {
-        return ctl_fail("out of memory");
+        (void)ctl_fail("out of memory");
+        return NULL;
     }
     if (stat(path, &f.before) == 0) {
         f.old = ctl_payload_file(path, &f.n_old);
         if (!f.old) {
             free(f.path);
-            return EXIT_FAILURE;
+            return NULL;
         }
     } else if (errno != ENOENT || !take_after(&f, c->config, is_secret)) {
-        int status = ctl_fail("cannot read %s or its folder: %s", path, strerrordesc_np(errno));
+        (void)ctl_fail("cannot read %s or its folder: %s", path, strerrordesc_np(errno));
         free(f.path);
-        return status;
+        return NULL;
     }
     c->files[c->n++] = f;
-    *out = &c->files[c->n - 1];
-    return 0;
+    return &c->files[c->n - 1];
 }
 
-static int open_file(struct ctl_change *c, const char *path, struct ctl_change_file **out)
+static struct ctl_change_file *open_file(struct ctl_change *c, const char *path)
 {
-    *out = find(c, path);
-    return *out ? 0 : add(c, path, false, out);
+    struct ctl_change_file *f = find(c, path);
+    return f ? f : add(c, path, false);
 }
 
 static struct span now(const struct ctl_change_file *f)
@@ -113,12 +115,11 @@ static int take(struct ctl_change_file *f, struct buf *made, frun_err err, const
 int ctl_change_set(struct ctl_change *c, const struct ctl_place *at, const struct ctl_edit *edits,
                    size_t n)
 {
-    struct ctl_change_file *f;
+    struct ctl_change_file *f = open_file(c, at->file);
     struct buf made;
     const struct ctl_place anywhere = {at->file, 0, at->title};
-    int status = open_file(c, at->file, &f);
-    if (status) {
-        return status;
+    if (!f) {
+        return EXIT_FAILURE;
     }
     buf_init(&made, TEXT_MAX_BYTES);
     frun_err err = ctl_edit_text(now(f), &anywhere, edits, n, &made);
@@ -137,26 +138,24 @@ static bool is_empty(struct span text)
 
 int ctl_change_drop(struct ctl_change *c, const struct ctl_place *at)
 {
-    struct ctl_change_file *f;
+    struct ctl_change_file *f = open_file(c, at->file);
     struct buf made;
-    int status = open_file(c, at->file, &f);
-    if (status) {
-        return status;
+    if (!f) {
+        return EXIT_FAILURE;
     }
     buf_init(&made, TEXT_MAX_BYTES);
     frun_err err = ctl_edit_drop(now(f), at->title, &made);
-    status = take(f, &made, err, at->title);
+    int status = take(f, &made, err, at->title);
     f->is_gone = !status && strcmp(f->path, c->config) != 0 && is_empty(now(f));
     return status;
 }
 
 int ctl_change_append(struct ctl_change *c, const char *path, struct span text)
 {
-    struct ctl_change_file *f;
+    struct ctl_change_file *f = open_file(c, path);
     struct buf made;
-    int status = open_file(c, path, &f);
-    if (status) {
-        return status;
+    if (!f) {
+        return EXIT_FAILURE;
     }
     struct span before = now(f);
     buf_init(&made, TEXT_MAX_BYTES);
@@ -172,9 +171,9 @@ int ctl_change_secret(struct ctl_change *c, const char *path, struct span octets
 {
     struct ctl_change_file *f = find(c, path);
     struct buf made;
-    int status = f ? 0 : add(c, path, true, &f);
-    if (status) {
-        return status;
+    f = f ? f : add(c, path, true);
+    if (!f) {
+        return EXIT_FAILURE;
     }
     struct span old = now(f);
     bool is_same = old.n && secret_equal(span_head(old, span_find(old, '\n')), octets);

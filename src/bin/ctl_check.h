@@ -34,7 +34,7 @@ const char *ctl_check_text(const struct json_t *object, const char *key);
 void ctl_check_steps(const struct json_t *array, struct steps *out);
 
 /* Print a result, or add it to all of --json. The exit status it means. */
-int ctl_check_show(struct ctl_check *k, struct json_t *result, struct json_t *all);
+int ctl_check_show(struct ctl_check *k, struct json_t *v, struct json_t *all);
 
 /* The configuration to walk by if no daemon answers, or NULL. */
 const char *ctl_check_config(const struct ctl_check *k);

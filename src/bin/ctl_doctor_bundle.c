@@ -60,7 +60,7 @@ static frun_err put_file(struct buf *tar, const char *name, struct span text)
 static uint32_t crc32_of(struct span s)
 {
     uint32_t crc = 0xffffffffU;
-    for (size_t i = 0; i < s.n; i++) {
+    for (size_t i = 0; s.p && i < s.n; i++) {
         crc ^= (unsigned char)s.p[i];
         for (int k = 0; k < 8; k++) {
             crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320U : 0);

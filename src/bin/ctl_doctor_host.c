@@ -75,7 +75,8 @@ static void check_descriptors(struct doctor *d, uint64_t connections)
     buf_init(&text, (size_t)64 << 20);
     frun_err err = admin_client_call(&call, &status, &text, &why);
     err = err ? err : buf_put(&text, span_make("", 1));
-    const char *at = err ? NULL : strstr(buf_span(&text).p, "_max_descriptors ");
+    const char *all = err ? NULL : buf_span(&text).p;
+    const char *at = all ? strstr(all, "_max_descriptors ") : NULL;
     at = at && at[17] == 'g' ? strstr(at + 17, "_max_descriptors ") : at; /* behind its # TYPE */
     double most = at ? strtod(at + 17, NULL) : 0;
     buf_done(&text);

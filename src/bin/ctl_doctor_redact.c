@@ -45,6 +45,27 @@ static bool may_show(const struct conf_row *row, struct span value)
     return span_find(value, '@') == value.n || !strstr(row->key, "proxy");
 }
 
+/* The first word of a section's line. */
+static struct span kind_of(struct span line)
+{
+    struct span kind = span_skip(line, 1);
+    size_t end = 0;
+    while (end < kind.n && kind.p[end] != ' ' && kind.p[end] != ']') {
+        end++;
+    }
+    return span_head(kind, end);
+}
+
+static struct span without_comment(struct span value)
+{
+    for (size_t i = 1; i < value.n; i++) {
+        if (value.p[i] == ';' && (value.p[i - 1] == ' ' || value.p[i - 1] == '\t')) {
+            return span_trim(span_head(value, i));
+        }
+    }
+    return value;
+}
+
 bool doctor_redact(struct span text, bool is_connector, struct buf *out)
 {
     struct span line;
@@ -57,21 +78,11 @@ bool doctor_redact(struct span text, bool is_connector, struct buf *out)
         line = span_trim(line);
         size_t eq = span_find(line, '=');
         if (line.n && line.p[0] == '[') {
-            kind = span_skip(line, 1);
-            size_t end = 0;
-            while (end < kind.n && kind.p[end] != ' ' && kind.p[end] != ']') {
-                end++;
-            }
-            kind = span_head(kind, end);
+            kind = kind_of(line);
             err = buf_printf(out, "%.*s\n", SPAN_FMT(span_head(line, span_find(line, ']') + 1)));
         } else if (line.n && line.p[0] != ';' && line.p[0] != '#' && eq < line.n) {
             struct span key = span_trim(span_head(line, eq));
-            struct span value = span_trim(span_skip(line, eq + 1));
-            for (size_t i = 1; i < value.n; i++) { /* a comment behind it goes too */
-                if (value.p[i] == ';' && (value.p[i - 1] == ' ' || value.p[i - 1] == '\t')) {
-                    value = span_trim(span_head(value, i));
-                }
-            }
+            struct span value = without_comment(span_trim(span_skip(line, eq + 1)));
             bool is_shown = may_show(row_of(is_connector, kind, key), value);
             err = buf_printf(out, "%.*s = %.*s\n", SPAN_FMT(key),
                              SPAN_FMT(is_shown ? value : SPAN_LIT("***")));

@@ -161,54 +161,82 @@ static struct span bare(struct span whole)
     return span_trim(whole);
 }
 
-/* Comments behind a section's last key may speak of the next one: they stay. */
+/* What leaving a section out goes by. */
+struct dropping {
+    const char *title;
+    struct span
+        kept; /* comments behind the section's last key so far: they may be the next one's */
+    bool is_inside;
+    bool is_found;
+};
+
+/* A line of the section that goes. */
+static void drop_line(struct dropping *d, struct span whole, struct span line)
+{
+    bool is_comment = line.n && (line.p[0] == ';' || line.p[0] == '#');
+    if (d->kept.n && (is_comment || !line.n)) {
+        d->kept.n += whole.n;
+    } else {
+        d->kept = is_comment ? whole : span_make(NULL, 0);
+    }
+}
+
+static frun_err pass_line(struct dropping *d, struct span whole, struct buf *out)
+{
+    struct span line = bare(whole);
+    frun_err err = FRUN_OK;
+    if (line.n && line.p[0] == '[') {
+        err = d->kept.n ? buf_put(out, d->kept) : FRUN_OK;
+        d->kept = span_make(NULL, 0);
+        d->is_inside = is_head(line, d->title);
+        d->is_found |= d->is_inside;
+    } else if (d->is_inside) {
+        drop_line(d, whole, line);
+    }
+    return err || d->is_inside ? err : buf_put(out, whole);
+}
+
 frun_err ctl_edit_drop(struct span text, const char *title, struct buf *out)
 {
+    struct dropping d = {.title = title};
     struct span rest = text;
-    struct span kept = {NULL, 0}; /* comments behind the last key so far */
-    bool is_inside = false;
-    bool is_found = false;
     frun_err err = FRUN_OK;
     while (!err && rest.n) {
         size_t n = span_find(rest, '\n');
         struct span whole = span_head(rest, n < rest.n ? n + 1 : n);
-        struct span line = bare(whole);
         rest = span_skip(rest, whole.n);
-        if (line.n && line.p[0] == '[') {
-            err = kept.n ? buf_put(out, kept) : FRUN_OK;
-            kept = span_make(NULL, 0);
-            is_inside = is_head(line, title);
-            is_found |= is_inside;
-        } else if (is_inside && line.n && (line.p[0] == ';' || line.p[0] == '#')) {
-            kept = kept.n ? span_make(kept.p, kept.n + whole.n) : whole;
-        } else if (is_inside) {
-            kept = line.n || !kept.n ? span_make(NULL, 0) : span_make(kept.p, kept.n + whole.n);
-        }
-        err = err || is_inside ? err : buf_put(out, whole);
+        err = pass_line(&d, whole, out);
     }
-    err = err || !kept.n ? err : buf_put(out, kept);
-    return err ? err : is_found ? FRUN_OK : FRUN_E_NOT_FOUND;
+    err = err || !d.kept.n ? err : buf_put(out, d.kept);
+    return err ? err : d.is_found ? FRUN_OK : FRUN_E_NOT_FOUND;
 }
 
+/* A file to change, locked. */
+struct target {
+    int dir;
+    const char *path;
+    struct stat before;
+};
+
 /* With the lock held: read, change, write. */
-static int edit(int dir, const char *path, const struct stat *before, const struct ctl_place *at,
-                const struct ctl_edit *edits, size_t n, struct ctl_undo *undo)
+static int edit(const struct target *t, const struct ctl_place *at, const struct ctl_edit *edits,
+                size_t n, struct ctl_undo *undo)
 {
     struct buf made;
     size_t len = 0;
-    char *text = ctl_payload_file(path, &len);
+    char *text = ctl_payload_file(t->path, &len);
     if (!text) {
         return EXIT_FAILURE;
     }
     buf_init(&made, EDIT_MAX_BYTES);
     frun_err err = ctl_edit_text(span_make(text, len), at, edits, n, &made);
-    char *name = err ? NULL : strdup(path);
+    char *name = err ? NULL : strdup(t->path);
     err = !err && !name ? FRUN_E_NOMEM : err;
     int status = err == FRUN_E_NOT_FOUND
                      ? ctl_fail("[%s] is not at line %u of %s any more; try again", at->title,
-                                at->line, path)
+                                at->line, t->path)
                  : err ? ctl_fail("%s", err_text(err))
-                       : ctl_replace(dir, path, before, buf_span(&made), &undo->changed);
+                       : ctl_replace(t->dir, t->path, &t->before, buf_span(&made), &undo->changed);
     if (status) {
         free(name);
         secret_wipe(text, len);
@@ -226,16 +254,16 @@ int ctl_edit_section(const struct ctl_place *at, const struct ctl_edit *edits, s
                      struct ctl_undo *undo)
 {
     char path[PATH_MAX];
-    struct stat before;
+    struct target t = {.path = path};
     *undo = (struct ctl_undo){.path = NULL};
-    if (!realpath(at->file, path) || stat(path, &before)) {
+    if (!realpath(at->file, path) || stat(path, &t.before)) {
         return ctl_fail("cannot read %s: %s", at->file, strerrordesc_np(errno));
     }
-    int dir = ctl_replace_lock(path);
-    if (dir < 0) {
+    t.dir = ctl_replace_lock(path);
+    if (t.dir < 0) {
         return EXIT_FAILURE;
     }
-    int status = edit(dir, path, &before, at, edits, n, undo);
-    (void)close(dir);
+    int status = edit(&t, at, edits, n, undo);
+    (void)close(t.dir);
     return status;
 }

@@ -95,10 +95,18 @@ static void print_json(const struct conf_gw *c)
     json_t *list = json_array();
     for (size_t i = 0; i < c->n_endpoints; i++) {
         const struct conf_endpoint *e = c->endpoints[i];
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", e->place.name, "customer_network",
-                            e->customer_network, "system", e->system_name, "route",
-                            route_name((enum conf_route)e->route), "root_url", e->root_url));
+        json_t *o =
+            json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", e->place.name, "customer_network",
+                      e->customer_network, "system", e->system_name, "route",
+                      route_name((enum conf_route)e->route), "root_url", e->root_url);
+        json_t *hosts = e->host_name.n ? json_array() : NULL;
+        for (size_t k = 0; k < e->host_name.n; k++) {
+            (void)json_array_append_new(hosts, json_string(e->host_urls[k]));
+        }
+        if (hosts) {
+            (void)json_object_set_new(o, "host_urls", hosts);
+        }
+        (void)json_array_append_new(list, o);
     }
     json_t *all = json_pack("{s:o}", "endpoints", list);
     ctl_control_print(all);

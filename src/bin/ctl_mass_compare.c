@@ -24,6 +24,9 @@ static const char *route_of(int route)
 /* What an endpoint has for a column, inherited values too; NULL: nothing, or not a text. */
 static const char *value_of(const struct conf_endpoint *e, enum ctl_col col)
 {
+    if (!e) {
+        return NULL; /* it is new */
+    }
     switch (col) {
     case CTL_COL_NETWORK:
         return e->customer_network;

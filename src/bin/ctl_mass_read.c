@@ -115,6 +115,26 @@ static bool is_carried(const struct ctl_mass_line *l)
     return strcmp(l->fields[CTL_COL_CARRIER], "none") != 0;
 }
 
+static const char *check_secret(struct span value)
+{
+    for (size_t k = 0; k < value.n; k++) {
+        if ((unsigned char)value.p[k] < ' ') {
+            return "control characters cannot stand in it";
+        }
+    }
+    return value.n > 512 ? "longer than 512 octets" : NULL;
+}
+
+/* What is wrong with one field that is not empty, or NULL. */
+static const char *check_field(int col, struct span value)
+{
+    if (col == CTL_COL_PASSWORD || col == CTL_COL_PUSHER_PASSWORD) {
+        return check_secret(value);
+    }
+    const char *why = ctl_value_check(value);
+    return why || !columns[col].check ? why : conf_check(columns[col].check, value);
+}
+
 /* What one line says by itself. */
 static void check_line(struct ctl_mass *m, struct ctl_mass_line *l)
 {
@@ -123,13 +143,7 @@ static void check_line(struct ctl_mass *m, struct ctl_mass_line *l)
     }
     for (int i = 0; i < CTL_COLS; i++) {
         struct span value = span_of(l->fields[i]);
-        bool is_secret = i == CTL_COL_PASSWORD || i == CTL_COL_PUSHER_PASSWORD;
-        const char *why = value.n && !is_secret ? ctl_value_check(value) : NULL;
-        why = why || !value.n || !columns[i].check ? why : conf_check(columns[i].check, value);
-        for (size_t k = 0; is_secret && k < value.n; k++) {
-            why = (unsigned char)value.p[k] < ' ' ? "control characters cannot stand in it" : why;
-        }
-        why = is_secret && value.n > 512 ? "longer than 512 octets" : why;
+        const char *why = value.n ? check_field(i, value) : NULL;
         if (why) {
             ctl_mass_refuse(l, "%s: %s", columns[i].name, why);
         }

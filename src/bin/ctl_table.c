@@ -57,6 +57,16 @@ static void print_row(const json_t *row, const struct ctl_column *columns, const
     }
 }
 
+/* URLs by an endpoint's host names stand below its root URL. */
+static void print_more(const json_t *row, const struct ctl_column *last, size_t indent)
+{
+    const json_t *list =
+        strcmp(last->key, "root_url") == 0 ? json_object_get(row, "host_urls") : NULL;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        (void)printf("%*s%s\n", (int)indent, "", json_string_value(json_array_get(list, i)));
+    }
+}
+
 /* Does any row say something of a column? Daemons differ in what they know. */
 static bool is_used(const json_t *array, const struct ctl_column *column)
 {
@@ -74,6 +84,7 @@ void ctl_control_table(const struct json_t *array, const struct ctl_column *colu
     size_t widths[MAX_COLUMNS] = {0};
     char room[NUMBER_BYTES];
     size_t n_used = 0;
+    size_t indent = 0;
     for (size_t i = 0; i < n && n_used < MAX_COLUMNS; i++) {
         if (is_used(array, &columns[i])) {
             used[n_used++] = columns[i];
@@ -86,9 +97,13 @@ void ctl_control_table(const struct json_t *array, const struct ctl_column *colu
             size_t len = strlen(ctl_control_text(row, used[i].key, room, sizeof(room)));
             widths[i] = len > widths[i] ? len : widths[i];
         }
+        indent += i + 1 < n_used ? widths[i] + 2 : 0;
     }
     print_row(NULL, used, widths, n_used);
     for (size_t k = 0; k < json_array_size(array); k++) {
         print_row(json_array_get(array, k), used, widths, n_used);
+        if (n_used > 0) {
+            print_more(json_array_get(array, k), &used[n_used - 1], indent);
+        }
     }
 }

@@ -137,7 +137,7 @@ struct json_t *connector_scc_disk(void)
     if (statvfs(".", &fs)) {
         return shares(0, 0, 0);
     }
-    const uint64_t mb = 1024 * 1024;
+    const uint64_t mb = 1U << 20;
     return shares((json_int_t)(fs.f_blocks * fs.f_frsize / mb), 0,
                   (json_int_t)(fs.f_bavail * fs.f_frsize / mb));
 }

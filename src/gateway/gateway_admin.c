@@ -120,6 +120,15 @@ static void get_config(void *ctx, struct admin_request *r)
 /* -- endpoints and pushers
  * ------------------------------------------------------------------------------------- */
 
+static json_t *host_urls(const struct conf_endpoint *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->host_name.n; i++) {
+        admin_json_append(&list, json_string(c->host_urls[i]));
+    }
+    return list;
+}
+
 /* Which tunnels carry an endpoint's requests now is not asked here: that is the workers' business.
  */
 static json_t *endpoint_json(const struct gateway *g, const struct endpoint *e)
@@ -147,6 +156,9 @@ static json_t *endpoint_json(const struct gateway *g, const struct endpoint *e)
     admin_json_set(&o, "road", json_string(switchover_name(switchover_now(e))));
     admin_json_set(&o, "health",
                    json_string(health_word((enum endpoint_health)atomic_load(&e->state->health))));
+    if (c->host_name.n) {
+        admin_json_set(&o, "host_urls", host_urls(c));
+    }
     if (c->location_id) {
         admin_json_set(&o, "location_id", json_string(c->location_id));
     }
