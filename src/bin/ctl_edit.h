@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* Largest file that is changed, octets. */
+#define CTL_EDIT_MAX_BYTES ((size_t)8 * 1024 * 1024)
+
 struct ctl_undo;
 
 /* Where the section stands. */

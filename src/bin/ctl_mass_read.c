@@ -115,21 +115,11 @@ static bool is_carried(const struct ctl_mass_line *l)
     return strcmp(l->fields[CTL_COL_CARRIER], "none") != 0;
 }
 
-static const char *check_secret(struct span value)
-{
-    for (size_t k = 0; k < value.n; k++) {
-        if ((unsigned char)value.p[k] < ' ') {
-            return "control characters cannot stand in it";
-        }
-    }
-    return value.n > 512 ? "longer than 512 octets" : NULL;
-}
-
 /* What is wrong with one field that is not empty, or NULL. */
 static const char *check_field(int col, struct span value)
 {
     if (col == CTL_COL_PASSWORD || col == CTL_COL_PUSHER_PASSWORD) {
-        return check_secret(value);
+        return ctl_secret_check(value);
     }
     const char *why = ctl_value_check(value);
     return why || !columns[col].check ? why : conf_check(columns[col].check, value);

@@ -62,6 +62,9 @@ const char *ctl_wish_value(const struct ctl_wish *w, const char *key);
 /* May a text stand behind '=' as it is? NULL, or why not. */
 const char *ctl_value_check(struct span value);
 
+/* What is wrong with a password, or NULL. */
+const char *ctl_secret_check(struct span value);
+
 /* The file that a new section goes to: one of its own in the folder of "include", else the main
  * one. */
 void ctl_wish_file(const struct ctl_wish *w, const char *name, char out[PATH_MAX]);

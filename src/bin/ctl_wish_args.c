@@ -25,6 +25,16 @@ const char *ctl_value_check(struct span value)
     return span_trim(value).n == value.n ? NULL : "it begins or ends with a blank";
 }
 
+const char *ctl_secret_check(struct span value)
+{
+    for (size_t k = 0; k < value.n; k++) {
+        if ((unsigned char)value.p[k] < ' ') {
+            return "control characters cannot stand in it";
+        }
+    }
+    return value.n > 512 ? "longer than 512 octets" : NULL;
+}
+
 static int take_pair(struct ctl_wish *w, const char *text)
 {
     struct span s = span_of(text);
