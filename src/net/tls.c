@@ -241,14 +241,19 @@ static frun_err load_pair(struct tls_ctx *t, const struct tls_settings *s, struc
     return FRUN_OK;
 }
 
-/* Before the context is used: OpenSSL sorts the store while it looks for certificates. */
+/* Before the context is used: OpenSSL sorts the store while it looks for certificates. And it reads
+ * their extensions when they are first needed, which is better done here than by several workers at
+ * once; what it says of their purpose does not matter. */
 static bool digest_trust(struct tls_ctx *t)
 {
     STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(t->ssl));
     for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
-        const X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+        X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
         unsigned char one[EVP_MAX_MD_SIZE];
         unsigned n = 0;
+        if (x) {
+            (void)X509_check_purpose(x, -1, 0);
+        }
         if (x && X509_digest(x, EVP_sha256(), one, &n) != 1) {
             return false;
         }

@@ -185,7 +185,10 @@ static void test_kept_sockets(void **state)
     assert_true(recvmsg(notify_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
     assert_string_equal(text, "FDSTORE=1\nFDNAME=" SERVICE_KEPT);
     const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    assert_non_null(c);
+    if (!c) {
+        fail_msg("no descriptors came");
+        return;
+    }
     assert_int_equal(c->cmsg_len, CMSG_LEN(2 * sizeof(int)));
     for (size_t i = 0; i < 2; i++) {
         int fd;
