@@ -13,6 +13,10 @@
 
 struct conf_row;
 
+/* Where the daemons' configurations are on a machine that packages have set up. */
+#define CTL_CONFIG_GATEWAY   "/etc/frunproxy/frunproxy.ini"
+#define CTL_CONFIG_CONNECTOR "/etc/frunproxy/frunconnector.ini"
+
 /* A command: argv[0] is its last word, options follow; the result is the exit status. */
 int ctl_reload(int argc, char **argv);
 int ctl_config_diff(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -173,17 +174,18 @@ static int verify(struct ctl_audit_ask *a, const char *file)
     c.fault = on_fault;
     json_decref(a->list);
     a->list = json_array();
-    frun_err err = chain_verify(&c, &d);
-    if (err) {
-        return ctl_fail("%s", d.text);
+    if (chain_verify(&c, &d)) {
+        if (!a->is_json) {
+            return ctl_fail("%s", d.text);
+        }
+        on_fault(a, file, 0, d.text);
+        c.n_faults++;
     }
     if (a->is_json) {
-        json_t *v = json_pack("{s:s, s:b, s:I, s:I, s:s, s:O}", "file", file, "good",
+        (void)json_array_append_new(
+            a->all, json_pack("{s:s, s:b, s:I, s:I, s:s, s:O}", "file", file, "good",
                               (int)(c.n_faults == 0), "records", (json_int_t)c.n_records, "last",
-                              (json_int_t)c.end.seq, "hash", c.end.hash, "faults", a->list);
-        (void)json_dumpf(v, stdout, JSON_INDENT(2));
-        (void)puts("");
-        json_decref(v);
+                              (json_int_t)c.end.seq, "hash", c.end.hash, "faults", a->list));
     } else if (c.n_faults == 0) {
         (void)printf("%s: good: %" PRIu64 " record(s), the last one is %" PRIu64 ":%s\n", file,
                      c.n_records, c.end.seq, c.end.hash);
@@ -199,10 +201,15 @@ int ctl_audit_verify(int argc, char **argv)
     struct ctl_audit_ask a = {.is_json = false};
     int status = ctl_audit_parse(argc, argv, false, &a);
     status = status ? status : ctl_audit_prepare(&a);
+    a.all = status ? NULL : json_array();
     for (size_t i = 0; i < a.n_files && (!status || status == EXIT_FAILURE); i++) {
         int one = verify(&a, a.files[i]);
         status = one ? one : status;
     }
+    if (a.is_json && a.all) {
+        ctl_json_take(json_pack("{s:b, s:O}", "good", (int)!status, "files", a.all));
+    }
+    json_decref(a.all);
     ctl_audit_done(&a);
     return status;
 }

@@ -34,7 +34,8 @@ struct ctl_audit_ask {
     struct secret *key;
     struct conf_gw *gw;
     struct conf_cn *cn;
-    struct json_t *list; /* faults */
+    struct json_t *list; /* faults of a file */
+    struct json_t *all;  /* files */
     uint64_t n_shown;
 };
 
@@ -54,6 +55,10 @@ void ctl_audit_done(struct ctl_audit_ask *a);
  * that cannot be written is reported; what was done stays done. */
 void ctl_audit_tell(const struct conf_audit *conf, const char *name, const char *object,
                     const char *detail);
+
+/* The same for what is made apart from a configuration; config NULL: that of the daemon which is
+ * set up on this machine, if there is one. */
+void ctl_audit_made(const char *config, const char *name, const char *object, const char *detail);
 
 /* Tell the audit log which files a change has written. */
 void ctl_audit_change(const struct ctl_change *c);

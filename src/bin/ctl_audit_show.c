@@ -5,6 +5,7 @@
 #include "ctl_audit.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -45,7 +46,7 @@ static void on_record(void *ctx, uint64_t seq, struct span line)
     }
     a->n_shown++;
     if (a->is_json) {
-        (void)printf("%.*s\n", SPAN_FMT(line));
+        ctl_json_text(line.p, line.n);
     } else {
         (void)printf("%6" PRIu64 " %s %-16s %-6s", seq, text_of(o, "time"), text_of(o, "event"),
                      text_of(o, "outcome"));
@@ -83,7 +84,7 @@ int ctl_audit_show(int argc, char **argv)
         frun_err err = chain_verify(&c, &d);
         status = err ? ctl_fail("%s", d.text) : EXIT_SUCCESS;
         if (c.n_faults) {
-            (void)fprintf(stderr,
+            (void)fprintf(ctl_err(),
                           "frunctl: %s is not whole, or its key is needed; 'frunctl audit verify' "
                           "tells more\n",
                           a.files[i]);

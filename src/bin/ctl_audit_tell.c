@@ -5,9 +5,12 @@
 #include "ctl_audit.h"
 
 #include "frun/admin/audit.h"
+#include "frun/conf/connector.h"
 #include "frun/conf/gateway.h"
 
+#include "ctl.h"
 #include "ctl_change.h"
+#include "ctl_out.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,29 +50,70 @@ void ctl_audit_tell(const struct conf_audit *conf, const char *name, const char 
                             .object = span_of(object),
                             .detail = span_of(detail)};
     if (audit_once(conf, &e, &d)) {
-        (void)fprintf(stderr, "frunctl: this is not in the audit log: %s\n", d.text);
+        (void)fprintf(ctl_err(), "frunctl: this is not in the audit log: %s\n", d.text);
     }
+}
+
+/* The configuration of either daemon. */
+struct side {
+    struct conf_gw *gw;
+    struct conf_cn *cn;
+    const struct conf_audit *conf;
+};
+
+static bool open_side(const char *config, struct side *s)
+{
+    if (conf_gw_load(config, NULL, &s->gw) == FRUN_OK) {
+        s->conf = s->gw->audit;
+    } else if (conf_cn_load(config, NULL, &s->cn) == FRUN_OK) {
+        s->conf = s->cn->audit;
+    }
+    return s->conf != NULL;
+}
+
+static void close_side(struct side *s)
+{
+    conf_gw_unref(&s->gw);
+    conf_cn_unref(&s->cn);
 }
 
 /* A reload tells what has changed in them. */
 void ctl_audit_change(const struct ctl_change *c)
 {
-    struct conf_gw *gw = NULL;
+    struct side s = {0};
     size_t n = 0;
     char more[64];
-    if (!c->config || conf_gw_load(c->config, NULL, &gw)) {
+    if (!c->config || !open_side(c->config, &s)) {
         return;
     }
     for (size_t i = 0; i < c->n; i++) {
         const struct ctl_change_file *f = &c->files[i];
         n += f->is_written;
         if (f->is_written && n <= MAX_TOLD) {
-            ctl_audit_tell(gw->audit, f->is_gone ? "file.removed" : "file.written", f->path, NULL);
+            ctl_audit_tell(s.conf, f->is_gone ? "file.removed" : "file.written", f->path, NULL);
         }
     }
     if (n > MAX_TOLD) {
         (void)snprintf(more, sizeof(more), "and %zu files more", n - MAX_TOLD);
-        ctl_audit_tell(gw->audit, "file.written", c->config, more);
+        ctl_audit_tell(s.conf, "file.written", c->config, more);
     }
-    conf_gw_unref(&gw);
+    close_side(&s);
+}
+
+void ctl_audit_made(const char *config, const char *name, const char *object, const char *detail)
+{
+    static const char *const usual[] = {CTL_CONFIG_GATEWAY, CTL_CONFIG_CONNECTOR};
+    struct side s = {0};
+    bool is_found = config && open_side(config, &s);
+    for (size_t i = 0; !config && !is_found && i < 2; i++) {
+        is_found = access(usual[i], R_OK) == 0 && open_side(usual[i], &s);
+    }
+    if (is_found) {
+        ctl_audit_tell(s.conf, name, object, detail);
+    } else if (config) {
+        (void)fprintf(ctl_err(),
+                      "frunctl: this is not in the audit log: %s cannot be read or is not good\n",
+                      config);
+    }
+    close_side(&s);
 }

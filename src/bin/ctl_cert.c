@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 void ctl_cert_done(struct ctl_cert *m)
@@ -106,8 +107,16 @@ int ctl_cert_write(const struct ctl_cert *m, bool is_forced)
     if (fclose(cert) || !is_good) {
         return ctl_fail("cannot write %s: %s", m->cert_file, strerrordesc_np(errno));
     }
-    (void)printf("wrote %s\nwrote %s (secret, mode 0600)\n", m->cert_file, m->key_file);
     return 0;
+}
+
+void ctl_cert_end(const X509 *x, char out[CTL_CERT_TIME_BYTES])
+{
+    struct tm parts;
+    if (!ASN1_TIME_to_tm(X509_get0_notAfter(x), &parts) ||
+        strftime(out, CTL_CERT_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+        out[0] = '\0';
+    }
 }
 
 int ctl_cert_load_ca(struct ctl_cert *m, const char *dir)

@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "ctl_change.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ int ctl_change_reload(const struct ctl_change *c)
     struct ctl_control control = {.config = c->config};
     json_t *v = NULL;
     if (!c->is_reload) {
-        (void)fprintf(stderr,
+        (void)fprintf(ctl_err(),
                       "frunctl: 'frunctl reload' puts it in force, on every gateway behind this "
                       "name\n");
         return EXIT_SUCCESS;
@@ -32,7 +33,7 @@ int ctl_change_reload(const struct ctl_change *c)
         status = EX_CONFIG;
     }
     if (!status) {
-        (void)fprintf(stderr, "frunctl: the daemon uses it\n");
+        (void)fprintf(ctl_err(), "frunctl: the daemon uses it\n");
     }
     json_decref(v);
     return status;
@@ -58,7 +59,7 @@ static void tell(const struct ctl_change *c, const char *what, json_t *v)
         json_t *all =
             json_pack("{s:s, s:b, s:o}", "result", what, "dry_run", c->is_dry, "files", files);
         (void)json_object_update(all, v);
-        ctl_control_print(all);
+        ctl_json_print(all);
         json_decref(all);
         return;
     }
@@ -69,10 +70,10 @@ static void tell(const struct ctl_change *c, const char *what, json_t *v)
 int ctl_change_finish(struct ctl_change *c, const char *what, struct json_t *v)
 {
     struct conf_gw *gw = NULL;
-    int status = ctl_change_check(c, stderr, &gw);
+    int status = ctl_change_check(c, ctl_err(), &gw);
     conf_gw_unref(&gw);
     if (status == EX_CONFIG) {
-        (void)fprintf(stderr,
+        (void)fprintf(ctl_err(),
                       "frunctl: with this change the configuration is not good; nothing has been "
                       "changed\n");
     }

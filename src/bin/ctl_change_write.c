@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "ctl_audit.h"
 #include "ctl_change.h"
+#include "ctl_out.h"
 #include "ctl_replace.h"
 
 #include <errno.h>
@@ -167,7 +168,7 @@ static void put_back(struct ctl_change_file *f)
     if (dir >= 0) {
         (void)close(dir);
     }
-    (void)fprintf(stderr, "frunctl: %s %s\n", f->path,
+    (void)fprintf(ctl_err(), "frunctl: %s %s\n", f->path,
                   status ? "has been changed and could not be put back" : "is as it was before");
 }
 

@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "ctl_check.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -109,7 +110,7 @@ int ctl_check_show(struct ctl_check *k, json_t *v, json_t *all)
     if (all) {
         (void)json_array_append(all, v);
     } else if (k->control.is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     } else {
         print_result(v);
     }
@@ -139,7 +140,7 @@ static int check_all(struct ctl_check *k)
         (void)fflush(stdout);
     }
     if (all && names) {
-        ctl_control_print(all);
+        ctl_json_print(all);
     }
     json_decref(names);
     json_decref(all);

@@ -8,6 +8,7 @@
 
 #include "ctl.h"
 #include "ctl_check.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <signal.h>
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 /* Where the packages put it. */
-#define DEFAULT_CONFIG "/etc/frunproxy/frunproxy.ini"
+#define DEFAULT_CONFIG CTL_CONFIG_GATEWAY
 
 const char *ctl_check_config(const struct ctl_check *k)
 {
@@ -73,7 +74,7 @@ static int check_these(struct ctl_check *k, struct walk *w, const struct conf_gw
         }
     }
     if (all) {
-        ctl_control_print(all);
+        ctl_json_print(all);
         json_decref(all);
     }
     return is_found ? worst
@@ -86,15 +87,15 @@ int ctl_check_files(struct ctl_check *k, const char *config)
     struct conf_gw *c = NULL;
     struct walk *w = NULL;
     protect();
-    frun_err err = conf_gw_load(config, stderr, &c);
+    frun_err err = conf_gw_load(config, ctl_err(), &c);
     if (err) {
         return err == FRUN_E_SYNTAX ? EX_CONFIG : ctl_fail("%s: %s", config, err_text(err));
     }
-    (void)fprintf(stderr,
+    (void)fprintf(ctl_err(),
                   "frunctl: walked from here by %s; tunnels, mappings and what the daemon knows of "
                   "refused logons need the daemon\n",
                   config);
-    err = walk_new(c, stderr, &w);
+    err = walk_new(c, ctl_err(), &w);
     int status = err == FRUN_OK                              ? check_these(k, w, c)
                  : err == FRUN_E_SYNTAX || err == FRUN_E_TLS ? EX_CONFIG
                                                              : ctl_fail("%s", err_text(err));

@@ -10,6 +10,7 @@
 #include "ctl.h"
 #include "ctl_config_json.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -109,7 +110,7 @@ int ctl_config_side(const char *path, bool *is_connector)
     struct votes v = {0, 0};
     frun_err err = vote(path, &v);
     if (!err && v.gateway == 0 && v.connector == 0) {
-        (void)fprintf(stderr,
+        (void)fprintf(ctl_err(),
                       "%s:0: neither a gateway's nor a connector's file; 'frunctl config sample' "
                       "shows both\n",
                       path);
@@ -138,15 +139,15 @@ int ctl_config_check(int argc, char **argv)
     if (status) {
         return status;
     }
-    FILE *to = c.is_json ? ctl_report_open(&report) : stderr;
+    FILE *to = c.is_json ? ctl_report_open(&report) : ctl_err();
     frun_err err = !to            ? FRUN_E_NOMEM
                    : is_connector ? check_connector(path, to, &o)
                                   : check_gateway(path, to, &o);
     if (c.is_json) {
-        status = ctl_print_json(json_pack("{s:s, s:s, s:s, s:o, s:o*}", "file", path, "side",
-                                          is_connector ? "connector" : "gateway", "result",
-                                          err ? "bad" : "good", "report", ctl_report_take(&report),
-                                          "counts", o.counts));
+        status = ctl_json_take(json_pack("{s:s, s:s, s:s, s:o, s:o*}", "file", path, "side",
+                                         is_connector ? "connector" : "gateway", "result",
+                                         err ? "bad" : "good", "report", ctl_report_take(&report),
+                                         "counts", o.counts));
     } else if (!err) {
         (void)printf("%s: good (%s)\n", path, o.text);
         json_decref(o.counts);

@@ -10,6 +10,7 @@
 
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -43,16 +44,6 @@ struct json_t *ctl_report_take(struct ctl_report *r)
     free(r->text);
     *r = (struct ctl_report){0};
     return list;
-}
-
-int ctl_print_json(struct json_t *v)
-{
-    if (!v) {
-        return ctl_fail("out of memory");
-    }
-    ctl_control_print(v);
-    json_decref(v);
-    return EXIT_SUCCESS;
 }
 
 /* -- values and differences */
@@ -142,7 +133,7 @@ int ctl_config_keys(int argc, char **argv)
     const struct conf_kind *cn = conf_cn_kinds(&n_cn);
     if (c.is_json) {
         json_t *list = add_keys(json_array(), "gateway", gw, n_gw);
-        return ctl_print_json(add_keys(list, "connector", cn, n_cn));
+        return ctl_json_take(add_keys(list, "connector", cn, n_cn));
     }
     print_keys("gateway", gw, n_gw);
     print_keys("connector", cn, n_cn);

@@ -27,9 +27,6 @@ FILE *ctl_report_open(struct ctl_report *r);
 /* End: an array of lines, json_decref() it; NULL: no memory. */
 struct json_t *ctl_report_take(struct ctl_report *r);
 
-/* Print and free; NULL: no memory, reported. The exit code. */
-int ctl_print_json(struct json_t *v);
-
 /* All values of a file as they count, no secrets; NULL: no memory. */
 struct json_t *ctl_config_values(const struct conf_doc *doc, bool is_connector);
 

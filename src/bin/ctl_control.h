@@ -37,9 +37,6 @@ int ctl_control_ask(struct ctl_control *c, const char *method, const char *targe
  * it does not fit. */
 bool ctl_control_encode(const char *name, char *out, size_t room);
 
-/* Print the answer as it is, for --json. */
-void ctl_control_print(const struct json_t *value);
-
 /* A text, number or truth of an object for people, "-" if it is not there. room: for numbers. */
 const char *ctl_control_text(const struct json_t *object, const char *key, char *room, size_t size);
 

@@ -8,6 +8,7 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -168,7 +169,7 @@ static int tell(struct doctor *d)
     json_t *v = to_json(d, verdict);
     int status = d->bundle ? doctor_bundle(d, v) : 0;
     if (d->control.is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     } else {
         print(d);
     }
@@ -193,9 +194,8 @@ static int parse(int argc, char **argv, struct doctor *d)
     }
     int status = ctl_control_parse(argc, argv, 0, &d->control);
     if (!status && !d->control.config) {
-        d->control.config = access("/etc/frunproxy/frunproxy.ini", R_OK) == 0
-                                ? "/etc/frunproxy/frunproxy.ini"
-                                : "/etc/frunproxy/frunconnector.ini";
+        d->control.config =
+            access(CTL_CONFIG_GATEWAY, R_OK) == 0 ? CTL_CONFIG_GATEWAY : CTL_CONFIG_CONNECTOR;
     }
     return status;
 }

@@ -13,6 +13,7 @@
 
 #include "ctl.h"
 #include "ctl_doctor.h"
+#include "ctl_out.h"
 
 #include <glob.h>
 #include <jansson.h>
@@ -232,7 +233,7 @@ int doctor_bundle(struct doctor *d, json_t *findings)
     if (err) {
         return ctl_fail("%s", why.text[0] ? why.text : err_text(err));
     }
-    (void)fprintf(stderr,
+    (void)fprintf(ctl_err(),
                   "frunctl: wrote %s, without secrets; look through it before you send it\n",
                   d->bundle);
     return 0;

@@ -6,6 +6,7 @@
 
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 #include "ctl_wish.h"
 
 #include <jansson.h>
@@ -15,7 +16,7 @@
 
 static int load(const char *path, struct conf_gw **c)
 {
-    frun_err err = conf_gw_load(path, stderr, c);
+    frun_err err = conf_gw_load(path, ctl_err(), c);
     if (err == FRUN_E_SYNTAX) {
         return EX_CONFIG;
     }
@@ -109,7 +110,7 @@ static void print_json(const struct conf_gw *c)
         (void)json_array_append_new(list, o);
     }
     json_t *all = json_pack("{s:o}", "endpoints", list);
-    ctl_control_print(all);
+    ctl_json_print(all);
     json_decref(all);
 }
 
@@ -155,7 +156,7 @@ static void print_root_url(const struct conf_endpoint *e, bool is_json)
     json_t *v = json_pack("{s:s, s:s, s:o}", "endpoint", e->place.name, "root_url", e->root_url,
                           "host_urls", hosts);
     if (is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     }
     json_decref(v);
 }

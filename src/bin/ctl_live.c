@@ -5,6 +5,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static int ask_by(struct ctl_control *c, const struct question *q)
                    q->name && strcmp(q->method, "POST") == 0 ? "/drain" : "");
     int status = ctl_control_ask(c, q->method, target, NULL, &v);
     if (!status && c->is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     } else if (!status && q->list) {
         ctl_control_table(json_object_get(v, q->list), q->columns, q->n_columns);
     } else if (!status) {
@@ -235,7 +236,7 @@ int ctl_log_level(int argc, char **argv)
     }
     status = ctl_control_ask(&c, body ? "POST" : "GET", "/api/v1/log/level", body, &v);
     if (!status && c.is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     } else if (!status) {
         (void)puts(json_string_value(json_object_get(v, "level")));
     }

@@ -6,9 +6,11 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_control.h"
 #include "ctl_mdoc.h"
+#include "ctl_out.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One of the two configuration files. */
@@ -88,8 +90,9 @@ static void put_row(const struct conf_row *row)
     }
 }
 
-static void put_file(const struct page *p)
+static void put_file(const void *what_page)
 {
+    const struct page *p = what_page;
     size_t n = 0;
     const struct conf_kind *kinds = p->kinds(&n);
     char what[64];
@@ -132,18 +135,21 @@ static void put_file(const struct page *p)
 
 int ctl_config_man(int argc, char **argv)
 {
-    if (argc != 2) {
+    struct ctl_control c;
+    int status = ctl_control_parse(argc, argv, 1, &c);
+    if (status) {
+        return status;
+    }
+    if (c.n_words != 1) {
         return ctl_misuse("config man wants gateway, connector or frunctl");
     }
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-        if (strcmp(argv[1], pages[i].what) == 0) {
-            put_file(&pages[i]);
-            return EXIT_SUCCESS;
+        if (strcmp(c.words[0], pages[i].what) == 0) {
+            return ctl_document(pages[i].file, put_file, &pages[i]);
         }
     }
-    if (strcmp(argv[1], "frunctl") == 0) {
-        ctl_mdoc_frunctl();
-        return EXIT_SUCCESS;
+    if (strcmp(c.words[0], "frunctl") == 0) {
+        return ctl_document("frunctl", ctl_mdoc_frunctl, NULL);
     }
-    return ctl_misuse("config man: %s is neither gateway nor connector nor frunctl", argv[1]);
+    return ctl_misuse("config man: %s is neither gateway nor connector nor frunctl", c.words[0]);
 }

@@ -6,8 +6,9 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_control.h"
+#include "ctl_out.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const char *ctl_row_type(const struct conf_row *row)
@@ -145,15 +146,18 @@ static const char manual_intro[] =
     "what waits for the\n"
     "next restart.\n";
 
-int ctl_config_manual(int argc, char **argv)
+static void print_manual(const void *what)
 {
-    (void)argv;
-    if (argc != 1) {
-        return ctl_misuse("config manual takes no argument");
-    }
+    (void)what;
     (void)fputs(manual_intro, stdout);
     for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
         print_manual_side(&sides[i]);
     }
-    return EXIT_SUCCESS;
+}
+
+int ctl_config_manual(int argc, char **argv)
+{
+    struct ctl_control c;
+    int status = ctl_control_parse(argc, argv, 0, &c);
+    return status ? status : ctl_document("CONFIGURATION.md", print_manual, NULL);
 }

@@ -8,6 +8,7 @@
 #include "ctl.h"
 #include "ctl_control.h"
 #include "ctl_mass.h"
+#include "ctl_out.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -133,7 +134,7 @@ static int prepare(struct ctl_mass *m)
         }
         conf_gw_unref(&gw);
         if (status == EX_CONFIG && blame(m, report) == 0) {
-            (void)fputs(report, stderr);
+            (void)fputs(report, ctl_err());
             free(report);
             (void)ctl_fail("with these lines the configuration is not good; nothing has been "
                            "changed");
@@ -217,7 +218,7 @@ int ctl_mass_report(const struct ctl_mass *m)
         for (size_t i = 0; i < 5; i++) {
             (void)json_object_set_new(all, words[i], json_integer((json_int_t)counts[i]));
         }
-        ctl_control_print(all);
+        ctl_json_print(all);
         json_decref(all);
     } else {
         json_decref(lines);

@@ -6,7 +6,10 @@
 
 #include "ctl.h"
 #include "ctl_commands.h"
+#include "ctl_control.h"
+#include "ctl_out.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +82,7 @@ static const char exits[] =
     ".It 0\ndone\n"
     ".It 1\nfailed; standard error says why\n"
     ".It 64\nthe arguments make no sense\n"
+    ".It 65\nthe input, a list or a file, cannot be read as what it should be\n"
     ".It 69\nno daemon answers: it does not run, or its socket is elsewhere\n"
     ".It 77\nnot permitted: neither root, nor the daemon's user, nor a member of the group\n"
     ".It 78\nthe configuration is not good\n.El\n";
@@ -95,7 +99,11 @@ static const char about[] =
     "Commands that speak to a running daemon take\n.Fl \\-socket Ar path ,\nor\n"
     ".Fl \\-config Ar file\nto find its control socket; else the usual ones are tried, the "
     "gateway's first.\n"
-    "Text for people is printed, or the daemon's answer as it is with\n.Fl \\-json .\n"
+    "Text for people is printed; with\n.Fl \\-json ,\nwhich each command takes, standard output "
+    "is one JSON value whatever happens: the daemon's answer as it is, what was done, or\n"
+    ".Ql {\"result\":\"failed\",\"exit\":78,\"errors\":[...]} .\n"
+    ".Cm top\nand\n.Cm audit show\nprint one value a line.\n"
+    "Hints and warnings beside an answer are one line of JSON on standard error.\n"
     ".Sh COMMANDS\n.Bl -tag -width Ds\n";
 
 /* A command of several forms has them in one text, apart by line ends and its own name. */
@@ -123,8 +131,9 @@ static void put_forms(const struct ctl_command *c)
     } while (at);
 }
 
-void ctl_mdoc_frunctl(void)
+void ctl_mdoc_frunctl(const void *nothing)
 {
+    (void)nothing;
     ctl_mdoc_begin("FRUNCTL", 1, "frunctl", "administer the frunproxy gateway and connector");
     (void)fputs(about, stdout);
     for (size_t i = 0; i < ctl_n_commands; i++) {
@@ -151,17 +160,25 @@ void ctl_mdoc_frunctl(void)
 
 int ctl_config_commands(int argc, char **argv)
 {
-    (void)argv;
-    if (argc != 1) {
-        return ctl_misuse("config commands takes no argument");
+    struct ctl_control ask;
+    int status = ctl_control_parse(argc, argv, 0, &ask);
+    if (status) {
+        return status;
     }
+    json_t *list = ask.is_json ? json_array() : NULL;
     for (size_t i = 0; i < ctl_n_commands; i++) {
         const struct ctl_command *c = &ctl_commands[i];
+        if (list) {
+            (void)json_array_append_new(list, json_pack("{s:s?, s:s, s:s, s:s}", "group", c->group,
+                                                        "name", c->name, "arguments", c->args,
+                                                        "help", c->help));
+            continue;
+        }
         (void)printf("%s\t%s\t", c->group ? c->group : "-", c->name);
         for (const char *p = c->args; *p; p++) {
             (void)putchar(*p == '\n' ? ' ' : *p);
         }
         (void)printf("\t%.*s\n", (int)strcspn(c->help, "\n"), c->help);
     }
-    return EXIT_SUCCESS;
+    return ask.is_json ? ctl_json_take(list) : EXIT_SUCCESS;
 }

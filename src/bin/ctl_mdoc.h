@@ -17,6 +17,6 @@ void ctl_mdoc_line(const char *text);
 void ctl_mdoc_begin(const char *title, int section, const char *name, const char *what);
 
 /* frunctl(1), from the table of commands. */
-void ctl_mdoc_frunctl(void);
+void ctl_mdoc_frunctl(const void *nothing);
 
 #endif

@@ -3,9 +3,12 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
+#include "ctl_audit.h"
+#include "ctl_out.h"
 
 #include <crypt.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,8 +124,11 @@ int ctl_hash_random(const struct secret *password, char *out, size_t size)
 int ctl_passwd(int argc, char **argv)
 {
     static const struct option options[] = {{"method", required_argument, NULL, 'm'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};
     const char *prefix = "$y$";
+    const char *config = NULL;
     struct secret *password = NULL;
     int c;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
@@ -131,7 +137,9 @@ int ctl_passwd(int argc, char **argv)
             prefix = "$y$";
         } else if (c == 'm' && strcmp(optarg, "sha512") == 0) {
             prefix = "$6$";
-        } else {
+        } else if (c == 'c') {
+            config = optarg;
+        } else if (c != 'j') {
             return c == 'm' ? ctl_misuse("'%s' is not yescrypt or sha512", optarg) : EX_USAGE;
         }
     }
@@ -143,9 +151,15 @@ int ctl_passwd(int argc, char **argv)
     }
     char hash[CRYPT_OUTPUT_SIZE];
     int status = ctl_hash(prefix, password, hash, sizeof(hash));
-    if (!status) {
-        (void)puts(hash);
-    }
     secret_free(password);
-    return status;
+    if (status) {
+        return status;
+    }
+    const char *method = prefix[1] == 'y' ? "yescrypt" : "sha512";
+    ctl_audit_made(config, "credential.made", "hash of a password", method);
+    if (ctl_is_json()) {
+        return ctl_json_take(json_pack("{s:s, s:s}", "method", method, "hash", hash));
+    }
+    (void)puts(hash);
+    return EXIT_SUCCESS;
 }

@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 #include "ctl_push.h"
 
 #include <jansson.h>
@@ -80,7 +81,7 @@ static int show_json(const struct fetch_answer *a, struct span by, struct span i
     if (!is_good) {
         (void)json_object_set_new(v, "remedy", json_string(remedy(a->status)));
     }
-    ctl_control_print(v);
+    ctl_json_print(v);
     json_decref(v);
     return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

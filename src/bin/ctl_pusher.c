@@ -7,6 +7,7 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 #include "ctl_pusher.h"
 
 #include <jansson.h>
@@ -41,14 +42,15 @@ static int print_key(void *ctx)
         json_pack("{s{ss}s{ssssssssss}}", "endpoints", "Api", api, "uaa", "url", url, "clientid",
                   s->p->client_id ? s->p->client_id : "", "clientsecret", s->secret, "identityzone",
                   s->e->root_path + 1, "credential-type", "binding-secret");
-    int failed = key ? json_dumpf(key, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : -1;
-    json_decref(key);
-    return failed || puts("") < 0;
+    return ctl_json_take(key);
 }
 
 static int print_password(void *ctx)
 {
     const struct ctl_pusher_subject *s = ctx;
+    if (ctl_is_json()) {
+        return ctl_json_take(json_pack("{s:s, s:s}", "user", s->p->user, "password", s->secret));
+    }
     return printf("user:     %s\npassword: %s\n", s->p->user, s->secret) < 0;
 }
 
@@ -56,8 +58,8 @@ int ctl_pusher_service_key(int argc, char **argv)
 {
     struct ctl_pusher_ask a = {.grace_s = 0};
     struct ctl_pusher_subject s = {.conf = NULL};
-    int status = ctl_pusher_parse(argc, argv, "cefxCP", &a);
-    status = status ? status : ctl_pusher_find(&a, stderr, &s);
+    int status = ctl_pusher_parse(argc, argv, "cefjxCP", &a);
+    status = status ? status : ctl_pusher_find(&a, ctl_err(), &s);
     if (!status && !s.conf->oauth) {
         status = ctl_fail("%s has no section [oauth]; add\n\n[oauth]\nkey_directory = "
                           "/var/lib/frunproxy/keys\n",
@@ -102,7 +104,7 @@ static int rotate(const struct ctl_pusher_ask *a, struct ctl_pusher_subject *s)
                         a->is_password ? "frunctl passwd" : "frunctl pusher service-key");
     }
     if (proof->until_s > (uint64_t)time(NULL)) {
-        (void)fprintf(stderr,
+        (void)fprintf(ctl_err(),
                       "frunctl: the one before was good until %s and ends with the reload\n",
                       proof->until);
     }
@@ -127,8 +129,8 @@ int ctl_pusher_rotate(int argc, char **argv)
 {
     struct ctl_pusher_ask a = {.grace_s = 86400};
     struct ctl_pusher_subject s = {.conf = NULL};
-    int status = ctl_pusher_parse(argc, argv, "cegpxCP", &a);
-    status = status ? status : ctl_pusher_find(&a, stderr, &s);
+    int status = ctl_pusher_parse(argc, argv, "cegjpxCP", &a);
+    status = status ? status : ctl_pusher_find(&a, ctl_err(), &s);
     if (!status && a.is_x509) {
         status = ctl_x509_rotate(&a, &s);
     } else {

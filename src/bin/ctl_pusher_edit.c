@@ -9,6 +9,7 @@
 #include "frun/conf/ini.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -73,7 +74,7 @@ int ctl_pusher_store(const struct ctl_pusher_ask *a, struct ctl_pusher_subject *
     const struct ctl_place at = {s->p->place.file, s->p->place.line, title};
     int status = ctl_edit_section(&at, edits, n, &s->undo);
     if (!status && ctl_pusher_find(a, NULL, s)) {
-        status = ctl_pusher_find(a, stderr, s); /* what is wrong */
+        status = ctl_pusher_find(a, ctl_err(), s); /* what is wrong */
         status = status ? status : EXIT_FAILURE;
         (void)ctl_fail("with the new keys the configuration is not good");
         (void)ctl_undo_run(&s->undo);
@@ -104,12 +105,12 @@ int ctl_pusher_show(struct ctl_pusher_subject *s, int (*print)(void *ctx), void 
         (void)ctl_undo_run(&s->undo);
         return EXIT_FAILURE;
     }
-    (void)fprintf(stderr,
+    (void)fprintf(ctl_err(),
                   "frunctl: the hash stands in %s; reload frunproxyd (every gateway behind this "
                   "name) to use it\n",
                   s->p->place.file);
     if (s->until[0]) {
-        (void)fprintf(stderr, "frunctl: the old one is accepted until %s\n", s->until);
+        (void)fprintf(ctl_err(), "frunctl: the old one is accepted until %s\n", s->until);
     }
     char title[CONF_INI_MAX_SECTION + 8];
     (void)snprintf(title, sizeof(title), "pusher %s", s->p->place.name);

@@ -9,6 +9,7 @@
 
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -198,7 +199,7 @@ static void print_all_json(const struct conf_gw *c)
         (void)json_array_append_new(list, pusher_json(c->pushers[i]));
     }
     json_t *all = json_pack("{s:o}", "pushers", list);
-    ctl_control_print(all);
+    ctl_json_print(all);
     json_decref(all);
 }
 
@@ -207,7 +208,7 @@ int ctl_pusher_list(int argc, char **argv)
     struct ctl_pusher_ask a = {.name = NULL};
     struct conf_gw *c = NULL;
     int status = ctl_pusher_parse(argc, argv, "cj", &a);
-    status = status ? status : ctl_pusher_load(a.config, stderr, &c);
+    status = status ? status : ctl_pusher_load(a.config, ctl_err(), &c);
     if (status) {
         return status;
     }

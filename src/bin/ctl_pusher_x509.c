@@ -7,6 +7,7 @@
 
 #include "ctl.h"
 #include "ctl_cert.h"
+#include "ctl_out.h"
 #include "ctl_pusher.h"
 
 #include <errno.h>
@@ -106,7 +107,7 @@ static int read_certificate(const char *path, struct made *m)
     for (X509 *x; is_good && (x = PEM_read_X509(f, NULL, NULL, NULL)) != NULL; n++) {
         is_good = PEM_write_bio_X509(all, x) && (n > 0 || put_fingerprint(x, m->sha256));
         if (n == 0 && X509_cmp_current_time(X509_get0_notAfter(x)) < 0) {
-            (void)fprintf(stderr, "frunctl: warning: the certificate has expired\n");
+            (void)fprintf(ctl_err(), "frunctl: warning: the certificate has expired\n");
         }
         X509_free(x);
     }
@@ -124,6 +125,10 @@ static const char *cert_url(const struct ctl_pusher_subject *s)
 
 static int print_pair(const struct made *m)
 {
+    if (ctl_is_json()) {
+        return ctl_json_take(
+            json_pack("{s:s, s:s*}", "certificate", m->certificate, "key", m->key));
+    }
     return fputs(m->certificate, stdout) < 0 || (m->key && fputs(m->key, stdout) < 0);
 }
 
@@ -141,9 +146,7 @@ static int print_x509(void *ctx)
                             s->conf->gateway->public_url, "certurl", cert_url(s), "clientid",
                             s->p->client_id, "certificate", m->certificate, "key", m->key,
                             "identityzone", s->e->root_path + 1, "credential-type", "x509");
-    int failed = key ? json_dumpf(key, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : -1;
-    json_decref(key);
-    return failed || puts("") < 0;
+    return ctl_json_take(key);
 }
 
 /* The key in hand, store its fingerprint and show it. */

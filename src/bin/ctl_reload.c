@@ -9,6 +9,7 @@
 #include "ctl.h"
 #include "ctl_config_json.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -46,22 +47,22 @@ static int tell(const json_t *v, bool is_json)
     const json_t *report = json_object_get(v, "report");
     bool is_good = strcmp(result, "used") == 0 || strcmp(result, "good") == 0;
     if (is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
         return is_good ? EXIT_SUCCESS : EX_CONFIG;
     }
     for (size_t i = 0; i < json_array_size(report); i++) {
-        (void)fprintf(stderr, "%s\n", json_string_value(json_array_get(report, i)));
+        (void)fprintf(ctl_err(), "%s\n", json_string_value(json_array_get(report, i)));
     }
     print_changes(json_object_get(v, "changes"), "");
     print_changes(json_object_get(v, "restart"), " (with the next restart)");
     if (strcmp(result, "used") == 0) {
         (void)printf("the changed configuration is in use\n");
     } else if (strcmp(result, "kept") == 0) {
-        (void)fprintf(stderr,
+        (void)fprintf(ctl_err(),
                       "frunctl: the configuration in use is kept, nothing has changed: %s\n",
                       text_of(v, "why"));
     } else if (!is_good) {
-        (void)fprintf(stderr, "frunctl: a reload would keep the configuration in use\n");
+        (void)fprintf(ctl_err(), "frunctl: a reload would keep the configuration in use\n");
     }
     return is_good ? EXIT_SUCCESS : EX_CONFIG;
 }
@@ -100,8 +101,8 @@ static int load(const char *path, struct loaded *out)
     if (status) {
         return status;
     }
-    frun_err err =
-        is_connector ? conf_cn_load(path, stderr, &out->cn) : conf_gw_load(path, stderr, &out->gw);
+    frun_err err = is_connector ? conf_cn_load(path, ctl_err(), &out->cn)
+                                : conf_gw_load(path, ctl_err(), &out->gw);
     if (!err) {
         out->doc = out->cn ? out->cn->doc : out->gw->doc;
     }
@@ -139,9 +140,9 @@ static int compare(const char *one, const char *other, bool is_json)
         status = ctl_fail("out of memory");
     }
     if (!status && is_json) {
-        status = ctl_print_json(json_pack("{s:o, s:o, s:I}", "changes", ctl_changes(&live),
-                                          "restart", ctl_changes(&restart), "more",
-                                          (json_int_t)live.n_more + (json_int_t)restart.n_more));
+        status = ctl_json_take(json_pack("{s:o, s:o, s:I}", "changes", ctl_changes(&live),
+                                         "restart", ctl_changes(&restart), "more",
+                                         (json_int_t)live.n_more + (json_int_t)restart.n_more));
     } else {
         print_list(&live, "");
         print_list(&restart, " (with the next restart)");
@@ -181,7 +182,7 @@ int ctl_config_show(int argc, char **argv)
     }
     status = load(path, &x);
     if (!status && c.is_json) {
-        status = ctl_print_json(ctl_config_values(x.doc, x.cn != NULL));
+        status = ctl_json_take(ctl_config_values(x.doc, x.cn != NULL));
     } else if (!status) {
         conf_print(x.doc, stdout);
     }

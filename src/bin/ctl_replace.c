@@ -9,6 +9,7 @@
 #include "ctl_replace.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 #include "frun/base/file.h"
 
 #include <errno.h>
@@ -110,7 +111,7 @@ int ctl_undo_run(const struct ctl_undo *undo)
     int status =
         ctl_replace(dir, undo->path, &undo->changed, span_make(undo->text, undo->n), &put_back);
     (void)close(dir);
-    (void)fprintf(stderr, "frunctl: %s %s\n", undo->path,
+    (void)fprintf(ctl_err(), "frunctl: %s %s\n", undo->path,
                   status ? "has been changed and could not be put back" : "is as it was before");
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 #include "ctl_wish.h"
 
 #include <jansson.h>
@@ -17,12 +18,13 @@ static void tell(const struct ctl_wish *w, const char *path, bool is_new)
         json_t *v = json_pack("{s:s, s:o, s:s, s:b, s:b}", "file", path, "reference",
                               json_sprintf("file:%s", path), "credential", w->name, "new", is_new,
                               "dry_run", w->change.is_dry);
-        ctl_control_print(v);
+        ctl_json_print(v);
         json_decref(v);
         return;
     }
     (void)printf("file:%s\n", path);
-    (void)fprintf(stderr, "frunctl: %s%s; with systemd: LoadCredential=%s:%s and credential:%s\n",
+    (void)fprintf(ctl_err(),
+                  "frunctl: %s%s; with systemd: LoadCredential=%s:%s and credential:%s\n",
                   w->change.is_dry ? "would have " : "", is_new ? "made" : "replaced", w->name,
                   path, w->name);
 }

@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "ctl_check.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -78,7 +79,7 @@ int ctl_endpoint_switch(int argc, char **argv)
         return status;
     }
     if (k.control.is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     } else {
         print_switch(v);
     }
@@ -106,7 +107,7 @@ int ctl_endpoint_health(int argc, char **argv)
         status = ctl_control_ask(&c, "GET", "/api/v1/health", NULL, &v);
     }
     if (!status && c.is_json) {
-        ctl_control_print(v);
+        ctl_json_print(v);
     } else if (!status) {
         ctl_control_table(v, columns, sizeof(columns) / sizeof(columns[0]));
     }

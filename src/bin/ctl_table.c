@@ -14,12 +14,6 @@
 /* Columns of a table at most. */
 #define MAX_COLUMNS 12
 
-void ctl_control_print(const struct json_t *value)
-{
-    (void)json_dumpf(value, stdout, JSON_INDENT(2));
-    (void)puts("");
-}
-
 const char *ctl_control_text(const struct json_t *object, const char *key, char *room, size_t size)
 {
     const json_t *v = json_object_get(object, key);

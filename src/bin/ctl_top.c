@@ -7,6 +7,7 @@
 
 #include "ctl.h"
 #include "ctl_control.h"
+#include "ctl_out.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -146,9 +147,7 @@ static int look(struct ctl_control *c, json_t **before, uint64_t *at_ms, bool is
         json_t *rows = compare(now, *before, (double)(now_ms - *at_ms) / 1000.0);
         if (c->is_json) {
             json_t *line = json_pack("{s:O}", "endpoints", rows);
-            (void)json_dumpf(line, stdout, JSON_COMPACT);
-            (void)puts("");
-            (void)fflush(stdout);
+            ctl_json_line(line);
             json_decref(line);
         } else {
             show(rows, status, isatty(STDOUT_FILENO));

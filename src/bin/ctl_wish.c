@@ -9,6 +9,7 @@
 #include "frun/conf/gateway.h"
 
 #include "ctl.h"
+#include "ctl_out.h"
 #include "ctl_pusher.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ int ctl_wish_load(struct ctl_wish *w)
     int status = ctl_wish_folder(w);
     status = status ? status : ctl_pusher_load(w->change.config, NULL, &w->gw);
     if (status == EX_CONFIG) {
-        status = ctl_pusher_load(w->change.config, stderr, &w->gw);
+        status = ctl_pusher_load(w->change.config, ctl_err(), &w->gw);
         (void)ctl_fail("the configuration is not good as it is; mend it first");
     }
     return status;

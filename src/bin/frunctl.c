@@ -5,6 +5,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
 #include "ctl_commands.h"
+#include "ctl_out.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ static void usage(FILE *to, const char *group, const char *name)
     }
     (void)fputs(
         "\n  --help, --version\n\n"
+        "every command takes --json: one JSON value on standard output, also for errors\n"
         "commands that speak to a running daemon take --socket PATH, or --config FILE to find\n"
         "its control socket; else the usual ones are tried, the gateway's first\n\n"
         "exit status: 0 done, 1 failed, 64 wrong arguments, 65 unreadable input,\n"
@@ -43,9 +45,9 @@ static int report(int status, const char *fmt, va_list ap) FRUN_PRINTF(2, 0);
 
 static int report(int status, const char *fmt, va_list ap)
 {
-    (void)fputs("frunctl: ", stderr);
-    (void)vfprintf(stderr, fmt, ap);
-    (void)fputs(status == EX_USAGE ? "; see frunctl --help\n" : "\n", stderr);
+    (void)fputs("frunctl: ", ctl_err());
+    (void)vfprintf(ctl_err(), fmt, ap);
+    (void)fputs(status == EX_USAGE ? "; see frunctl --help\n" : "\n", ctl_err());
     return status;
 }
 
@@ -96,10 +98,29 @@ static bool wants_help(int argc, char **argv)
     return argc > 1 && (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0);
 }
 
+/* Nothing that the table has: what is meant may be one of a group's. */
+static int unknown(int argc, char **argv)
+{
+    bool is_group = false;
+    for (size_t i = 0; argc > 1 && i < ctl_n_commands; i++) {
+        is_group |= ctl_commands[i].group && strcmp(ctl_commands[i].group, argv[1]) == 0;
+    }
+    if (argc > 1 && argv[1][0] != '-' && ctl_is_json()) {
+        return ctl_misuse("there is no command '%s%s%s'", argv[1], is_group ? " " : "",
+                          is_group && argc > 2 ? argv[2] : "");
+    }
+    usage(stderr, is_group ? argv[1] : NULL, NULL);
+    return argc > 1 && (!is_group || argc > 2)
+               ? ctl_misuse("there is no command '%s%s%s'", argv[1], is_group ? " " : "",
+                            is_group ? argv[2] : "")
+               : EX_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     int words = 0;
     protect();
+    ctl_out_begin(argc, argv);
     const struct ctl_command *c = find(argc, argv, &words);
     if (wants_help(argc, argv)) {
         usage(stdout, argc > 2 ? argv[1] : NULL, c && c->group ? c->name : NULL);
@@ -108,14 +129,17 @@ int main(int argc, char **argv)
     if (c) {
         int status = c->run(argc - words, argv + words);
         if (fflush(stdout) || ferror(stdout)) {
-            return ctl_fail("cannot write the output");
+            status = ctl_fail("cannot write the output");
         }
-        return status;
+        return ctl_out_end(status);
+    }
+    if (argc >= 2 && strcmp(argv[1], "help") == 0) {
+        usage(stdout, argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
+        return EXIT_SUCCESS;
     }
     if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
         (void)puts("frunctl " FRUN_VERSION);
         return EXIT_SUCCESS;
     }
-    usage(stderr, NULL, NULL);
-    return EX_USAGE;
+    return ctl_out_end(unknown(argc, argv));
 }

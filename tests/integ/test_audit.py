@@ -157,7 +157,8 @@ def test_tampering_is_found(make_chain):
     verify(chain, *config, "--expect", noted)
     verify(chain, *config, "--expect", noted[:-1] + ("0" if noted[-1] != "0" else "1"), code=1)
     out = json.loads(verify(chain, *config, "--json"))
-    assert out["good"] and f"{out['last']}:{out['hash']}" == noted
+    one = out["files"][0]
+    assert out["good"] and one["good"] and f"{one['last']}:{one['hash']}" == noted
 
     # the daemon goes on behind damage, and it stays on record
     with open(chain.path("audit.log"), "wb") as f:
