@@ -438,6 +438,17 @@ int h2_stream_put_data(struct h2_stream *s, const uint8_t *hd, size_t n)
     return 0;
 }
 
+/* What does not fit behind the first octets will be long: all the room at once, to grow but once.
+ */
+static frun_err keep_out(struct h2_stream *s, struct span data)
+{
+    char *at;
+    bool is_growing = s->out.cap > 0 && data.n > s->out.cap - s->out.tail;
+    frun_err err = is_growing ? buf_reserve(&s->out, buf_room(&s->out), &at) : FRUN_OK;
+
+    return err ? err : buf_put(&s->out, data);
+}
+
 /* Take what there is room for. */
 static size_t put_out(struct h2_stream *s, struct span data, bool is_last)
 {
@@ -447,7 +458,7 @@ static size_t put_out(struct h2_stream *s, struct span data, bool is_last)
     if (buf_len(&s->out) == 0) {
         s->out_ms = loop_now_ms(s->h->loop);
     }
-    if (n > 0 && buf_put(&s->out, span_head(data, n)) != FRUN_OK) {
+    if (n > 0 && keep_out(s, span_head(data, n)) != FRUN_OK) {
         h2_stream_make_due(s, H2_DUE_FAIL);
         return 0;
     }

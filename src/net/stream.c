@@ -323,10 +323,8 @@ size_t stream_waiting(const struct stream *s)
 size_t stream_room(const struct stream *s)
 {
     size_t waiting = stream_waiting(s);
-    size_t room = STREAM_BUFFER_BYTES + STREAM_SLACK_BYTES - waiting;
-    if (waiting >= STREAM_BUFFER_BYTES) {
-        return 0;
-    }
+    size_t most = STREAM_BUFFER_BYTES + STREAM_SLACK_BYTES;
+    size_t room = waiting < most ? most - waiting : 0;
     return room < STREAM_BUFFER_BYTES ? room : STREAM_BUFFER_BYTES;
 }
 

@@ -30,12 +30,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Octets that may wait for the socket before stream_room() is 0. */
+/** Octets of a window, and the most that stream_room() tells. */
 #define STREAM_BUFFER_BYTES 65536
 
-/** Octets more that the last piece in front of that ceiling may be long. What is passed on has
- * another head than what came, and TLS adds to each record: without it the end of every 64 KiB
- * would go out by a send of its own. */
+/** Octets more that may wait for the socket before stream_room() is 0. What is passed on has
+ * another head than what came, and TLS adds to each record: without it the last octets of every
+ * window would go out by a send of their own. */
 #define STREAM_SLACK_BYTES 2048
 
 /** A stream. */
