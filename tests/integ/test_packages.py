@@ -17,7 +17,6 @@ import pytest
 from chain import bin_dir, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.join(HERE, "..", "..")
 NAMES = ["frunproxy-common", "frunproxy-connector", "frunproxy-gateway"]
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-shlibdeps") or not shutil.which("cpack"),
@@ -49,18 +48,15 @@ exit $code
 
 @pytest.fixture(scope="module")
 def packages():
-    """Built once with the flags that they are delivered with; kept beside the other builds."""
-    given = os.environ.get("FRUN_PACKAGES")
-    folder = given or os.path.join(bin_dir(), "..", "packages-build")
-    if not given:
-        steps = [["cmake", "-S", TOP, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DFRUN_TESTS=OFF"],
-                 ["cmake", "--build", folder, "-j", "2"],
-                 ["cpack", "--config", os.path.join(folder, "CPackConfig.cmake")]]
-        for argv in steps:
-            r = subprocess.run(argv, capture_output=True, text=True, cwd=TOP if argv[0] != "cpack" else folder,
-                               timeout=500, check=False)
+    """Of the build that ctest has made beside the one under test; it is made here if somebody has not."""
+    folder = os.environ.get("FRUN_PACKAGES")
+    if not folder:
+        release = os.path.join(bin_dir(), "..", "release")
+        for argv in (["sh", os.path.join(HERE, "..", "release.sh"), release],
+                     ["cpack", "--config", os.path.join(release, "CPackConfig.cmake")]):
+            r = run(argv, deadline=280)
             assert r.returncode == 0, r.stdout[-4000:] + r.stderr[-4000:]
-        folder = os.path.join(folder, "packages")
+        folder = os.path.join(release, "packages")
     debs = sorted(glob.glob(os.path.join(folder, "*.deb")))
     assert [os.path.basename(x).split("_")[0] for x in debs] == NAMES
     return debs
