@@ -1,6 +1,6 @@
 /**
  * frunctl's commands that look into a running daemon: status, endpoints, connectors, tunnels,
- * requests, certificates, log level, drain.
+ * requests, certificates, drain.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
@@ -9,7 +9,6 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -132,9 +131,14 @@ int ctl_endpoint_show(int argc, char **argv)
 int ctl_connector_list(int argc, char **argv)
 {
     static const struct ctl_column columns[] = {
-        {"NAME", "name", false},          {"STATE", "state", false},
-        {"TUNNELS", "tunnels", true},     {"DRAINING", "draining", true},
-        {"IN FLIGHT", "in_flight", true}, {"SUBJECT", "certificate_subject", false},
+        {"NAME", "name", false},
+        {"STATE", "state", false},
+        {"TUNNELS", "tunnels", true},
+        {"DRAINING", "draining", true},
+        {"IN FLIGHT", "in_flight", true},
+        {"AWAY SINCE", "away_since", false},
+        {"BECAUSE", "away_because", false},
+        {"SUBJECT", "certificate_subject", false},
     };
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/connectors", NULL, "connectors", columns,
@@ -151,11 +155,18 @@ int ctl_connector_drain(int argc, char **argv)
 int ctl_tunnel_list(int argc, char **argv)
 {
     static const struct ctl_column columns[] = {
-        {"SUBACCOUNT", "subaccount", false}, {"GATEWAY", "gateway", false},
-        {"CONNECTOR", "connector", false},   {"LOCATION", "location_id", false},
-        {"PEER", "address", false},          {"STATE", "state", false},
-        {"IN FLIGHT", "in_flight", true},    {"AGE S", "age_seconds", true},
-        {"RTT MS", "rtt_ms", true},          {"VERSION", "version", false},
+        {"SUBACCOUNT", "subaccount", false},
+        {"GATEWAY", "gateway", false},
+        {"CONNECTOR", "connector", false},
+        {"LOCATION", "location_id", false},
+        {"PEER", "address", false},
+        {"STATE", "state", false},
+        {"IN FLIGHT", "in_flight", true},
+        {"AGE S", "age_seconds", true},
+        {"RTT MS", "rtt_ms", true},
+        {"VERSION", "version", false},
+        {"LAST ERROR AT", "last_error_time", false},
+        {"LAST ERROR", "last_error", false},
     };
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/tunnels", NULL, "tunnels", columns,
@@ -215,32 +226,4 @@ int ctl_certificate_list(int argc, char **argv)
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/certificates", NULL, "certificates", columns,
                                   sizeof(columns) / sizeof(columns[0])});
-}
-
-int ctl_log_level(int argc, char **argv)
-{
-    struct ctl_control c;
-    json_t *v = NULL;
-    char *body = NULL;
-    int status = ctl_control_parse(argc, argv, 1, &c);
-    if (status) {
-        return status;
-    }
-    if (c.n_words) {
-        json_t *wish = json_pack("{s:s}", "level", c.words[0]);
-        body = wish ? json_dumps(wish, JSON_COMPACT) : NULL;
-        json_decref(wish);
-        if (!body) {
-            return ctl_misuse("LEVEL is error, warning, info or debug");
-        }
-    }
-    status = ctl_control_ask(&c, body ? "POST" : "GET", "/api/v1/log/level", body, &v);
-    if (!status && c.is_json) {
-        ctl_json_print(v);
-    } else if (!status) {
-        (void)puts(json_string_value(json_object_get(v, "level")));
-    }
-    json_decref(v);
-    free(body);
-    return status;
 }

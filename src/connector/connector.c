@@ -144,7 +144,8 @@ static frun_err start(struct connector *c, struct conf_cn *conf, const struct tr
         err = usage_new(&c->usage);
     }
     if (!err) {
-        c->windows.left_bytes = (size_t)conf->connector->window_memory;
+        c->windows.all_bytes = (size_t)conf->connector->window_memory;
+        c->windows.left_bytes = c->windows.all_bytes;
         err = connector_gen_new(c, conf, t, &c->gen);
     }
     if (!err) {

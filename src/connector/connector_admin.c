@@ -68,26 +68,32 @@ struct gathering {
     const struct connector *c;
     const struct conf_subaccount *conf;
     json_t **list;
+    bool is_steady; /* nothing that changes by itself is wanted */
 };
 
 static void on_tunnel(void *ctx, const struct subaccount_tunnel *t)
 {
     const struct gathering *g = ctx;
     double age_s = t->open_since ? (double)(loop_now_ms(g->c->loop) - t->open_since) / 1000.0 : 0.0;
-    admin_json_append(g->list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:o}", "subaccount",
-                                         g->conf->place.name, "gateway", t->gateway, "location_id",
-                                         g->conf->location_id ? g->conf->location_id : "", "state",
-                                         t->state, "in_flight", (json_int_t)t->in_flight,
-                                         "age_seconds", age_s, "rtt_ms", (double)t->rtt_us / 1000.0,
-                                         "last_error", admin_json_text(t->why)));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:o, s:s}", "subaccount", g->conf->place.name,
+        "gateway", t->gateway, "location_id", g->conf->location_id ? g->conf->location_id : "",
+        "state", t->state, "in_flight", (json_int_t)t->in_flight, "max_in_flight",
+        (json_int_t)t->max_in_flight, "since", t->since, "rtt_ms", (double)t->rtt_us / 1000.0,
+        "last_error", admin_json_text(t->why), "last_error_time", t->why_at);
+    if (!g->is_steady) {
+        admin_json_set(&o, "age_seconds", json_real(age_s));
+    }
+    admin_json_append(g->list, o);
 }
 
 static void get_tunnels(void *ctx, struct admin_request *r)
 {
     const struct connector *c = ctx;
+    bool is_steady = span_eq(admin_request_query(r, "steady"), SPAN_LIT("1"));
     json_t *list = json_array();
     for (size_t i = 0; i < c->n_subaccounts; i++) {
-        struct gathering g = {c, subaccount_conf(c->subaccounts[i]), &list};
+        struct gathering g = {c, subaccount_conf(c->subaccounts[i]), &list, is_steady};
         subaccount_look(c->subaccounts[i], on_tunnel, &g);
     }
     admin_json_answer(r, json_pack("{s:o}", "tunnels", list));
@@ -181,9 +187,27 @@ static void get_requests(void *ctx, struct admin_request *r)
     admin_json_answer(r, list ? json_pack("{s:o}", "requests", list) : NULL);
 }
 
+struct showing {
+    connector_certificate_fn fn;
+    void *ctx;
+    const char *subaccount;
+};
+
+static void on_gateway(void *ctx, const char *gateway, int64_t until_s)
+{
+    const struct showing *s = ctx;
+    char name[256];
+    (void)snprintf(name, sizeof(name), "%s at %s", s->subaccount, gateway);
+    s->fn(s->ctx, "gateway", name, until_s);
+}
+
 void connector_certificates(const struct connector *c, connector_certificate_fn fn, void *ctx)
 {
     const struct trust *t = c->gen->trust;
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        struct showing s = {fn, ctx, subaccount_conf(c->subaccounts[i])->place.name};
+        subaccount_certificates(c->subaccounts[i], on_gateway, &s);
+    }
     for (size_t i = 0; i < t->n_subaccounts; i++) {
         const char *name = c->gen->conf->subaccounts[i]->place.name;
         if (t->subaccounts[i]) {

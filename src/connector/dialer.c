@@ -16,21 +16,22 @@
 #define HOST_BYTES 300
 
 struct dialer {
-    struct dialer_settings set;     /**< as given */
-    const struct dialer_events *ev; /**< owner's */
-    void *ctx;                      /**< for them */
-    enum dialer_state state;        /**< where it is */
-    struct backoff backoff;         /**< when next */
-    struct deadline timer;          /**< waiting: next dial; greeting: its ceiling */
-    struct later at_once;           /**< waiting: a dial that waits for nothing */
-    struct dial *dial;              /**< dialling only */
-    struct stream *stream;          /**< greeting only */
-    struct buf answer;              /**< greeting only: what the gateway said so far */
-    size_t scanned;                 /**< of answer */
-    struct h2 *h2;                  /**< open and draining */
-    uint64_t opened_ms;             /**< when it opened last, 0: never */
-    bool is_leaving;                /**< greeting: drained as soon as it stands */
-    char scope[160];                /**< for the log */
+    struct dialer_settings set;        /**< as given */
+    const struct dialer_events *ev;    /**< owner's */
+    void *ctx;                         /**< for them */
+    enum dialer_state state;           /**< where it is */
+    struct backoff backoff;            /**< when next */
+    struct deadline timer;             /**< waiting: next dial; greeting: its ceiling */
+    struct later at_once;              /**< waiting: a dial that waits for nothing */
+    struct dial *dial;                 /**< dialling only */
+    struct stream *stream;             /**< greeting only */
+    struct buf answer;                 /**< greeting only: what the gateway said so far */
+    size_t scanned;                    /**< of answer */
+    struct h2 *h2;                     /**< open and draining */
+    uint64_t opened_ms;                /**< when it opened last, 0: never */
+    char opened[MONO_WALL_TEXT_BYTES]; /**< the same, wall clock */
+    bool is_leaving;                   /**< greeting: drained as soon as it stands */
+    char scope[160];                   /**< for the log */
 };
 
 static const char *const state_names[] = {"waiting", "dialling", "greeting",
@@ -113,6 +114,8 @@ static void fail(struct dialer *d, const char *why, unsigned retry_after_s)
     uint64_t wait_ms = backoff_next(&d->backoff, (uint64_t)retry_after_s * 1000);
     deadline_set(d->set.loop, &d->timer, wait_ms ? wait_ms : 1);
     d->set.news->failed++;
+    (void)snprintf(d->set.news->last, sizeof(d->set.news->last), "%s", why);
+    mono_wall_text(d->set.news->last_at);
     say_failure(d, why, wait_ms);
     d->ev->on_lost(d->ctx, d);
 }
@@ -185,6 +188,7 @@ static void open_session(struct dialer *d, size_t head_bytes, unsigned tunnels)
     buf_done(&d->answer);
     set_state(d, DIALER_OPEN);
     d->opened_ms = loop_now_ms(d->set.loop);
+    mono_wall_text(d->opened);
     d->set.news->text[0] = '\0';
     d->set.news->opened++;
     log_info(d->scope, "open, location ID \"%.*s\"; the gateway would like %u tunnels",
@@ -322,6 +326,7 @@ static void on_dialled(void *ctx, frun_err err, struct stream *s, const char *wh
         return;
     }
     d->stream = s;
+    d->set.news->until_s = stream_peer_until(s);
     set_state(d, DIALER_GREETING);
     greet(d);
 }
@@ -418,9 +423,19 @@ enum dialer_state dialer_state(const struct dialer *d)
     return d->state;
 }
 
+const char *dialer_open_since(const struct dialer *d)
+{
+    return d->h2 ? d->opened : "";
+}
+
 size_t dialer_in_flight(const struct dialer *d)
 {
     return d->h2 ? h2_in_flight(d->h2) : 0;
+}
+
+size_t dialer_max_in_flight(const struct dialer *d)
+{
+    return d->h2 ? h2_max_in_flight(d->h2) : 0;
 }
 
 const char *dialer_state_name(enum dialer_state s)

@@ -417,7 +417,11 @@ void subaccount_count(const struct subaccount *a, struct subaccount_count *out)
         struct list *it;
         list_foreach (it, &a->sites[i].active) {
             const struct member *m = member_of(it);
-            out->open += dialer_state(m->dialer) == DIALER_OPEN ? 1 : 0;
+            if (dialer_state(m->dialer) == DIALER_OPEN) {
+                out->open++;
+                out->in_flight += dialer_in_flight(m->dialer);
+                out->max_in_flight += dialer_max_in_flight(m->dialer);
+            }
         }
         out->wanted += s->wanted;
         out->draining += s->n_draining;
@@ -436,9 +440,12 @@ static void look(const struct site *s, const struct list *members, subaccount_tu
             .gateway = s->address,
             .state = dialer_state_name(dialer_state(d)),
             .in_flight = dialer_in_flight(d),
+            .max_in_flight = dialer_max_in_flight(d),
             .open_since = dialer_open_since_ms(d),
+            .since = dialer_open_since(d),
             .rtt_us = dialer_rtt_us(d),
-            .why = s->news.text,
+            .why = s->news.last,
+            .why_at = s->news.last_at,
         };
         fn(ctx, &t);
     }
@@ -449,6 +456,15 @@ void subaccount_look(const struct subaccount *a, subaccount_tunnel_fn fn, void *
     for (size_t i = 0; i < a->n_sites; i++) {
         look(&a->sites[i], &a->sites[i].active, fn, ctx);
         look(&a->sites[i], &a->sites[i].draining, fn, ctx);
+    }
+}
+
+void subaccount_certificates(const struct subaccount *a, subaccount_certificate_fn fn, void *ctx)
+{
+    for (size_t i = 0; i < a->n_sites; i++) {
+        if (a->sites[i].news.until_s) {
+            fn(ctx, a->sites[i].address, a->sites[i].news.until_s);
+        }
     }
 }
 

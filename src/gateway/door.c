@@ -109,6 +109,19 @@ static void refuse(struct door *d, unsigned status, unsigned retry_after_s, cons
     stream_finish(d->stream);
 }
 
+struct refusal {
+    unsigned status;
+    unsigned retry_after_s;
+    const char *why;
+};
+
+/* Somebody we know: whoever looks for that connector is told, too. */
+static void refuse_known(struct door *d, struct seat *seat, const struct refusal *r)
+{
+    seat_refused(seat, r->why);
+    refuse(d, r->status, r->retry_after_s, r->why);
+}
+
 /* -- hand-over
  * -------------------------------------------------------------------------------------------------
  */
@@ -179,8 +192,11 @@ static void arrive(void *arg)
                       seat_name(m->member.seat), m->member.address, err_text(err));
         }
         seat_leave(m->member.seat, w->index);
+        seat_ended(m->member.seat,
+                   "it came while the configuration changed, or memory was refused");
         stream_free(m->stream);
     } else {
+        seat_opened(m->member.seat, m->member.until_s);
         atomic_fetch_add(&w->shared->n_tunnels, 1);
         meter_add(&w->count.tunnels_opened, 1);
         audit_tell(w->shared->audit,
@@ -254,6 +270,7 @@ static void greet(struct door *d, const struct head *h, struct span first)
         refuse(d, 403, 0, "no [connector] section of this gateway has this certificate_subject");
         return;
     }
+    struct seat *seat = g->seats[index];
     if (!generation_may_serve(c, hello.location_id)) {
         char text[320];
         (void)snprintf(text, sizeof(text),
@@ -261,7 +278,7 @@ static void greet(struct door *d, const struct head *h, struct span first)
                        "its [connector] section "
                        "with frunconnector.ini",
                        c->place.name, SPAN_FMT(hello.location_id));
-        refuse(d, 403, 0, text);
+        refuse_known(d, seat, &(struct refusal){403, 0, text});
         return;
     }
     if (d->w->is_draining || !g->tunnel_tls) {
@@ -269,16 +286,19 @@ static void greet(struct door *d, const struct head *h, struct span first)
                d->w->is_draining ? "the gateway is stopping" : "no tunnels are taken any more");
         return;
     }
-    if (seat_sum(g->seats[index]) >= g->conf->tunnel->max_tunnels) {
-        refuse(d, 429, DOOR_RETRY_S, "this connector has max_tunnels tunnels already");
+    if (seat_sum(seat) >= g->conf->tunnel->max_tunnels) {
+        refuse_known(
+            d, seat,
+            &(struct refusal){429, DOOR_RETRY_S, "this connector has max_tunnels tunnels already"});
         return;
     }
-    struct hub_member m = {.seat = g->seats[index]};
+    struct hub_member m = {.seat = seat};
     copy_text(m.subject, sizeof(m.subject), span_of(d->subject));
     copy_text(m.location_id, sizeof(m.location_id), hello.location_id);
     copy_text(m.instance, sizeof(m.instance), hello.instance);
     copy_text(m.version, sizeof(m.version), hello.version);
     copy_text(m.address, sizeof(m.address), span_of(d->peer));
+    m.until_s = stream_peer_until(d->stream);
     hand_over(d, &m, first);
 }
 

@@ -306,104 +306,6 @@ static void get_pushers(void *ctx, struct admin_request *r)
     admin_json_answer(r, json_pack("{s:o}", "pushers", list));
 }
 
-/* -- tunnels and connectors
- * ------------------------------------------------------------------------------------ */
-
-static json_t *tunnel_json(const struct hub_view *t, size_t worker)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:f, s:f}", "connector",
-                     t->connector_name, "location_id", t->member.location_id, "address",
-                     t->member.address, "instance", t->member.instance, "version",
-                     t->member.version, "worker", (json_int_t)worker, "state",
-                     t->is_draining  ? "draining"
-                     : t->is_suspect ? "suspect"
-                                     : "open",
-                     "in_flight", (json_int_t)t->in_flight, "age_seconds",
-                     (double)t->age_ms / 1000.0, "rtt_ms", (double)t->rtt_us / 1000.0);
-}
-
-static void tell_tunnels(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < parts[i].n_tunnels; k++) {
-            admin_json_append(&list, tunnel_json(&parts[i].tunnels[k], i));
-        }
-    }
-    admin_json_answer(q->r, json_pack("{s:o}", "tunnels", list));
-}
-
-static void get_tunnels(void *ctx, struct admin_request *r)
-{
-    gateway_inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_tunnels);
-}
-
-static json_t *connector_json(const struct conf_gw_connector *c, const struct survey_part *parts,
-                              size_t n)
-{
-    json_int_t open = 0;
-    json_int_t draining = 0;
-    json_int_t in_flight = 0;
-    json_t *locations = json_array();
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < parts[i].n_tunnels; k++) {
-            const struct hub_view *t = &parts[i].tunnels[k];
-            if (strcmp(t->connector_name, c->place.name) == 0) {
-                open += !t->is_draining;
-                draining += t->is_draining;
-                in_flight += (json_int_t)t->in_flight;
-            }
-        }
-    }
-    for (size_t i = 0; i < c->location_id.n; i++) {
-        admin_json_append(&locations, json_string(c->location_id.items[i]));
-    }
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:s}", "name", c->place.name, "state",
-                     open ? "connected" : "away", "tunnels", open, "draining", draining,
-                     "in_flight", in_flight, "location_ids", locations, "certificate_subject",
-                     c->certificate_subject ? c->certificate_subject : "");
-}
-
-static void tell_connectors(const struct gateway_inquiry *q, const struct survey_part *parts,
-                            size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < q->g->gen->conf->n_connectors; i++) {
-        admin_json_append(&list, connector_json(q->g->gen->conf->connectors[i], parts, n));
-    }
-    admin_json_answer(q->r, json_pack("{s:o}", "connectors", list));
-}
-
-static void get_connectors(void *ctx, struct admin_request *r)
-{
-    gateway_inquire(ctx, r, SURVEY_TUNNELS, NULL, tell_connectors);
-}
-
-static void tell_drained(const struct gateway_inquiry *q, const struct survey_part *parts, size_t n)
-{
-    json_int_t sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (json_int_t)parts[i].n_tunnels;
-    }
-    admin_json_answer(q->r, json_pack("{s:I}", "tunnels_draining", sum));
-}
-
-static void post_connector_drain(void *ctx, struct admin_request *r)
-{
-    struct gateway *g = ctx;
-    struct span name = admin_request_param(r, 0);
-    for (size_t i = 0; i < g->gen->conf->n_connectors; i++) {
-        if (span_eq(name, span_of(g->gen->conf->connectors[i]->place.name))) {
-            log_info("admin", "%s drains the tunnels of connector %.*s",
-                     admin_request_peer(r)->name, SPAN_FMT(name));
-            gateway_inquire(g, r, SURVEY_DRAIN, g->gen->conf->connectors[i]->place.name,
-                            tell_drained);
-            return;
-        }
-    }
-    admin_request_fail(r, 404, "there is no connector \"%.*s\"", SPAN_FMT(name));
-}
-
 /* -- requests and certificates
  * --------------------------------------------------------------------------------- */
 
@@ -456,6 +358,13 @@ void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, vo
             fn(ctx, "backend-ca", name, tls_ca_validity(all[i].backend_tls).until);
         }
     }
+    for (size_t i = 0; i < g->gen->n_seats; i++) {
+        struct seat_news news;
+        seat_read(g->gen->seats[i], &news);
+        if (news.until_s) {
+            fn(ctx, "connector", seat_name(g->gen->seats[i]), news.until_s);
+        }
+    }
 }
 
 static void get_certificates(void *ctx, struct admin_request *r)
@@ -492,9 +401,9 @@ static const struct admin_route routes[] = {
     {"GET", "/api/v1/endpoints/{name}", false, get_endpoint},
     {"GET", "/api/v1/systems", false, get_systems},
     {"GET", "/api/v1/pushers", false, get_pushers},
-    {"GET", "/api/v1/connectors", false, get_connectors},
-    {"POST", "/api/v1/connectors/{name}/drain", true, post_connector_drain},
-    {"GET", "/api/v1/tunnels", false, get_tunnels},
+    {"GET", "/api/v1/connectors", false, gateway_get_connectors},
+    {"POST", "/api/v1/connectors/{name}/drain", true, gateway_drain_connector},
+    {"GET", "/api/v1/tunnels", false, gateway_get_tunnels},
     {"GET", "/api/v1/requests", false, get_requests},
     {"GET", "/api/v1/certificates", false, get_certificates},
     {"POST", "/api/v1/drain", true, post_drain},

@@ -5,6 +5,7 @@
  *     reload.c          another configuration while it runs
  *     sockets.c         the addresses it listens on
  *     gateway_admin.c   what administrators see and say through the control socket
+ *     gateway_tunnels.c the same about connectors and their tunnels
  *     gateway_metrics.c the same for monitoring
  *     gateway_checks.c  the same about the endpoints' roads: health, checks, switching
  */
@@ -141,6 +142,42 @@ struct gateway_inquiry {
  * meanwhile, or the daemon ends. */
 void gateway_inquire(struct gateway *g, struct admin_request *r, unsigned what,
                      const char *connector, gateway_inquiry_fn fn);
+
+struct map;
+
+/** A connector of the configuration, and what the workers know of it. */
+struct gateway_connector {
+    const struct conf_gw_connector *conf; /**< its section */
+    struct seat *seat;                    /**< its seat */
+    size_t open;                          /**< tunnels that take requests */
+    size_t draining;                      /**< tunnels that only finish */
+    size_t in_flight;                     /**< requests in all of them */
+    size_t max_in_flight;                 /**< those that the open ones take */
+};
+
+/** All connectors of a generation. */
+struct gateway_connectors {
+    struct gateway_connector *all; /**< in order of their sections */
+    size_t n;                      /**< count */
+    struct map *by_name;           /**< to them */
+};
+
+/** Add up what the workers say. @param gen generation, outlives it @param parts with tunnels @param
+ * n count @param out connectors; gateway_connectors_done() them @return FRUN_OK; FRUN_E_NOMEM. */
+frun_err gateway_connectors_new(const struct generation *gen, const struct survey_part *parts,
+                                size_t n, struct gateway_connectors *out) FRUN_MUST_CHECK;
+
+/** Free. @param c connectors, or zeroed. */
+void gateway_connectors_done(struct gateway_connectors *c);
+
+/** Answer GET /api/v1/tunnels. @param ctx daemon @param r request. */
+void gateway_get_tunnels(void *ctx, struct admin_request *r);
+
+/** Answer GET /api/v1/connectors. @param ctx daemon @param r request. */
+void gateway_get_connectors(void *ctx, struct admin_request *r);
+
+/** Answer POST /api/v1/connectors/{name}/drain. @param ctx daemon @param r request. */
+void gateway_drain_connector(void *ctx, struct admin_request *r);
 
 /** Answer GET /metrics. @param ctx daemon @param r request. */
 void gateway_metrics(void *ctx, struct admin_request *r);

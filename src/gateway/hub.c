@@ -37,6 +37,7 @@ struct tunnel {
     struct hub_member member;
     bool is_suspect; /* of an earlier instance of its connector */
     uint64_t since_ms;
+    char since[MONO_WALL_TEXT_BYTES];
     char scope[64];
 };
 
@@ -146,12 +147,12 @@ frun_err hub_new(struct loop *l, const struct h2_settings *set, hub_gone_fn gone
     return FRUN_OK;
 }
 
-static void tunnel_unlink(struct tunnel *t)
+static void tunnel_unlink(struct tunnel *t, const char *why)
 {
     list_remove(&t->node);
     t->hub->n_tunnels--;
     if (t->hub->gone) {
-        t->hub->gone(t->hub->ctx, &t->member);
+        t->hub->gone(t->hub->ctx, &t->member, why);
     }
     seat_unref(&t->member.seat);
 }
@@ -161,7 +162,7 @@ static void free_tunnels(struct list *tunnels)
     for (struct list *it; (it = list_first(tunnels)) != NULL;) {
         struct tunnel *t = list_entry(it, struct tunnel, node);
         struct hub *h = t->hub;
-        tunnel_unlink(t);
+        tunnel_unlink(t, "the gateway ended");
         h2_free(t->h2);
         hub_leave(t->location);
         loop_free_later(h->loop, free, t);
@@ -207,10 +208,11 @@ static void on_closed(void *ctx, frun_err err, const char *why)
     struct tunnel *t = ctx;
     struct hub *h = t->hub;
     uint64_t age_s = (loop_now_ms(h->loop) - t->since_ms) / 1000;
-    tunnel_unlink(t);
+    why = why && *why ? why : err_text(err);
+    tunnel_unlink(t, why);
     log_line(err == FRUN_E_EOF || h->is_draining ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, t->scope,
              "tunnel from %s (location \"%s\") ended after %llu s: %s", t->member.address,
-             t->location->id, (unsigned long long)age_s, why && *why ? why : err_text(err));
+             t->location->id, (unsigned long long)age_s, why);
     h2_free(t->h2);
     hub_leave(t->location);
     loop_free_later(h->loop, free, t);
@@ -254,6 +256,7 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     t->member = *m;
     t->member.seat = seat_ref(m->seat);
     t->since_ms = loop_now_ms(h->loop);
+    mono_wall_text(t->since);
     (void)snprintf(t->scope, sizeof(t->scope), "tunnel %s/%.8s", seat_name(m->seat), m->instance);
     err = h2_new(s, first, &h->settings, &tunnel_events, t, &t->h2);
     if (err) {
@@ -403,12 +406,14 @@ static void view(const struct tunnel *t, bool is_draining, struct hub_view *out)
 {
     *out = (struct hub_view){.member = t->member,
                              .in_flight = h2_in_flight(t->h2),
+                             .max_in_flight = h2_max_in_flight(t->h2),
                              .age_ms = loop_now_ms(t->hub->loop) - t->since_ms,
                              .rtt_us = h2_rtt_us(t->h2),
                              .is_draining = is_draining,
                              .is_suspect = t->is_suspect};
     (void)snprintf(out->connector_name, sizeof(out->connector_name), "%s",
                    seat_name(t->member.seat));
+    memcpy(out->since, t->since, sizeof(out->since));
     out->member.seat = NULL; /* whoever looks at it may live longer */
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/gateway/seat.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,8 @@ struct seat {
     atomic_uint refs;
     char *name;
     size_t n_workers;
+    pthread_mutex_t lock; /* guards news; taken when a tunnel comes or goes */
+    struct seat_news news;
     atomic_uint tunnels[]; /* of each worker */
 };
 
@@ -20,8 +24,11 @@ frun_err seat_new(const char *name, size_t n_workers, struct seat **out)
     }
     atomic_init(&s->refs, 1);
     s->n_workers = n_workers;
+    (void)pthread_mutex_init(&s->lock, NULL); /* of the plain kind: never fails */
+    mono_wall_text(s->news.since);
     s->name = strdup(name);
     if (!s->name) {
+        (void)pthread_mutex_destroy(&s->lock);
         free(s);
         return FRUN_E_NOMEM;
     }
@@ -41,6 +48,7 @@ void seat_unref(struct seat **s)
     *s = NULL;
     if (old && atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) == 1) {
         free(old->name);
+        (void)pthread_mutex_destroy(&old->lock);
         free(old);
     }
 }
@@ -80,4 +88,40 @@ size_t seat_sum(const struct seat *s)
         sum += atomic_load(&s->tunnels[i]);
     }
     return sum;
+}
+
+void seat_opened(struct seat *s, int64_t until_s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->news.was_here = true;
+    s->news.until_s = until_s;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void keep(struct seat *s, const char *word, const char *why)
+{
+    (void)snprintf(s->news.last, sizeof(s->news.last), "%s%s", word, why);
+    mono_wall_text(s->news.last_at);
+}
+
+void seat_ended(struct seat *s, const char *why)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    keep(s, "", why);
+    memcpy(s->news.since, s->news.last_at, sizeof(s->news.since));
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void seat_refused(struct seat *s, const char *why)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    keep(s, "refused: ", why);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void seat_read(struct seat *s, struct seat_news *out)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    *out = s->news;
+    (void)pthread_mutex_unlock(&s->lock);
 }

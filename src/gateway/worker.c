@@ -138,10 +138,11 @@ void worker_on_gone(struct worker *w)
     }
 }
 
-static void on_tunnel_gone(void *ctx, const struct hub_member *m)
+static void on_tunnel_gone(void *ctx, const struct hub_member *m, const char *why)
 {
     struct worker *w = ctx;
     seat_leave(m->seat, w->index);
+    seat_ended(m->seat, why);
     atomic_fetch_sub(&w->shared->n_tunnels, 1);
     meter_add(&w->count.tunnels_closed, 1);
     worker_on_gone(w);
@@ -337,7 +338,8 @@ static void install(struct worker *w, struct roads *roads)
     auth_set_registry(w->auth, g->registry);
     hub_set(w->hub, &set);
     if (!old) {
-        w->windows.left_bytes = (size_t)w->conf->gateway->window_memory;
+        w->windows.all_bytes = (size_t)w->conf->gateway->window_memory;
+        w->windows.left_bytes = w->windows.all_bytes;
     } else {
         hub_review(w->hub, is_wanted, g);
     }

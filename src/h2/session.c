@@ -465,15 +465,20 @@ frun_err h2_new(struct stream **s, struct span first, const struct h2_settings *
 
 /* ---- getters ---- */
 
-bool h2_may_call(const struct h2 *h)
+size_t h2_max_in_flight(const struct h2 *h)
 {
     uint32_t peer;
 
-    if (!h2_is_open(h) || h->is_draining || !h->set.is_client) {
-        return false;
+    if (!h->set.is_client) {
+        return h->set.max_streams;
     }
     peer = nghttp2_session_get_remote_settings(h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    return h->n_open < h->set.max_streams && h->n_open < peer;
+    return peer < h->set.max_streams ? peer : h->set.max_streams;
+}
+
+bool h2_may_call(const struct h2 *h)
+{
+    return h2_is_open(h) && !h->is_draining && h->set.is_client && h->n_open < h2_max_in_flight(h);
 }
 
 size_t h2_in_flight(const struct h2 *h)

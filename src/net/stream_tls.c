@@ -519,6 +519,15 @@ struct span stream_alpn(const struct stream *s)
     return name ? span_make(name, n) : (struct span){0};
 }
 
+int64_t stream_peer_until(const struct stream *s)
+{
+    const X509 *cert = s->ssl ? SSL_get0_peer_certificate(s->ssl) : NULL;
+    if (!cert || SSL_get_verify_result(s->ssl) != X509_V_OK) {
+        return 0;
+    }
+    return tls_seconds(X509_get0_notAfter(cert));
+}
+
 frun_err stream_peer_subject(const struct stream *s, char *out, size_t max)
 {
     assert(max > 0);

@@ -17,6 +17,7 @@
 #define FRUN_CONNECTOR_DIALER_H
 
 #include "frun/base/err.h"
+#include "frun/base/mono.h"
 #include "frun/h2/session.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"
@@ -58,12 +59,15 @@ enum dialer_state {
 
 /** What has been said about a gateway; shared by its tunnels so that they do not all say it. */
 struct dialer_news {
-    char text[256];     /**< last failure logged, "" after success */
-    uint64_t at_ms;     /**< when, loop time */
-    unsigned unsaid;    /**< failures not logged since */
-    uint64_t opened;    /**< times a tunnel came to stand */
-    uint64_t failed;    /**< times one was lost or could not be made */
-    unsigned serial_no; /**< last number given to a tunnel, for its scope */
+    char text[256];                     /**< last failure logged, "" after success */
+    uint64_t at_ms;                     /**< when, loop time */
+    unsigned unsaid;                    /**< failures not logged since */
+    uint64_t opened;                    /**< times a tunnel came to stand */
+    uint64_t failed;                    /**< times one was lost or could not be made */
+    unsigned serial_no;                 /**< last number given to a tunnel, for its scope */
+    char last[256];                     /**< last failure, "" if there never was one */
+    char last_at[MONO_WALL_TEXT_BYTES]; /**< when that was, wall clock */
+    int64_t until_s; /**< last second of the gateway's certificate, since 1970; 0: not known */
 };
 
 /** What a tunnel is made of; everything pointed at must outlive it. */
@@ -141,11 +145,19 @@ const char *dialer_state_name(enum dialer_state s);
  * owner. */
 uint64_t dialer_open_since_ms(const struct dialer *d);
 
+/** The same on the wall clock. @param d tunnel @return text, "" if it is not open now; lives with
+ * it. Thread: owner. */
+const char *dialer_open_since(const struct dialer *d);
+
 /** Round-trip time of its last PING. @param d tunnel @return microseconds, 0: none yet. Thread:
  * owner. */
 uint64_t dialer_rtt_us(const struct dialer *d);
 
 /** Requests in flight in it. @param d tunnel @return count. Thread: owner. */
 size_t dialer_in_flight(const struct dialer *d);
+
+/** Requests that may be in flight in it. @param d tunnel @return count, 0: it is not open. Thread:
+ * owner. */
+size_t dialer_max_in_flight(const struct dialer *d);
 
 #endif

@@ -46,11 +46,13 @@ struct subaccount_settings {
 
 /** How a membership stands. */
 struct subaccount_count {
-    size_t open;     /**< tunnels that take requests */
-    size_t wanted;   /**< tunnels there should be */
-    size_t draining; /**< tunnels that finish */
-    uint64_t opened; /**< times a tunnel came to stand */
-    uint64_t failed; /**< times one was lost or could not be made */
+    size_t open;          /**< tunnels that take requests */
+    size_t wanted;        /**< tunnels there should be */
+    size_t draining;      /**< tunnels that finish */
+    uint64_t opened;      /**< times a tunnel came to stand */
+    uint64_t failed;      /**< times one was lost or could not be made */
+    size_t in_flight;     /**< requests in tunnels that take some */
+    size_t max_in_flight; /**< ceiling of that */
 };
 
 /** Make a membership and begin to dial. @param s settings, copied @param out membership;
@@ -81,12 +83,15 @@ bool subaccount_is_done(const struct subaccount *a);
 
 /** A tunnel of a membership, as administrators see it. */
 struct subaccount_tunnel {
-    const char *gateway; /**< address dialled, lives with the membership */
-    const char *state;   /**< dialer_state_name() */
-    size_t in_flight;    /**< requests in it */
-    uint64_t open_since; /**< loop time, milliseconds; 0: not open */
-    uint64_t rtt_us;     /**< round trip of its last PING; 0: none yet */
-    const char *why;     /**< last failure of this gateway, "" if there was none since it opened */
+    const char *gateway;  /**< address dialled, lives with the membership */
+    const char *state;    /**< dialer_state_name() */
+    size_t in_flight;     /**< requests in it */
+    size_t max_in_flight; /**< ceiling of that; 0: not open */
+    uint64_t open_since;  /**< loop time, milliseconds; 0: not open */
+    const char *since;    /**< the same on the wall clock, "" if not open */
+    uint64_t rtt_us;      /**< round trip of its last PING; 0: none yet */
+    const char *why;      /**< last failure of this gateway, "" if there never was one */
+    const char *why_at;   /**< when that was, wall clock */
 };
 
 /** Told each tunnel. @param ctx the caller's @param t tunnel, lives until the return. */
@@ -94,6 +99,14 @@ typedef void (*subaccount_tunnel_fn)(void *ctx, const struct subaccount_tunnel *
 
 /** Tell every tunnel. @param a membership @param fn told @param ctx for it. Thread: owner. */
 void subaccount_look(const struct subaccount *a, subaccount_tunnel_fn fn, void *ctx);
+
+/** Told the certificate of each gateway. @param ctx the caller's @param gateway its address @param
+ * until_s its last second, since 1970. */
+typedef void (*subaccount_certificate_fn)(void *ctx, const char *gateway, int64_t until_s);
+
+/** Tell the certificates that gateways have shown. @param a membership @param fn told @param ctx
+ * for it. Thread: owner. */
+void subaccount_certificates(const struct subaccount *a, subaccount_certificate_fn fn, void *ctx);
 
 /** Its section. @param a membership @return configuration. Thread: owner. */
 const struct conf_subaccount *subaccount_conf(const struct subaccount *a);

@@ -12,6 +12,7 @@
 
 #include "frun/base/err.h"
 #include "frun/base/list.h"
+#include "frun/base/mono.h"
 #include "frun/base/span.h"
 #include "frun/gateway/seat.h"
 #include "frun/h2/session.h"
@@ -48,11 +49,12 @@ struct hub_member {
     char instance[PTTH_INSTANCE_BYTES];      /**< which start of the connector */
     char version[32];                        /**< its software, for the log */
     char address[ADDR_TEXT_BYTES];           /**< where it came from, for the log */
+    int64_t until_s; /**< last second of its certificate, since 1970; 0: not known */
 };
 
 /** Told when a tunnel ended. @param ctx the caller's @param m its member data, lives until the
- * return. */
-typedef void (*hub_gone_fn)(void *ctx, const struct hub_member *m);
+ * return @param why for a person. */
+typedef void (*hub_gone_fn)(void *ctx, const struct hub_member *m, const char *why);
 
 /** Make a hub. @param l the worker's loop @param set for each tunnel's session (is_client is set
  * here) @param gone told of each tunnel's end @param ctx for it @param out hub; hub_free() it
@@ -122,13 +124,15 @@ size_t hub_places(const struct hub *h);
 
 /** A tunnel as administrators see it. */
 struct hub_view {
-    struct hub_member member; /**< who it is; the name's text is in connector_name */
-    char connector_name[64];  /**< name of the connector, cut if longer */
-    size_t in_flight;         /**< requests in it */
-    uint64_t age_ms;          /**< since it stands */
-    uint64_t rtt_us;          /**< round trip of its last PING, 0: none yet */
-    bool is_draining;         /**< takes no new requests */
-    bool is_suspect;          /**< of an earlier start of its connector */
+    struct hub_member member;         /**< who it is; the name's text is in connector_name */
+    char connector_name[64];          /**< name of the connector, cut if longer */
+    size_t in_flight;                 /**< requests in it */
+    size_t max_in_flight;             /**< ceiling of that */
+    uint64_t age_ms;                  /**< since it stands */
+    char since[MONO_WALL_TEXT_BYTES]; /**< when it came to stand, wall clock */
+    uint64_t rtt_us;                  /**< round trip of its last PING, 0: none yet */
+    bool is_draining;                 /**< takes no new requests */
+    bool is_suspect;                  /**< of an earlier start of its connector */
 };
 
 /** Look at the tunnels. @param h hub @param out filled @param max room, in tunnels @return how

@@ -1,5 +1,6 @@
 /**
- * A connector as long as anybody knows it: its name, and how many tunnels each worker has of it.
+ * A connector as long as anybody knows it: its name, how many tunnels each worker has of it, and
+ * what became of the last one.
  *
  * A seat outlives the configuration it was made for: a changed configuration goes on with the seats
  * of the connectors that it still has, and a tunnel keeps that of its own. Counted; the numbers are
@@ -10,8 +11,14 @@
 #define FRUN_GATEWAY_SEAT_H
 
 #include "frun/base/err.h"
+#include "frun/base/mono.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/** Octets of a reason with its final NUL; a longer one is cut. */
+#define SEAT_WHY_BYTES 200
 
 /** A connector. */
 struct seat;
@@ -39,5 +46,29 @@ void seat_leave(struct seat *s, size_t worker);
 
 /** Tunnels of all workers, open or being opened. @param s seat @return count. Thread: any. */
 size_t seat_sum(const struct seat *s);
+
+/** A tunnel stands. @param s seat @param until_s last second of the certificate it came by, since
+ * 1970; 0: not known. Thread: any. */
+void seat_opened(struct seat *s, int64_t until_s);
+
+/** A tunnel has ended, or was let in and came to nothing; after seat_leave(). @param s seat @param
+ * why for a person, copied. Thread: any. */
+void seat_ended(struct seat *s, const char *why);
+
+/** It was turned away. @param s seat @param why for a person, copied. Thread: any. */
+void seat_refused(struct seat *s, const char *why);
+
+/** What there is to tell of a connector. */
+struct seat_news {
+    char since[MONO_WALL_TEXT_BYTES];   /**< when its last tunnel ended; before there was one, when
+                                           it was first configured */
+    char last[SEAT_WHY_BYTES];          /**< why a tunnel ended or was refused last; "": none was */
+    char last_at[MONO_WALL_TEXT_BYTES]; /**< when that was */
+    int64_t until_s;                    /**< last second of its certificate; 0: not known */
+    bool was_here;                      /**< there was a tunnel */
+};
+
+/** Read it. @param s seat @param out filled. Thread: any. */
+void seat_read(struct seat *s, struct seat_news *out);
 
 #endif

@@ -51,6 +51,7 @@ struct h2;
 /** What the windows of a worker's sessions may still grow by; the worker's, and outlives them. */
 struct h2_budget {
     size_t left_bytes; /**< octets */
+    size_t all_bytes;  /**< what it was when nothing had grown */
 };
 
 /** Ceilings and times. */
@@ -143,6 +144,10 @@ bool h2_may_call(const struct h2 *h);
 
 /** Calls or served requests in flight. @param h session @return count. Thread: owner. */
 size_t h2_in_flight(const struct h2 *h);
+
+/** Calls or served requests that may be in flight at a time: the smaller of both ends' ceilings.
+ * @param h session @return count. Thread: owner. */
+size_t h2_max_in_flight(const struct h2 *h);
 
 /** Ask for a PING now and declare the session dead if it is not answered in time. @param h session
  * @param timeout_ms 1.. Thread: owner. */

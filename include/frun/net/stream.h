@@ -144,6 +144,10 @@ struct span stream_alpn(const struct stream *s);
  * owner. Source: RFC 2253. */
 frun_err stream_peer_subject(const struct stream *s, char *out, size_t max) FRUN_MUST_CHECK;
 
+/** Last second of the peer's verified certificate. @param s stream @return seconds since 1970; 0:
+ * no certificate. Thread: owner. */
+int64_t stream_peer_until(const struct stream *s);
+
 /** The loop it belongs to. @param s stream @return loop, NULL while detached. Thread: owner. */
 struct loop *stream_loop(const struct stream *s);
 
