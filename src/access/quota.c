@@ -55,6 +55,7 @@ struct lane {
     atomic_uint granted;   /* places handed over, not taken up yet */
     atomic_bool is_called; /* mail is under way to the worker, with a reference */
     atomic_size_t kept;    /* places for the worker's next requests, or whoever needs one */
+    atomic_size_t noted;   /* requests that wait; written by the worker */
 };
 
 struct quota {
@@ -321,6 +322,23 @@ size_t quota_in_flight(const struct quota *q)
         n -= kept < n ? kept : n;
     }
     return n;
+}
+
+void quota_note(struct quota *q, unsigned worker, bool is_waiting)
+{
+    atomic_size_t *n = &q->lanes[worker].noted;
+    size_t now = atomic_load_explicit(n, memory_order_relaxed);
+    atomic_store_explicit(n, is_waiting ? now + 1 : now - 1, memory_order_relaxed);
+}
+
+void quota_look(const struct quota *q, struct quota_view *out)
+{
+    size_t max = atomic_load_explicit(&q->max_in_flight, memory_order_relaxed);
+    *out = (struct quota_view){.in_flight = q->is_counted ? quota_in_flight(q) : 0,
+                               .max_in_flight = q->is_counted && max < SIZE_MAX ? max : 0};
+    for (size_t i = 0; i < q->n_lanes; i++) {
+        out->waiting += atomic_load_explicit(&q->lanes[i].noted, memory_order_relaxed);
+    }
 }
 
 /* -- the rate

@@ -5,21 +5,29 @@
 
 #define MS_US 1000U
 
+/* Whichever of them it waits for: it waits as a request of both. */
+static void note(struct turn *t, bool is_waiting)
+{
+    t->is_waiting = is_waiting;
+    *t->n_waiting += is_waiting ? 1 : (size_t)-1;
+    for (size_t i = 0; i < TURN_QUOTAS; i++) {
+        quota_note(t->quotas[i], t->worker, is_waiting);
+    }
+}
+
 static void stop_waiting(struct turn *t)
 {
     quota_forget(&t->waiter);
     deadline_clear(&t->deadline);
     if (t->is_waiting) {
-        t->is_waiting = false;
-        --*t->n_waiting;
+        note(t, false);
     }
 }
 
 static void wait(struct turn *t, uint64_t in_ms)
 {
     if (!t->is_waiting) {
-        t->is_waiting = true;
-        ++*t->n_waiting;
+        note(t, true);
     }
     deadline_set(t->loop, &t->deadline, in_ms ? in_ms : 1);
 }

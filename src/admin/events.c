@@ -49,7 +49,7 @@ static void leave(struct listening *x)
     x->of->n_listeners--;
     buf_done(&x->out);
     free(x);
-    admin_request_end(r);
+    admin_request_abort(r); /* it never ends by itself */
 }
 
 /* -- to one listener
@@ -82,6 +82,10 @@ static bool next_event(struct listening *x)
 /* Give it what it takes; false: it has left. */
 static bool pump(struct listening *x)
 {
+    if (admin_request_is_gone(x->r)) {
+        leave(x);
+        return false;
+    }
     while (buf_len(&x->out) > 0 || next_event(x)) {
         struct span rest = buf_span(&x->out);
         size_t room = admin_request_room(x->r);
@@ -115,7 +119,7 @@ static void pump_all(struct events *e)
     list_foreach_safe (it, next, &e->listeners) {
         struct listening *x = list_entry(it, struct listening, node);
         bool is_stalled = loop_now_ms(e->loop) - x->moved_ms > EVENTS_STALL_MS;
-        if (is_stalled || admin_request_is_gone(x->r)) {
+        if (is_stalled) {
             leave(x);
         } else {
             (void)pump(x);

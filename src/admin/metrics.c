@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/metrics.h"
 
+#include "metrics_int.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,9 +32,33 @@ void admin_metrics_begin(struct admin_metrics *m, const char *prefix, const stru
     struct span part;
     *m = (struct admin_metrics){.prefix = prefix};
     buf_init(&m->out, ADMIN_MAX_ANSWER_BYTES);
+    buf_init(&m->labels, ADMIN_MAX_ANSWER_BYTES);
     while (span_split(&rest, ',', &part)) {
         m->is_open |= span_starts_nocase(span_trim(part), SPAN_LIT("application/openmetrics-text"));
     }
+    for (size_t i = 0; i < METER_BOUNDS; i++) {
+        unsigned ms = meter_bound_ms(i);
+        /* OpenMetrics wants a float: 1.0, not 1. */
+        (void)snprintf(m->bounds[i], sizeof(m->bounds[i]), ms % 1000 ? "%g" : "%.1f", ms / 1000.0);
+    }
+}
+
+const char *admin_metrics_type(const struct admin_metrics *m)
+{
+    return m->is_open ? OPEN_TYPE : PLAIN_TYPE;
+}
+
+void admin_metrics_end(struct admin_metrics *m)
+{
+    if (m->is_open) {
+        put_text(m, "# EOF\n");
+    }
+}
+
+void admin_metrics_done(struct admin_metrics *m)
+{
+    buf_done(&m->out);
+    buf_done(&m->labels);
 }
 
 static bool is_type(const struct admin_metrics *m, const char *type)
@@ -71,55 +97,58 @@ void admin_metrics_family(struct admin_metrics *m, const char *name, const char 
     put_comment(m, "HELP", help);
 }
 
-/* A name may hold anything; what is no UTF-8 would spoil the whole text. */
-static void put_label(struct admin_metrics *m, struct span value)
+static bool is_plain(char c)
 {
-    for (size_t i = 0; i < value.n; i++) {
-        switch (value.p[i]) {
-        case '\n':
-            put_text(m, "\\n");
-            break;
-        case '"':
-            put_text(m, "\\\"");
-            break;
-        case '\\':
-            put_text(m, "\\\\");
-            break;
-        default:
-            put(m, (unsigned char)value.p[i] < 0x80 ? span_make(&value.p[i], 1) : SPAN_LIT("?"));
-            break;
+    return (unsigned char)c < 0x80 && c != '\n' && c != '"' && c != '\\';
+}
+
+/* A name may hold anything; what is no UTF-8 would spoil the whole text. */
+static void put_label(struct admin_metrics *m, struct buf *to, struct span value)
+{
+    size_t i = 0;
+    while (i < value.n) {
+        size_t from = i;
+        while (i < value.n && is_plain(value.p[i])) {
+            i++;
+        }
+        m->is_failed |= buf_put(to, span_make(value.p + from, i - from)) != FRUN_OK;
+        if (i < value.n) {
+            char c = value.p[i++];
+            struct span escaped = c == '\n'   ? SPAN_LIT("\\n")
+                                  : c == '"'  ? SPAN_LIT("\\\"")
+                                  : c == '\\' ? SPAN_LIT("\\\\")
+                                              : SPAN_LIT("?");
+            m->is_failed |= buf_put(to, escaped) != FRUN_OK;
         }
     }
 }
 
-/* name_suffix{labels,le="..."} */
-static void put_name(struct admin_metrics *m, const char *end, const struct admin_label *labels,
-                     size_t n, const char *le)
+/* a="x",b="y" */
+static void put_labels(struct admin_metrics *m, struct buf *to, const struct admin_label *labels,
+                       size_t n)
 {
-    put_text(m, m->prefix);
-    put_text(m, m->name);
-    put_text(m, end);
-    if (n || le) {
-        put_text(m, "{");
-    }
     for (size_t i = 0; i < n; i++) {
-        put_text(m, i ? "," : "");
-        put_text(m, labels[i].name);
-        put_text(m, "=\"");
-        put_label(m, labels[i].value);
-        put_text(m, "\"");
+        m->is_failed |= buf_printf(to, "%s%s=\"", i ? "," : "", labels[i].name) != FRUN_OK;
+        put_label(m, to, labels[i].value);
+        m->is_failed |= buf_put(to, SPAN_LIT("\"")) != FRUN_OK;
     }
-    if (le) {
-        put_text(m, n ? ",le=\"" : "le=\"");
-        put_text(m, le);
-        put_text(m, "\"");
-    }
-    put_text(m, n || le ? "} " : " ");
 }
 
+/* Nearly all numbers are counts: printf() takes several times as long for them. */
 static void put_number(struct admin_metrics *m, double v)
 {
     char text[NUMBER_BYTES];
+    if (v >= 0 && v < 1e15 && v == (double)(uint64_t)v) {
+        uint64_t n = (uint64_t)v;
+        char *p = text + sizeof(text);
+        *--p = '\n';
+        do {
+            *--p = (char)('0' + n % 10);
+            n /= 10;
+        } while (n);
+        put(m, span_make(p, (size_t)(text + sizeof(text) - p)));
+        return;
+    }
     (void)snprintf(text, sizeof(text), "%.15g\n", v);
     put_text(m, text);
 }
@@ -127,7 +156,36 @@ static void put_number(struct admin_metrics *m, double v)
 void admin_metrics_value(struct admin_metrics *m, const struct admin_label *labels, size_t n,
                          double value)
 {
-    put_name(m, suffix(m), labels, n, NULL);
+    put_text(m, m->prefix);
+    put_text(m, m->name);
+    put_text(m, suffix(m));
+    if (n) {
+        put_text(m, "{");
+        put_labels(m, &m->out, labels, n);
+        put_text(m, "}");
+    }
+    put_text(m, " ");
+    put_number(m, value);
+}
+
+/* name_end{labels,le="..."} value; the labels have been written once for all lines. */
+static void put_line(struct admin_metrics *m, const char *end, const char *le, double value)
+{
+    struct span labels = buf_span(&m->labels);
+    put_text(m, m->prefix);
+    put_text(m, m->name);
+    put_text(m, end);
+    if (labels.n || le) {
+        put_text(m, "{");
+        put(m, labels);
+        if (le) {
+            put_text(m, labels.n ? ",le=\"" : "le=\"");
+            put_text(m, le);
+            put_text(m, "\"");
+        }
+        put_text(m, "}");
+    }
+    put_text(m, " ");
     put_number(m, value);
 }
 
@@ -135,19 +193,50 @@ void admin_metrics_histogram(struct admin_metrics *m, const struct admin_label *
                              const uint64_t *buckets, uint64_t sum_us)
 {
     uint64_t seen = 0;
-    char le[NUMBER_BYTES];
+    put_labels(m, &m->labels, labels, n);
     for (size_t i = 0; i <= METER_BOUNDS; i++) {
         seen += buckets[i];
-        /* OpenMetrics wants a float: 1.0, not 1. */
-        (void)snprintf(le, sizeof(le), i < METER_BOUNDS && meter_bound_ms(i) % 1000 ? "%g" : "%.1f",
-                       i < METER_BOUNDS ? meter_bound_ms(i) / 1000.0 : 0.0);
-        put_name(m, "_bucket", labels, n, i < METER_BOUNDS ? le : "+Inf");
-        put_number(m, (double)seen);
+        put_line(m, "_bucket", i < METER_BOUNDS ? m->bounds[i] : "+Inf", (double)seen);
     }
-    put_name(m, "_sum", labels, n, NULL);
-    put_number(m, (double)sum_us / 1e6);
-    put_name(m, "_count", labels, n, NULL);
-    put_number(m, (double)seen);
+    put_line(m, "_sum", NULL, (double)sum_us / 1e6);
+    put_line(m, "_count", NULL, (double)seen);
+    buf_consume(&m->labels, buf_len(&m->labels));
+}
+
+static double pool_value(const struct offload_view *v, size_t which)
+{
+    const double all[] = {(double)v->threads,        (double)v->busy, (double)v->queued,
+                          (double)v->max_queued,     (double)v->jobs, (double)v->refused,
+                          (double)v->waited_us / 1e6};
+    return all[which];
+}
+
+void admin_metrics_pools(struct admin_metrics *m, const struct admin_metrics_pool *pools, size_t n)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+        const char *unit;
+        const char *help;
+    } families[] = {
+        {"helper_threads", "gauge", "", "Helper threads."},
+        {"helper_busy_threads", "gauge", "", "Helper threads at work."},
+        {"helper_queued_jobs", "gauge", "", "Jobs that wait for a helper thread."},
+        {"helper_max_queued_jobs", "gauge", "", "Jobs that may wait."},
+        {"helper_jobs", "counter", "", "Jobs that were begun."},
+        {"helper_refused_jobs", "counter", "", "Jobs that found the queue full."},
+        {"helper_wait_seconds", "counter", "seconds", "Time that begun jobs had waited."},
+    };
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        admin_metrics_family(m, families[i].name, families[i].type, families[i].unit,
+                             families[i].help);
+        for (size_t k = 0; k < n; k++) {
+            const struct admin_label label = {"pool", span_of(pools[k].name)};
+            if (pools[k].view.threads) {
+                admin_metrics_value(m, &label, 1, pool_value(&pools[k].view, i));
+            }
+        }
+    }
 }
 
 static double count_descriptors(void)
@@ -209,17 +298,4 @@ void admin_metrics_process(struct admin_metrics *m, double started_s)
                             (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                                 (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
     }
-}
-
-void admin_metrics_answer(struct admin_metrics *m, struct admin_request *r)
-{
-    if (m->is_open) {
-        put_text(m, "# EOF\n");
-    }
-    if (m->is_failed) {
-        admin_request_fail(r, 500, "out of memory");
-    } else {
-        admin_request_answer(r, 200, m->is_open ? OPEN_TYPE : PLAIN_TYPE, &m->out);
-    }
-    buf_done(&m->out);
 }

@@ -18,6 +18,7 @@ frun_err admin_server_new(struct loop *l, const struct admin_limits *lim, struct
     s->limits = *lim;
     list_init(&s->conns);
     list_init(&s->asked);
+    list_init(&s->waiting);
     *out = s;
     return FRUN_OK;
 }
@@ -33,6 +34,13 @@ void admin_server_free(struct admin_server *s)
     for (struct list *it; (it = list_first(&s->asked)) != NULL;) {
         list_remove(it);
         list_entry(it, struct admin_request, asked)->heard = NULL;
+    }
+    struct list *it;
+    struct list *next;
+    list_foreach_safe (it, next, &s->waiting) {
+        struct admin_request *r = list_entry(it, struct admin_request, waiting);
+        list_remove(it);
+        r->on_room(r->on_room_ctx);
     }
     free(s);
 }
@@ -297,6 +305,8 @@ void admin_server_tell(struct admin_request *r, unsigned status, struct span bod
 
 void admin_server_drop(struct admin_request *r)
 {
+    list_remove(&r->waiting);
+    later_cancel(&r->gone);
     arena_done(&r->arena);
     buf_done(&r->body);
     free(r);

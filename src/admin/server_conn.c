@@ -110,6 +110,9 @@ static void close_now(struct admin_conn *c)
     c->req = NULL;
     if (r && is_held) {
         r->conn = NULL; /* freed when it is answered */
+        if (r->on_room) {
+            later_arm(c->server->loop, &r->gone);
+        }
     } else if (r) {
         admin_server_drop(r);
     }
@@ -336,6 +339,24 @@ void admin_request_on_room(struct admin_request *r, void (*fn)(void *ctx), void 
 {
     r->on_room = fn;
     r->on_room_ctx = ctx;
+    if (r->conn) {
+        list_append(&r->conn->server->waiting, &r->waiting);
+    }
+}
+
+static void on_gone(struct later *l)
+{
+    struct admin_request *r = list_entry(l, struct admin_request, gone);
+    r->on_room(r->on_room_ctx);
+}
+
+void admin_request_abort(struct admin_request *r)
+{
+    if (r->conn) {
+        r->on_room = NULL;
+        close_now(r->conn);
+    }
+    admin_server_tell(r, 500, (struct span){0});
 }
 
 void admin_request_admit(struct admin_request *r, const char *name)
@@ -413,6 +434,8 @@ struct admin_request *admin_request_new(void)
         arena_init(&r->arena, ADMIN_MAX_HEAD_BYTES * 4 + EXTRA_BYTES);
         buf_init(&r->body, ADMIN_MAX_BODY_BYTES);
         list_init(&r->asked);
+        list_init(&r->waiting);
+        later_init(&r->gone, on_gone);
     }
     return r;
 }

@@ -26,7 +26,8 @@ struct admin_server {
     struct admin_limits limits;
     struct list conns;
     size_t n_conns;
-    struct list asked; /* requests from within */
+    struct list asked;   /* requests from within */
+    struct list waiting; /* requests that are told of room */
     struct {
         const struct admin_route *routes;
         size_t n;
@@ -55,8 +56,10 @@ struct admin_request {
     struct list asked;    /* in server.asked */
     admin_heard_fn heard; /* asked from within; NULL: by a connection, or nobody listens any more */
     void *heard_ctx;
+    struct list waiting;        /* in server.waiting */
     void (*on_room)(void *ctx); /* NULL: nobody waits for it */
     void *on_room_ctx;
+    struct later gone; /* tells whoever waits for room that there will be none */
 };
 
 /* Find the route of a request with head and uri: fn, ctx and params are filled. 0, or the status

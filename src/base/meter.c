@@ -252,17 +252,35 @@ static void add_row(const struct meter *m, unsigned subject, unsigned variant,
     }
 }
 
+bool meter_next(const struct meter *m, size_t *at, struct meter_row *out)
+{
+    while (*at < (size_t)SUBJECTS * METER_VARIANTS) {
+        unsigned subject = (unsigned)(*at / METER_VARIANTS);
+        unsigned variant = (unsigned)(*at % METER_VARIANTS);
+        const struct row *r =
+            atomic_load_explicit(&m->rows[subject][variant], memory_order_acquire);
+        ++*at;
+        if (r && r->subject == subject) {
+            *out = (struct meter_row){span_of(r->name), variant, subject};
+            return true;
+        }
+    }
+    return false;
+}
+
+void meter_read(const struct meter *m, const struct meter_row *row, struct meter_sum *out)
+{
+    *out = (struct meter_sum){0};
+    add_row(m, row->subject, row->variant, out);
+}
+
 void meter_each(const struct meter *m, meter_row_fn fn, void *ctx)
 {
-    for (unsigned i = 0; i < SUBJECTS; i++) {
-        for (unsigned k = 0; k < METER_VARIANTS; k++) {
-            const struct row *r = atomic_load_explicit(&m->rows[i][k], memory_order_acquire);
-            if (r && r->subject == i) {
-                struct meter_sum sum = {0};
-                add_row(m, i, k, &sum);
-                fn(ctx, span_of(r->name), k, &sum);
-            }
-        }
+    struct meter_row row;
+    struct meter_sum sum;
+    for (size_t at = 0; meter_next(m, &at, &row);) {
+        meter_read(m, &row, &sum);
+        fn(ctx, row.name, row.variant, &sum);
     }
 }
 

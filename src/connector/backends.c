@@ -134,3 +134,8 @@ void backends_failed(struct backends *b, size_t index, const char *why)
                 "%s:%u does not answer as it should: %s; requests get an error until it does",
                 x->mapping->internal_host, (unsigned)x->mapping->internal_port, x->why);
 }
+
+void backends_look(const struct backends *b, struct offload_view *out)
+{
+    offload_look(b->signer, out);
+}

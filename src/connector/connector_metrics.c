@@ -1,98 +1,50 @@
 /**
- * What monitoring reads: /metrics.
+ * What monitoring reads: /metrics. One thread does everything here, so the text is written in
+ * pieces between the tunnels' work.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connector_int.h"
 
 #include "frun/admin/metrics.h"
+#include "frun/base/stock.h"
 
-static const char *const class_names[METER_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+#include <string.h>
 
-static const char *const origin_names[METER_ORIGINS] = {"none", "focused-run", "connector",
-                                                        "sap-connectivity", "connector"};
-
-/* Rows are told once for each family: what stands together in the text. */
-enum family { REQUESTS, DENIED, DURATION, BYTES_IN, BYTES_OUT, REPEATS };
-
-struct teller {
-    struct admin_metrics *m;
-    enum family family;
-};
-
-static void tell_requests(struct admin_metrics *m, struct admin_label *labels,
-                          const struct meter_sum *sum)
+static void single(struct admin_metrics *m, const char *name, const char *unit, const char *help,
+                   double value)
 {
-    for (size_t i = 0; i < METER_CLASSES; i++) {
-        for (size_t k = 0; k < METER_ORIGINS; k++) {
-            if (sum->requests[i][k]) {
-                labels[1] = (struct admin_label){"code", span_of(class_names[i])};
-                labels[2] = (struct admin_label){"origin", span_of(origin_names[k])};
-                admin_metrics_value(m, labels, 3, (double)sum->requests[i][k]);
-            }
-        }
-    }
+    admin_metrics_family(m, name, "gauge", unit, help);
+    admin_metrics_value(m, NULL, 0, value);
 }
 
-static void on_row(void *ctx, struct span name, unsigned variant, const struct meter_sum *sum)
+static bool put_state(void *ctx, struct admin_metrics *m, size_t *at)
 {
-    const struct teller *t = ctx;
-    struct span shown = !name.p ? SPAN_LIT("(none)") : name.n ? name : SPAN_LIT("(other)");
-    struct admin_label labels[3] = {{"system", shown}};
-    (void)variant;
-    switch (t->family) {
-    case REQUESTS:
-        tell_requests(t->m, labels, sum);
-        break;
-    case DENIED:
-        admin_metrics_value(t->m, labels, 1, (double)sum->denials[METER_DENIAL_FORBIDDEN]);
-        break;
-    case DURATION:
-        admin_metrics_histogram(t->m, labels, 1, sum->total_buckets, sum->total_us);
-        break;
-    case BYTES_IN:
-        admin_metrics_value(t->m, labels, 1, (double)sum->bytes_in);
-        break;
-    case BYTES_OUT:
-        admin_metrics_value(t->m, labels, 1, (double)sum->bytes_out);
-        break;
-    case REPEATS:
-        admin_metrics_value(t->m, labels, 1, (double)sum->repeats);
-        break;
-    }
-}
-
-static void put_requests(struct admin_metrics *m, const struct connector *c)
-{
-    static const struct {
-        enum family family;
-        const char *name;
-        const char *type;
-        const char *unit;
-        const char *help;
-    } families[] = {
-        {REQUESTS, "requests", "counter", "", "Ended requests by status class and who answered."},
-        {DENIED, "access_denied", "counter", "", "Requests that access control refused."},
-        {DURATION, "request_duration_seconds", "histogram", "seconds",
-         "Head received to answer handed over."},
-        {BYTES_IN, "request_body_bytes", "counter", "bytes", "Octets of request bodies."},
-        {BYTES_OUT, "answer_body_bytes", "counter", "bytes", "Octets of answer bodies."},
-        {REPEATS, "repeats", "counter", "", "Times a request was sent on again."},
-    };
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        struct teller t = {m, families[i].family};
-        admin_metrics_family(m, families[i].name, families[i].type, families[i].unit,
-                             families[i].help);
-        meter_each(c->meter, on_row, &t);
-    }
+    const struct connector *c = ctx;
+    struct admin_metrics_pool pools[] = {{.name = "names"}, {.name = "signatures"}};
+    (void)at;
+    admin_metrics_process(m, (double)c->started_s);
+    single(m, "in_flight_requests", "", "Requests under way.", (double)connector_in_flight(c));
+    single(m, "window_budget_bytes", "bytes", "What HTTP/2 windows may grow by.",
+           (double)c->windows.all_bytes);
+    single(m, "window_budget_used_bytes", "bytes", "By how much of that they have grown.",
+           (double)(c->windows.all_bytes - c->windows.left_bytes));
+    single(m, "buffer_stock_bytes", "bytes", "Buffers that are kept for the next use.",
+           (double)stock_spare_bytes());
+    single(m, "buffer_stock_max_bytes", "bytes", "What is kept at most.", (double)STOCK_MAX_BYTES);
+    offload_look(c->offload, &pools[0].view);
+    backends_look(c->gen->backends, &pools[1].view);
+    admin_metrics_pools(m, pools, sizeof(pools) / sizeof(pools[0]));
+    return false;
 }
 
 static double number_of(const struct subaccount_count *n, size_t which)
 {
-    const double all[] = {(double)n->open, (double)n->wanted, (double)n->opened, (double)n->failed};
+    const double all[] = {(double)n->open,          (double)n->wanted, (double)n->in_flight,
+                          (double)n->max_in_flight, (double)n->opened, (double)n->failed};
     return all[which];
 }
 
-static void put_tunnels(struct admin_metrics *m, const struct connector *c)
+static bool put_tunnels(void *ctx, struct admin_metrics *m, size_t *at)
 {
     static const struct {
         const char *name;
@@ -100,9 +52,13 @@ static void put_tunnels(struct admin_metrics *m, const struct connector *c)
         const char *help;
     } families[] = {{"tunnels", "gauge", "Tunnels that take requests."},
                     {"tunnels_wanted", "gauge", "Tunnels there should be."},
+                    {"tunnel_requests", "gauge", "Requests in tunnels that take some."},
+                    {"tunnel_max_requests", "gauge", "Requests that they take at a time."},
                     {"tunnels_opened", "counter", "Times a tunnel came to stand."},
                     {"tunnels_failed", "counter",
                      "Times a tunnel was lost or could not be made; it is dialled again."}};
+    const struct connector *c = ctx;
+    (void)at;
     for (size_t k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
         admin_metrics_family(m, families[k].name, families[k].type, "", families[k].help);
         for (size_t i = 0; i < c->n_subaccounts; i++) {
@@ -113,6 +69,33 @@ static void put_tunnels(struct admin_metrics *m, const struct connector *c)
             admin_metrics_value(m, &label, 1, number_of(&n, k));
         }
     }
+    return false;
+}
+
+static bool is_shown(void *ctx, struct span name)
+{
+    const struct connector *c = ctx;
+    for (size_t i = 0; i < c->gen->conf->n_mappings; i++) {
+        if (span_eq(span_of(c->gen->conf->mappings[i]->place.name), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool put_requests(void *ctx, struct admin_metrics *m, size_t *at)
+{
+    struct connector *c = ctx;
+    const struct admin_metrics_table t = {
+        .meter = c->meter,
+        .subject = "system",
+        .own = "connector",
+        .families = ADMIN_METRICS_REQUESTS | ADMIN_METRICS_DENIED | ADMIN_METRICS_DURATION |
+                    ADMIN_METRICS_BYTES | ADMIN_METRICS_REPEATS,
+        .is_shown = is_shown,
+        .ctx = c,
+    };
+    return admin_metrics_table(m, &t, at);
 }
 
 static void put_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
@@ -121,19 +104,27 @@ static void put_certificate(void *ctx, const char *what, const char *name, int64
     admin_metrics_value(ctx, labels, 2, (double)until_s);
 }
 
-void connector_metrics(void *ctx, struct admin_request *r)
+static bool put_rest(void *ctx, struct admin_metrics *m, size_t *at)
 {
     const struct connector *c = ctx;
-    struct admin_metrics m;
-    admin_metrics_begin(&m, "frunconnector_", r);
-    admin_metrics_process(&m, (double)c->started_s);
-    admin_metrics_family(&m, "in_flight_requests", "gauge", "", "Requests under way.");
-    admin_metrics_value(&m, NULL, 0, (double)connector_in_flight(c));
-    put_tunnels(&m, c);
-    put_requests(&m, c);
-    admin_metrics_family(&m, "certificate_expiry_seconds", "gauge", "seconds",
+    (void)at;
+    admin_metrics_family(m, "certificate_expiry_seconds", "gauge", "seconds",
                          "When a certificate ends, seconds since 1970.");
-    connector_certificates(c, put_certificate, &m);
-    alerts_metrics(c->alerts, &m);
-    admin_metrics_answer(&m, r);
+    connector_certificates(c, put_certificate, m);
+    alerts_metrics(c->alerts, m);
+    return false;
+}
+
+static const admin_metrics_part parts[] = {put_state, put_tunnels, put_requests, put_rest};
+
+void connector_metrics(void *ctx, struct admin_request *r)
+{
+    struct connector *c = ctx;
+    admin_metrics_serve(&(struct admin_metrics_job){.loop = c->loop,
+                                                    .prefix = "frunconnector_",
+                                                    .parts = parts,
+                                                    .n_parts = sizeof(parts) / sizeof(parts[0]),
+                                                    .stall_ms = ADMIN_LIMITS_DEFAULT.write_ms,
+                                                    .ctx = c},
+                        r);
 }

@@ -690,6 +690,11 @@ frun_err token_office_new(const struct token_office_settings *s, struct token_of
     return FRUN_OK;
 }
 
+void token_office_look(const struct token_office *o, struct offload_view *out)
+{
+    offload_look(o ? o->helpers : NULL, out);
+}
+
 void token_office_free(struct token_office *o)
 {
     if (!o) {

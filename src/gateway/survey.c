@@ -2,6 +2,7 @@
 #include "frun/gateway/survey.h"
 
 #include "frun/base/log.h"
+#include "frun/base/stock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,10 @@ static void look(void *arg)
         p->n_waiting = w->n_waiting;
         p->n_fronts = w->n_fronts;
         p->n_orphans = w->n_orphans;
+        p->n_spare = w->n_spare;
+        p->stock_bytes = stock_spare_bytes();
+        p->windows_bytes = w->windows.all_bytes;
+        p->windows_used_bytes = w->windows.all_bytes - w->windows.left_bytes;
         p->is_healthy = worker_unhealthy(w) == NULL;
         look_closer(w, e->of, p);
     }

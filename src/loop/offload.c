@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/loop/offload.h"
 
+#include "frun/base/mono.h"
 #include "loop_int.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@ struct ticket {
     struct loop_mail mail; /* first: the loop frees it as its mail */
     struct ticket *next;
     struct offload_job *job;
+    uint64_t at_us; /* when it was handed in */
 };
 
 struct offload {
@@ -25,6 +27,10 @@ struct offload {
     struct ticket **last;
     size_t n_queued;
     size_t max_queued;
+    size_t n_busy;
+    uint64_t jobs;
+    uint64_t refused;
+    uint64_t waited_us;
     bool is_ending;
     size_t n_threads;
     pthread_t threads[MAX_THREADS];
@@ -54,6 +60,9 @@ static void *helper(void *arg)
             o->last = &o->first;
         }
         o->n_queued--;
+        o->n_busy++;
+        o->jobs++;
+        o->waited_us += mono_now_us() - t->at_us;
         pthread_mutex_unlock(&o->lock);
         struct offload_job *j = t->job;
         struct loop *l = j->loop;
@@ -62,6 +71,7 @@ static void *helper(void *arg)
         t->mail.arg = j;
         loop_post_mail(l, &t->mail);
         pthread_mutex_lock(&o->lock);
+        o->n_busy--;
     }
     pthread_mutex_unlock(&o->lock);
     return NULL;
@@ -122,8 +132,10 @@ frun_err offload_submit(struct offload *o, struct loop *l, struct offload_job *j
         return FRUN_E_LIMIT;
     }
     t->job = j;
+    t->at_us = mono_now_us();
     pthread_mutex_lock(&o->lock);
     if (o->n_queued >= o->max_queued || o->is_ending) {
+        o->refused++;
         pthread_mutex_unlock(&o->lock);
         free(t);
         return FRUN_E_LIMIT;
@@ -136,4 +148,21 @@ frun_err offload_submit(struct offload *o, struct loop *l, struct offload_job *j
     pthread_cond_signal(&o->more);
     pthread_mutex_unlock(&o->lock);
     return FRUN_OK;
+}
+
+void offload_look(struct offload *o, struct offload_view *out)
+{
+    *out = (struct offload_view){0};
+    if (!o) {
+        return;
+    }
+    pthread_mutex_lock(&o->lock);
+    *out = (struct offload_view){.threads = o->n_threads,
+                                 .busy = o->n_busy,
+                                 .queued = o->n_queued,
+                                 .max_queued = o->max_queued,
+                                 .jobs = o->jobs,
+                                 .refused = o->refused,
+                                 .waited_us = o->waited_us};
+    pthread_mutex_unlock(&o->lock);
 }

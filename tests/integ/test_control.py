@@ -168,7 +168,7 @@ def test_health(make_chain):
     state = 'frunproxy_endpoint_health{endpoint="ACME_PROD",state="%s"}'
     assert m[state % "up"] == 1 and m[state % "down"] == 0
     assert m['frunproxy_endpoint_checks_total{endpoint="ACME_PROD",result="good"}'] >= 2
-    assert not [k for k in m if "frunproxy_endpoint_" in k and "GLOBEX" in k], "not checked"
+    assert not [k for k in m if re.match("frunproxy_endpoint_(health|checks)", k) and "GLOBEX" in k], "not checked"
     assert {e["name"]: e["health"] for e in ctl_json(chain, "endpoint", "list")["endpoints"]} == {
         "ACME_PROD": "up", "GLOBEX": "unknown"}
     chain.connector.stop()
@@ -235,6 +235,8 @@ def test_every_command(chain):
     assert [(c["name"], c["state"]) for c in connectors] == [("DC1-A", "connected"),
                                                             ("DC1-B", "away")]
     assert "DC1-A" in ctl(chain, "connector", "list")
+    assert connectors[1]["away_since"].startswith("20") and "not dialled in" in connectors[1]["away_because"]
+    assert "away_since" not in connectors[0]
     tunnels = ctl_json(chain, "tunnel", "list")["tunnels"]
     assert [t["connector"] for t in tunnels] == ["DC1-A"] * 2
     assert {t["worker"] for t in tunnels} == {0, 1}

@@ -47,17 +47,28 @@ void *__wrap_calloc(size_t n, size_t size)
 
 static struct admin_recent recent;
 
-static void on_metrics(void *ctx, struct admin_request *r)
+static struct loop *now; /* of the present question */
+
+static bool put_all(void *ctx, struct admin_metrics *m, size_t *at)
 {
-    struct admin_metrics m;
     (void)ctx;
-    admin_metrics_begin(&m, "x_", r);
-    admin_metrics_family(&m, "things", "counter", "", "Things.");
+    (void)at;
+    admin_metrics_family(m, "things", "counter", "", "Things.");
     for (int i = 0; i < ROWS; i++) {
         const struct admin_label label = {"name", SPAN_LIT("ACME")};
-        admin_metrics_value(&m, &label, 1, i);
+        admin_metrics_value(m, &label, 1, i);
     }
-    admin_metrics_answer(&m, r);
+    return false;
+}
+
+static void on_metrics(void *ctx, struct admin_request *r)
+{
+    static const admin_metrics_part parts[] = {put_all};
+    (void)ctx;
+    admin_metrics_serve(
+        &(struct admin_metrics_job){
+            .loop = now, .prefix = "x_", .parts = parts, .n_parts = 1, .stall_ms = 1000},
+        r);
 }
 
 static void on_list(void *ctx, struct admin_request *r)
@@ -125,6 +136,7 @@ static bool ask(const char *request, int n, char *got, size_t room)
     int fds[2];
     from.ss.ss_family = AF_UNIX;
     assert_int_equal(loop_new(&l), FRUN_OK);
+    now = l;
     assert_int_equal(admin_server_new(l, &ADMIN_LIMITS_DEFAULT, &s), FRUN_OK);
     assert_int_equal(admin_server_add(s, routes, sizeof(routes) / sizeof(routes[0]), NULL),
                      FRUN_OK);

@@ -103,4 +103,19 @@ void quota_leave(struct quota *q, unsigned worker);
  */
 size_t quota_in_flight(const struct quota *q);
 
+/** A request waits for its turn, by this quota or another that it passes: it is counted for whoever
+ * looks, nothing else. @param q quota @param worker the caller's index @param is_waiting false: not
+ * any more. Thread: worker. */
+void quota_note(struct quota *q, unsigned worker, bool is_waiting);
+
+/** A quota as administrators see it. */
+struct quota_view {
+    size_t in_flight;     /**< places taken; 0 if they are not counted */
+    size_t max_in_flight; /**< ceiling of that; 0: none */
+    size_t waiting;       /**< requests that wait for their turn */
+};
+
+/** Look at a quota. @param q quota @param out filled. Thread: any. */
+void quota_look(const struct quota *q, struct quota_view *out);
+
 #endif

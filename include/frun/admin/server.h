@@ -189,10 +189,14 @@ frun_err admin_request_send(struct admin_request *r, struct span data) FRUN_MUST
  * count, 0 also when the peer has gone. Thread: owner. */
 size_t admin_request_room(const struct admin_request *r);
 
-/** Be told when there is room again. @param r request whose answer has
- * begun
- * @param fn called at the end of a pass @param ctx for it. Thread: owner. */
+/** Be told when there is room again, or when the peer has gone: also while the server is freed.
+ * @param r request @param fn called at the end of a pass as a rule; may end the request @param ctx
+ * for it. Thread: owner. */
 void admin_request_on_room(struct admin_request *r, void (*fn)(void *ctx), void *ctx);
+
+/** Cut an answer that has begun off: the connection is closed at once, so that what was sent is not
+ * taken for all of it; the request is gone afterwards. @param r request. Thread: owner. */
+void admin_request_abort(struct admin_request *r);
 
 /** Told an answer. @param ctx the caller's @param status of it @param body its text, lives until
  * the return. */

@@ -145,6 +145,24 @@ static inline uint64_t meter_get(const meter_count *c)
 void meter_request(struct meter *m, size_t worker, unsigned subject, unsigned variant,
                    struct span name, const struct meter_event *e);
 
+/** A row that was counted in. */
+struct meter_row {
+    struct span
+        name; /**< of the subject; absent: of none; empty: of the rest; lives with the table */
+    unsigned variant; /**< its variant */
+    unsigned subject; /**< private */
+};
+
+/** Go to the next row that was ever counted in, in order of the subjects. Rows never go and never
+ * move, so whoever does it piece by piece meets each row once. @param m table @param at where the
+ * row before was, 0 at first; out: where this one is @param out the row @return false: there are no
+ * more. Thread: any. */
+bool meter_next(const struct meter *m, size_t *at, struct meter_row *out);
+
+/** What was counted in a row. @param m table @param row from meter_next() @param out sum. Thread:
+ * any. */
+void meter_read(const struct meter *m, const struct meter_row *row, struct meter_sum *out);
+
 /** Told each row. @param ctx the caller's @param name of the subject; absent: of none; empty: of
  * the rest @param variant its variant @param sum what was counted. */
 typedef void (*meter_row_fn)(void *ctx, struct span name, unsigned variant,

@@ -57,4 +57,10 @@ void backends_answered(struct backends *b, size_t index);
  * changed. @param b pools @param index of the mapping @param why for a person. Thread: owner. */
 void backends_failed(struct backends *b, size_t index, const char *why);
 
+struct offload_view;
+
+/** How the thread that signs short-lived certificates is doing. @param b back ends @param out
+ * filled; zero: there is none. Thread: owner. */
+void backends_look(const struct backends *b, struct offload_view *out);
+
 #endif

@@ -107,6 +107,12 @@ frun_err token_office_new(const struct token_office_settings *s,
  * after. @param o office or NULL. Thread: main. */
 void token_office_free(struct token_office *o);
 
+struct offload_view;
+
+/** How its helper threads are doing. @param o office; NULL: there is none, all is zero @param out
+ * filled. Thread: main. */
+void token_office_look(const struct token_office *o, struct offload_view *out);
+
 /** Make a desk. @param o office @param l the worker's loop @param out desk; token_desk_free() it
  * before the loop @return FRUN_OK; FRUN_E_NOMEM. Thread: owner of @p l, or main before it runs. */
 frun_err token_desk_new(struct token_office *o, struct loop *l,

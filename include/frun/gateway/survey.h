@@ -23,6 +23,10 @@ struct survey_part {
     size_t n_waiting;                  /**< requests that wait for a tunnel or their turn */
     size_t n_fronts;                   /**< front-door connections */
     size_t n_orphans;                  /**< requests whose senders have gone */
+    size_t n_spare;                    /**< exchanges kept for the next requests */
+    size_t stock_bytes;                /**< octets of the buffers kept for the next */
+    size_t windows_bytes;              /**< what its HTTP/2 windows may grow by */
+    size_t windows_used_bytes;         /**< by how much of that they have grown */
     bool is_there;                     /**< it has looked; else it had stopped */
     bool is_healthy;                   /**< worker_unhealthy() had nothing to say */
 };

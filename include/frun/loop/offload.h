@@ -10,6 +10,7 @@
 #include "frun/loop/loop.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /** A pool of helper threads with one queue. */
 struct offload;
@@ -35,5 +36,20 @@ void offload_free(struct offload *o);
 /** Hand a job in. @param o pool @param l the caller's loop @param j prepared job @return FRUN_OK;
  * FRUN_E_LIMIT queue full, try later. Thread: owner of @p l. */
 frun_err offload_submit(struct offload *o, struct loop *l, struct offload_job *j) FRUN_MUST_CHECK;
+
+/** How a pool is doing. */
+struct offload_view {
+    size_t threads;     /**< helper threads */
+    size_t busy;        /**< of them at work */
+    size_t queued;      /**< jobs that wait for one */
+    size_t max_queued;  /**< ceiling of that */
+    uint64_t jobs;      /**< jobs begun since the start */
+    uint64_t refused;   /**< jobs that found the queue full */
+    uint64_t waited_us; /**< microseconds that those begun had waited, together */
+};
+
+/** Look at a pool. @param o pool; NULL: there is none, all is zero @param out filled. Thread: any.
+ */
+void offload_look(struct offload *o, struct offload_view *out);
 
 #endif
