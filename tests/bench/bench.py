@@ -81,6 +81,8 @@ def measure(site, row, args):
     count = 1 if args.tiny else args.rounds or (2 if args.quick else 5)
     if row.how == "memory":
         count = min(count, 1)  # processes keep what they have once grown to
+    if not args.tiny:
+        count *= row.more
     try:
         row.start(site, args.tiny)
         for n in range(count if row.labels else 0):

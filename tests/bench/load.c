@@ -397,6 +397,30 @@ static double percentile_us(double share)
     return run.done ? (double)run.latency_ns[(size_t)((double)(run.done - 1) * share)] / 1000 : 0;
 }
 
+/* Three digits are enough for a percentile of many measurements together. */
+static uint64_t rounded_us(uint64_t ns)
+{
+    uint64_t us = ns / 1000, step = 1;
+    while (us / step >= 1000) {
+        step *= 10;
+    }
+    return us / step * step;
+}
+
+/* All of them, "us:count us:count ...", so that percentiles can be taken over several measurements.
+ */
+static void print_times(void)
+{
+    (void)printf(",\"times\":\"");
+    for (size_t i = 0, end; i < run.done; i = end) {
+        const uint64_t us = rounded_us(run.latency_ns[i]);
+        for (end = i + 1; end < run.done && rounded_us(run.latency_ns[end]) == us; end++) {
+        }
+        (void)printf("%s%llu:%zu", i ? " " : "", (unsigned long long)us, end - i);
+    }
+    (void)putchar('"');
+}
+
 static void measure(void)
 {
     char line[16];
@@ -423,9 +447,13 @@ static void measure(void)
         qsort(run.latency_ns, run.done, sizeof(*run.latency_ns), by_time);
     }
     (void)printf("{\"requests\":%zu,\"us\":%.0f,\"failed\":%llu,\"p50_us\":%.0f,\"p90_us\":%.0f,"
-                 "\"p99_us\":%.0f,\"max_us\":%.0f}\n",
+                 "\"p99_us\":%.0f,\"max_us\":%.0f",
                  run.done, (double)took_ns / 1000, (unsigned long long)run.failed,
                  percentile_us(0.5), percentile_us(0.9), percentile_us(0.99), percentile_us(1));
+    if (opt.rate) {
+        print_times();
+    }
+    (void)puts("}");
 }
 
 /* Bring the herd to n connections; the last ones leave first. */

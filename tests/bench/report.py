@@ -3,7 +3,7 @@
 
 import statistics
 
-from figures import GOALS, RECORDED, Missing, cpu, field, peer, ratios, spread, values
+from figures import GOALS, RECORDED, Missing, cpu, field, middle, peer, percentile, ratios, spread, times, values
 
 
 def table(head, lines):
@@ -22,14 +22,18 @@ def _parts(run, row, label):
 
 def _pushes(run, name, row, label):
     per_s = values(run, name, label, lambda r: r["requests"] / r["us"] * 1e6)
-    times = "-"
-    if "p50_us" in values(run, name, label, lambda r: r)[0]:
-        times = " / ".join(f"{statistics.median(values(run, name, label, field(p))):.0f}"
-                           for p in ("p50_us", "p99_us"))
+    latency = "-"
+    first = values(run, name, label, lambda r: r)[0]
+    if "times" in first:
+        all_rounds = values(run, name, label, times)
+        latency = " / ".join(f"{percentile(all_rounds, share):.0f}" for share in (0.50, 0.99))
+    elif "p50_us" in first:
+        latency = " / ".join(f"{statistics.median(values(run, name, label, field(p))):.0f}"
+                             for p in ("p50_us", "p99_us"))
     base = peer(row, label)
     of_base = "-" if base == label else spread(ratios(run, name, label, base, cpu()), 2)
     return [name, label, spread(values(run, name, label, cpu())), of_base, _parts(run, name, label),
-            f"{statistics.median(per_s):.0f}", times,
+            f"{statistics.median(per_s):.0f}", latency,
             f"{statistics.median(values(run, name, label, field('foreign'))):.0f} %"]
 
 
@@ -73,7 +77,7 @@ def goal_table(run):
     for goal in GOALS:
         try:
             found = goal.figures(run)
-            shown, verdict = spread(found, 2), goal.verdict(statistics.median(found))
+            shown, verdict = spread(found, 2), goal.verdict(middle(found))
         except Missing as why:
             shown, verdict = str(why), "-"
         except KeyError:

@@ -29,10 +29,12 @@ class Row:
     """name -> rounds of {label: result}. A label is a subject's name, or "A & B" for two side by side."""
 
     how = "cpu"
+    more = 1
 
-    def __init__(self, name, title, labels, run, longer=1, **options):
+    def __init__(self, name, title, labels, run, longer=1, more=1, **options):
+        """longer: times the seconds of a measurement; more: times the rounds."""
         self.name, self.title, self.labels = name, title, labels
-        self.run, self.longer, self.options = run, longer, options
+        self.run, self.longer, self.more, self.options = run, longer, more, options
         self.missing = {}
 
     def subjects(self, site, label):
@@ -186,10 +188,10 @@ def all_rows():
             ["nginx", "haproxy", "direct", "tunnel"], load.http2),
         Row("tls", "POST 1 KiB, new TLS connection each", ["nginx", "haproxy", "direct", "tunnel"],
             load.new_connections),
-        Row("rate", "POST 1 KiB, 500 a second on 16 connections", H1_PEERS, load.fixed_rate, longer=2),
+        Row("rate", "POST 1 KiB, 500 a second on 16 connections", H1_PEERS, load.fixed_rate, more=6),
         Row("workers", "POST 1 KiB, two threads on both CPUs", ["process A & process B",
                                                                "one process & one process"],
-            load.full_speed),
+            load.full_speed, more=4),
         Curve("idle", "POST 1 KiB, direct, beside idle connections", "direct", "idle",
               (0, 1000, 10000), (0, 10, 50)),
         Curve("streams", "POST 1 KiB, tunnel, beside requests in flight", "streams", "active",

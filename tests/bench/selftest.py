@@ -66,11 +66,29 @@ class Figures(unittest.TestCase):
                                   (more, 0.95, "must"), (more, 0.94, "MISSED")):
             self.assertEqual(goal.verdict(value), want, value)
 
-    def test_added_latency_is_a_difference_within_a_round(self):
-        rounds = [{"nginx": result(1, p99=n), "tunnel": result(1, 1, p99=t)} for n, t in ((600, 1280), (2700, 3040))]
+    def test_percentiles_of_all_rounds_together(self):
+        def some(slow):
+            return [figures.times({"times": "1:49"}), figures.times({"times": f"2:{51 - slow} 9:{slow}"})]
+
+        self.assertEqual(figures.times({"times": "200:3 1010:1"}), {200: 3, 1010: 1})
+        self.assertEqual(figures.percentile(some(1), 0.5), 2)
+        self.assertEqual(figures.percentile(some(1), 0.99), 2)
+        self.assertEqual(figures.percentile(some(2), 0.99), 9)
+        with self.assertRaises(figures.Missing):
+            figures.percentile([], 0.5)
+
+    def test_added_latency_is_a_difference_of_percentiles(self):
+        def slow(us, n):
+            return dict(result(1), times=f"300:{100 - n} {us}:{n}")
+
+        # Rounds in which something else held nginx up do not turn the sign, but widen the range.
+        rounds = [{"nginx": slow(us, 2), "tunnel": slow(1280, 2)} for us in [600] * 5 + [2700] * 4]
         run = {"rows": {"rate": {"rounds": rounds}}}
         goal = next(g for g in figures.GOALS if "nginx' p99" in g.title)
-        self.assertEqual(goal.figures(run), [1.0, 0.5])
+        found = goal.figures(run)
+        self.assertEqual((found.value, found.high), (1.0, 1.0))
+        self.assertLess(found.low, 0)
+        self.assertEqual(figures.spread(figures.Estimate(1, 0.5, 2), 2), "1.00 [0.50-2.00]")
         with self.assertRaises(figures.Missing):
             goal.figures({"rows": {}})
 
