@@ -2,6 +2,7 @@
 #include "frun/admin/alerts.h"
 
 #include "frun/loop/loop.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +19,16 @@
 
 static struct loop *l;
 static struct alerts *a;
-static char script[64];
-static char out[80];
+static char script[TEMP_NAME];
+static char out[TEMP_PATH];
 
 /* The command appends what it gets to a file. */
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(script, sizeof(script), "/tmp/frun-alert-XXXXXX");
-    int fd = mkstemp(script);
-    assert_true(fd >= 0);
+    int fd = temp_file(script);
     (void)snprintf(out, sizeof(out), "%s.out", script);
-    char text[256];
+    char text[3 * TEMP_PATH];
     int n = snprintf(text, sizeof(text), "#!/bin/sh\nenv | grep -c FRUN_TEST >> %s\ncat >> %s\n",
                      out, out);
     assert_int_equal(write(fd, text, (size_t)n), n);

@@ -2,6 +2,7 @@
 #include "frun/admin/audit.h"
 
 #include "../../src/admin/audit_int.h"
+#include "temp.h"
 
 #include <ftw.h>
 #include <pthread.h>
@@ -18,8 +19,8 @@
 
 #include <cmocka.h>
 
-static char folder[64];
-static char path[128];
+static char folder[TEMP_NAME];
+static char path[TEMP_PATH];
 
 static int remove_one(const char *name, const struct stat *st, int kind, struct FTW *where)
 {
@@ -32,8 +33,7 @@ static int remove_one(const char *name, const struct stat *st, int kind, struct 
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/frun-audit-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     (void)snprintf(path, sizeof(path), "%s/audit.log", folder);
     return 0;
 }

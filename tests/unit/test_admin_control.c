@@ -4,6 +4,7 @@
 #include "frun/admin/client.h"
 #include "frun/admin/json.h"
 #include "frun/loop/service.h"
+#include "temp.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -22,8 +23,8 @@
 
 #include <cmocka.h>
 
-static char folder[64];
-static char path[100];
+static char folder[TEMP_NAME];
+static char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 static struct loop *l;
 static struct admin_server *s;
 
@@ -41,8 +42,7 @@ static const struct admin_route routes[] = {{"GET", "/v1/it", false, on_get}};
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/frun-control-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     (void)snprintf(path, sizeof(path), "%s/control.sock", folder);
     assert_int_equal(loop_new(&l), FRUN_OK);
     assert_int_equal(admin_server_new(l, &ADMIN_LIMITS_DEFAULT, &s), FRUN_OK);

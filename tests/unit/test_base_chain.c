@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/chain.h"
+#include "temp.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -18,9 +19,9 @@
 
 #include <cmocka.h>
 
-static char folder[64];
-static char path[128];
-static char head[160]; /* its head file */
+static char folder[TEMP_NAME];
+static char path[TEMP_PATH];
+static char head[TEMP_PATH + 8]; /* its head file */
 
 static int remove_one(const char *name, const struct stat *st, int kind, struct FTW *where)
 {
@@ -38,8 +39,7 @@ static void clean(void)
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/frun-chain-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     (void)snprintf(path, sizeof(path), "%s/audit.log", folder);
     (void)snprintf(head, sizeof(head), "%s.head", path);
     return 0;
@@ -286,7 +286,7 @@ static void a_noted_end_is_proof(void **state)
 static void full_files_follow_each_other(void **state)
 {
     (void)state;
-    char name[160];
+    char name[TEMP_PATH + 16];
     char text[8192];
     struct chain *c = begin(key, 4096, 0);
     add(c, 1, 60);
@@ -337,7 +337,7 @@ static void a_crash_is_mended(void **state)
     fill(key, 1);
     assert_good(key, 6);
 
-    char name[160];
+    char name[TEMP_PATH + 16];
     (void)snprintf(name, sizeof(name), "%s.%012d", path, 6);
     assert_int_equal(rename(path, name), 0);
     fill(key, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/file.h"
+#include "temp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,13 +59,13 @@ static void read_back(const char *path, const char *want)
 
 static void replaced_whole_or_not_at_all(void **state)
 {
-    char folder[] = "/tmp/frun-file-XXXXXX";
-    char path[64];
-    char draft[64];
+    char folder[TEMP_NAME];
+    char path[TEMP_PATH];
+    char draft[TEMP_PATH];
     struct diag d = {.text = ""};
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     (void)snprintf(path, sizeof(path), "%s/roads", folder);
     (void)snprintf(draft, sizeof(draft), "%s/roads.new", folder);
     assert_int_equal(file_replace(path, SPAN_LIT("one\n"), &d), FRUN_OK);

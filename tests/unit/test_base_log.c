@@ -2,6 +2,7 @@
 #include "frun/base/log.h"
 
 #include "frun/base/mono.h"
+#include "temp.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,9 +21,9 @@
 
 #define OUT_BYTES ((size_t)8 << 20)
 
-static char folder[] = "/tmp/frun-log-XXXXXX";
-static char path[64];
-static char rotated[64];
+static char folder[TEMP_NAME];
+static char path[TEMP_PATH];
+static char rotated[TEMP_PATH];
 static char *out; /* what the log wrote, NUL-terminated */
 
 static int set_up(void **state)
@@ -30,9 +31,10 @@ static int set_up(void **state)
     (void)state;
     (void)unsetenv("JOURNAL_STREAM");
     out = malloc(OUT_BYTES);
-    if (!out || !mkdtemp(folder)) {
+    if (!out) {
         return -1;
     }
+    temp_folder(folder);
     (void)snprintf(path, sizeof(path), "%s/log", folder);
     (void)snprintf(rotated, sizeof(rotated), "%s/log.1", folder);
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/secret.h"
+#include "temp.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,11 +14,11 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/frun-secret-XXXXXX";
+static char folder[TEMP_NAME];
 
 static void put_file(const char *name, const char *text, size_t n)
 {
-    char path[128];
+    char path[TEMP_PATH];
 
     (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -31,7 +32,7 @@ static int set_up(void **state)
     static char longest[SECRET_MAX_BYTES + 2];
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     put_file("plain", "s3cret", 6);
     put_file("lf", "s3cret\n", 7);
     put_file("crlf", "s3cret\r\n", 8);
@@ -53,7 +54,7 @@ static int tear_down(void **state)
 {
     static const char *const names[] = {"plain", "lf",      "crlf",    "two",
                                         "empty", "only-lf", "longest", "too-long"};
-    char path[128];
+    char path[TEMP_PATH];
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

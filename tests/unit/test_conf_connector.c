@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/connector.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static const char base[] =
     "backend_ca = pem\n"
     "[resource frun]\nsystem = fr1_frun\npath = /sap/frun\npolicy = path-and-all-sub-paths\n";
 
-static char dir[] = "/tmp/frun_conf_XXXXXX";
+static char dir[TEMP_NAME];
 static char report[8192];
 
 static void put(const char *name, const char *text)
@@ -131,9 +132,7 @@ static void test_cross_checks(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir)) {
-        return -1;
-    }
+    temp_folder(dir);
     put("pem", "x");
     put("secret", "geheim\n");
     return 0;

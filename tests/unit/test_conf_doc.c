@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/doc.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,11 +233,11 @@ static void put(const char *dir, const char *name, const char *text)
 static void test_include(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/frun_conf_XXXXXX";
+    char dir[TEMP_NAME];
     char path[512];
     struct conf_doc *d;
     size_t n;
-    assert_non_null(mkdtemp(dir));
+    temp_folder(dir);
     (void)snprintf(path, sizeof(path), "%s/d", dir);
     assert_int_equal(mkdir(path, 0700), 0);
     put(dir, "main.ini", "[main]\ninclude = d/*.ini, none/*.ini, gone.ini\nsecret = file:s\n");

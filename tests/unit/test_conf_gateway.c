@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/conf/gateway.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static const char base[] =
     "admin_request_parameter = acme-prod\nuser = FRUN_PUSH\npassword = file:secret\n"
     "[pusher s4-acme]\nendpoint = ACME_PROD\nuser = s4push\npassword_hash = " HASH "\n";
 
-static char dir[] = "/tmp/frun_conf_XXXXXX";
+static char dir[TEMP_NAME];
 static char report[8192];
 
 static void put(const char *name, const char *text)
@@ -578,9 +579,7 @@ static void test_sap_and_logon_checks(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir)) {
-        return -1;
-    }
+    temp_folder(dir);
     put("pem", "x");
     put("secret", "geheim\n");
     return 0;

@@ -3,6 +3,7 @@
  * nothing. */
 #include "frun/conf/connector.h"
 #include "frun/conf/gateway.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +57,7 @@ void *__wrap_calloc(size_t n, size_t size)
     return refuses() ? NULL : __real_calloc(n, size);
 }
 
-static char dir[] = "/tmp/frun_conf_XXXXXX";
+static char dir[TEMP_NAME];
 
 static void put(const char *name, const char *text)
 {
@@ -114,9 +115,7 @@ static void test_loading(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir)) {
-        return -1;
-    }
+    temp_folder(dir);
     put("pem", "x");
     put("secret", "geheim\n");
     put("gw.ini", gateway_ini);

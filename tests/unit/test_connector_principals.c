@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/connector/principals.h"
+#include "temp.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -37,7 +38,7 @@ time_t __wrap_time(time_t *out)
 
 /* ---- a loop, a helper thread, a CA ---- */
 
-static char folder[64];
+static char folder[TEMP_NAME];
 static struct loop *l;
 static struct offload *o;
 static struct shortcert_ca *ca;
@@ -61,7 +62,7 @@ static void on_told(struct principals_waiter *w, frun_err err, struct span text)
 
 static void write_ca(void)
 {
-    char file[96];
+    char file[TEMP_PATH];
     X509V3_CTX ctx;
     X509 *x = X509_new();
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -95,12 +96,11 @@ static void write_ca(void)
 
 static int setup(void **state)
 {
-    char file[96];
+    char file[TEMP_PATH];
     struct diag d = {.text = ""};
     (void)state;
     moved_s = 0;
-    (void)snprintf(folder, sizeof(folder), "/tmp/frun-principals-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     write_ca();
     (void)snprintf(file, sizeof(file), "%s/ca.pem", folder);
     const struct shortcert_terms t = {file, file, "CN=${name}", LIFE_S};

@@ -2,6 +2,7 @@
 #include "frun/connector/shortcert.h"
 
 #include "frun/base/text.h"
+#include "temp.h"
 
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -20,11 +21,11 @@
 
 #define NOW ((int64_t)time(NULL))
 
-static char folder[64];
+static char folder[TEMP_NAME];
 
 static const char *path(const char *name)
 {
-    static char paths[4][128];
+    static char paths[4][TEMP_PATH];
     static unsigned next;
     char *p = paths[next++ % 4];
     (void)snprintf(p, sizeof(paths[0]), "%s/%s", folder, name);
@@ -73,8 +74,7 @@ static void make_pair(const char *name, EVP_PKEY *key, bool is_ca, long days)
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/frun-shortcert-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     make_pair("ec", EVP_EC_gen("P-256"), true, 30);
     make_pair("rsa", EVP_RSA_gen(2048), true, 30);
     make_pair("weak", EVP_RSA_gen(1024), true, 30);

@@ -2,6 +2,7 @@
 #include "frun/connector/trust.h"
 
 #include "frun/conf/connector.h"
+#include "temp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,16 +20,16 @@
 
 #include <cmocka.h>
 
-static char folder[64];
+static char folder[TEMP_NAME];
 
-static void path_of(const char *name, char out[128])
+static void path_of(const char *name, char out[TEMP_PATH])
 {
-    (void)snprintf(out, 128, "%s/%s", folder, name);
+    (void)snprintf(out, TEMP_PATH, "%s/%s", folder, name);
 }
 
 static void write_text(const char *name, const char *text)
 {
-    char path[128];
+    char path[TEMP_PATH];
     path_of(name, path);
     FILE *f = fopen(path, "we");
     assert_non_null(f);
@@ -39,7 +40,7 @@ static void write_text(const char *name, const char *text)
 /* A self-signed certificate, its own CA, and its key. */
 static void make_certificate(const char *pem, const char *key)
 {
-    char path[128];
+    char path[TEMP_PATH];
     EVP_PKEY *k = EVP_EC_gen("P-256");
     X509 *x = X509_new();
     assert_true(k && x);
@@ -67,8 +68,7 @@ static void make_certificate(const char *pem, const char *key)
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/frun-trust-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    temp_folder(folder);
     (void)umask(S_IRWXG | S_IRWXO); /* keys that others can read are told */
     make_certificate("a.pem", "a.key");
     make_certificate("b.pem", "b.key");
@@ -79,7 +79,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     static const char *const names[] = {"a.pem", "a.key", "b.pem", "b.key", "broken.pem", "c.ini"};
-    char path[128];
+    char path[TEMP_PATH];
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         path_of(names[i], path);
@@ -124,7 +124,7 @@ static void loads_or_names_the_key(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct row *r = &rows[i];
         char text[2048];
-        char path[128];
+        char path[TEMP_PATH];
         char *said = NULL;
         size_t n = 0;
         struct conf_cn *conf = NULL;

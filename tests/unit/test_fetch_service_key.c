@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/fetch/service_key.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,13 +180,12 @@ static void test_token_urls(void **state)
 
 static void test_file(void **state)
 {
-    char path[] = "/tmp/frun_key_XXXXXX";
+    char path[TEMP_NAME];
     static const char json[] = "{" SECRET TOKEN PROXY "}";
     struct service_key k = {0};
     struct diag d = {.text = ""};
     (void)state;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    int fd = temp_file(path);
     assert_int_equal(write(fd, json, sizeof(json) - 1), sizeof(json) - 1);
     assert_int_equal(service_key_load(path, SERVICE_CONNECTIVITY, NULL, &k, &d), 0);
     service_key_done(&k);

@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/base/log.h"
 #include "frun/gateway/accesslog.h"
+#include "temp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,8 @@
 /* The line that @p e makes. */
 static void line_of(const struct accesslog_entry *e, enum conf_access form, char *out, size_t size)
 {
-    char path[] = "/tmp/accesslog-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    char path[TEMP_NAME];
+    int fd = temp_file(path);
     struct log_settings s = {.level = LOG_LEVEL_INFO, .target = LOG_TARGET_FILE, .path = path};
     struct diag d = {.text = ""};
     assert_int_equal(log_start(&s, &d), FRUN_OK);

@@ -2,6 +2,7 @@
 #include "frun/net/ocsp.h"
 
 #include "../../src/net/tls_int.h"
+#include "temp.h"
 
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
@@ -28,9 +29,9 @@ struct pair {
     EVP_PKEY *key;
 };
 
-static char dir[] = "/tmp/frun-ocsp-XXXXXX";
-static char cert_file[64];
-static char key_file[64];
+static char dir[TEMP_NAME];
+static char cert_file[TEMP_PATH];
+static char key_file[TEMP_PATH];
 static struct pair ca;
 static struct pair other_ca;
 static struct pair delegate; /* of ca, may sign answers */
@@ -122,7 +123,7 @@ static int setup(void **state)
     static const struct says responder = {.constraints = "CA:FALSE", .usage = "OCSPSigning"};
     static const struct says plain = {.constraints = "CA:FALSE"};
     static const struct says server = {"CA:FALSE", NULL, "OCSP;URI:" URL, "status_request"};
-    assert_non_null(mkdtemp(dir));
+    temp_folder(dir);
     (void)snprintf(cert_file, sizeof(cert_file), "%s/cert.pem", dir);
     (void)snprintf(key_file, sizeof(key_file), "%s/key.pem", dir);
     now_s = (int64_t)time(NULL);

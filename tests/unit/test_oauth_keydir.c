@@ -3,6 +3,7 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/oauth/keydir.h"
+#include "temp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +43,8 @@ int __wrap_flock(int fd, int what)
 }
 
 struct bench {
-    char top[64];
-    char path[96];
+    char top[TEMP_NAME];
+    char path[TEMP_NAME + 16];
     struct keydir d;
     struct keydir_done done;
     struct diag e;
@@ -56,11 +57,7 @@ static int set_up(void **state)
     if (!b) {
         return -1;
     }
-    (void)snprintf(b->top, sizeof(b->top), "/tmp/keydir.XXXXXX");
-    if (!mkdtemp(b->top)) {
-        free(b);
-        return -1;
-    }
+    temp_folder(b->top);
     (void)snprintf(b->path, sizeof(b->path), "%s/keys", b->top);
     b->d = (struct keydir){
         .path = b->path, .settle_s = 60, .rotate_after_s = 90 * DAY, .lifetime_s = DAY / 2};
@@ -177,7 +174,7 @@ static void without_rotation_nothing_is_touched(void **state)
 static void stray_files_are_skipped_and_told(void **state)
 {
     struct bench *b = *state;
-    char path[128];
+    char path[TEMP_PATH];
     assert_int_equal(tend(b, now_s()), FRUN_OK);
     (void)snprintf(path, sizeof(path), "%s/stray.pem", b->path);
     FILE *f = fopen(path, "we");
@@ -231,7 +228,7 @@ static void trouble_of_the_system_loses_no_key(void **state)
 static void a_folder_on_nfs(void **state)
 {
     struct bench *b = *state;
-    char path[128];
+    char path[TEMP_PATH];
     is_nfs = true;
     assert_int_equal(tend(b, now_s()), FRUN_OK);
     assert_true(b->done.is_made);
@@ -256,7 +253,7 @@ static void what_others_put_there_stays(void **state)
     struct bench *b = *state;
     uint64_t now = now_s();
     char from[512];
-    char to[128];
+    char to[TEMP_PATH];
     assert_int_equal(tend(b, now), FRUN_OK);
     age(b, 0, now - 100 * DAY);
     (void)snprintf(from, sizeof(from), "%s/%s", b->path, keys_at(b->k, 0)->file);

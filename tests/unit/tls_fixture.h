@@ -6,6 +6,8 @@
 #ifndef FRUN_TESTS_TLS_FIXTURE_H
 #define FRUN_TESTS_TLS_FIXTURE_H
 
+#include "temp.h"
+
 #include <assert.h>
 #include <limits.h>
 #include <openssl/evp.h>
@@ -18,7 +20,7 @@
 
 /** A folder of certificates. */
 struct tls_fixture {
-    char dir[64]; /**< folder, removed by fixture_done() */
+    char dir[TEMP_NAME]; /**< folder, removed by fixture_done() */
     char path[32]
              [PATH_MAX]; /**< file names lent by fixture_path(), all of them removed at the end */
     size_t n_paths;      /**< of these */
@@ -136,10 +138,8 @@ static inline void fixture_init(struct tls_fixture *f)
         {"inter", "Intermediate CA", NULL, -day, day, true, false, false},
         {"leaf", "push.example.com", "DNS:push.example.com", -day, day, false, false, true},
     };
-    *f = (struct tls_fixture){.dir = "/tmp/frun-tls-XXXXXX"};
-    const char *dir = mkdtemp(f->dir);
-    assert(dir);
-    (void)dir;
+    *f = (struct tls_fixture){.n_paths = 0};
+    temp_folder(f->dir);
     for (size_t i = 0; i < sizeof(certs) / sizeof(certs[0]); i++) {
         fixture_make(f, &certs[i]);
     }
