@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/access/identity.h"
 
-#include "stream_fixture.h"
-#include "tls_fixture.h"
+#include "pair_fixture.h"
 
 #include <openssl/x509.h>
 #include <stdlib.h>
@@ -15,10 +14,6 @@
 
 #include <cmocka.h>
 
-static struct tls_fixture fix;
-static struct world w;
-static struct end a; /* server */
-static struct end b; /* client */
 static struct tls_ctx *asks;
 static char pin[65]; /* of dc1-a */
 
@@ -69,26 +64,8 @@ static int teardown_all(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
     step_s = 0;
-    w = (struct world){0};
-    a = b = (struct end){0};
-    return loop_new(&w.l);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    end_free(&a);
-    end_free(&b);
-    loop_free(w.l);
-    return 0;
-}
-
-static bool is_settled(void *arg)
-{
-    (void)arg;
-    return (a.is_ready || a.is_closed) && (b.is_ready || b.is_closed);
+    return pair_setup(state);
 }
 
 /* What a client with that certificate brings along. */
@@ -109,7 +86,7 @@ static struct identity *met(const char *name)
     sockets_open(fd);
     assert_int_equal(end_open(&w, &a, fd[0], asks, NULL), FRUN_OK);
     assert_int_equal(end_open(&w, &b, fd[1], c, "push.example.com"), FRUN_OK);
-    assert_true(world_until(&w, is_settled, NULL));
+    assert_true(world_until(&w, pair_is_settled, NULL));
     assert_int_equal(identity_new(a.s, &i), FRUN_OK);
     tls_unref(&c);
     return i;
@@ -263,7 +240,7 @@ static void test_client(void **state)
     registry_unref(&r);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, pair_teardown)
 
 int main(void)
 {

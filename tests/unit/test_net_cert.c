@@ -2,8 +2,7 @@
 #include "frun/net/cert.h"
 
 #include "../../src/net/stream_int.h"
-#include "stream_fixture.h"
-#include "tls_fixture.h"
+#include "pair_fixture.h"
 
 #include <stdlib.h>
 
@@ -13,42 +12,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct tls_fixture fix;
-static struct world w;
-static struct end a; /* server */
-static struct end b; /* client */
-
-static int setup_all(void **state)
-{
-    (void)state;
-    fixture_init(&fix);
-    return 0;
-}
-
-static int teardown_all(void **state)
-{
-    (void)state;
-    fixture_done(&fix);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    w = (struct world){0};
-    a = b = (struct end){0};
-    return loop_new(&w.l);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    end_free(&a);
-    end_free(&b);
-    loop_free(w.l);
-    return 0;
-}
 
 /* ---- rules ---- */
 
@@ -332,12 +295,6 @@ static struct tls_ctx *client(const char *cert, int version)
     return t;
 }
 
-static bool is_settled(void *arg)
-{
-    (void)arg;
-    return (a.is_ready || a.is_closed) && (b.is_ready || b.is_closed);
-}
-
 static bool all_got(void *arg)
 {
     return a.got + b.got >= *(uint64_t *)arg;
@@ -345,8 +302,7 @@ static bool all_got(void *arg)
 
 static void next_case(void)
 {
-    teardown(NULL);
-    setup(NULL);
+    pair_again();
 }
 
 /* Shake hands, offering @p session if there is one, and say a few words. */
@@ -360,7 +316,7 @@ static void meet(struct tls_ctx *s, struct tls_ctx *c, const char *name, SSL_SES
     if (session) {
         SSL_set_session(b.s->ssl, session);
     }
-    assert_true(world_until(&w, is_settled, NULL));
+    assert_true(world_until(&w, pair_is_settled, NULL));
     assert_true(a.is_ready && b.is_ready);
     assert_int_equal(stream_put(a.s, SPAN_LIT("pong")), FRUN_OK);
     assert_int_equal(stream_put(b.s, SPAN_LIT("ping")), FRUN_OK);
@@ -543,7 +499,7 @@ static void test_asked_by_name(void **state)
     tls_unref(&named);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, pair_setup, pair_teardown)
 
 int main(void)
 {
@@ -559,5 +515,5 @@ int main(void)
         T(test_sessions_stay_where_they_were_made),
         T(test_asked_by_name),
     };
-    return cmocka_run_group_tests(tests, setup_all, teardown_all);
+    return cmocka_run_group_tests(tests, pair_setup_all, pair_teardown_all);
 }

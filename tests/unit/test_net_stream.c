@@ -4,8 +4,7 @@
 #include "../../src/net/stream_int.h"
 #include "frun/base/mono.h"
 #include "frun/loop/service.h"
-#include "stream_fixture.h"
-#include "tls_fixture.h"
+#include "pair_fixture.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -23,12 +22,8 @@
 
 #define MIB (1024u * 1024u)
 
-static struct tls_fixture fix;
-static struct world w;
 static struct tls_ctx *server;
 static struct tls_ctx *client;
-static struct end a; /* server */
-static struct end b; /* client */
 
 static int setup_all(void **state)
 {
@@ -48,23 +43,6 @@ static int teardown_all(void **state)
     tls_unref(&server);
     tls_unref(&client);
     fixture_done(&fix);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    w = (struct world){0};
-    a = b = (struct end){0};
-    return loop_new(&w.l);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    end_free(&a);
-    end_free(&b);
-    loop_free(w.l);
     return 0;
 }
 
@@ -162,8 +140,7 @@ static void test_hello(void **state)
     (void)state;
     hello(PLAIN);
     assert_null(stream_tls(a.s));
-    teardown(state);
-    setup(state);
+    pair_again();
     hello(TLS);
     assert_ptr_equal(stream_tls(a.s), server);
     assert_ptr_equal(stream_tls(b.s), client);
@@ -188,8 +165,7 @@ static void test_early_put(void **state)
         assert_int_equal(b.to_send, 0);
         assert_true(world_until(&w, all_got, &want));
         assert_int_equal(a.sum, b.sent_sum);
-        teardown(state);
-        setup(state);
+        pair_again();
     }
 }
 
@@ -216,11 +192,9 @@ static void test_bulk(void **state)
     static const size_t per_event[] = {0, 3000, 70000};
     for (size_t i = 0; i < 3; i++) {
         bulk(PLAIN, per_event[i]);
-        teardown(state);
-        setup(state);
+        pair_again();
         bulk(TLS, per_event[i]);
-        teardown(state);
-        setup(state);
+        pair_again();
     }
 }
 
@@ -265,8 +239,7 @@ static void test_slow_reader(void **state)
 {
     (void)state;
     slow_reader(PLAIN);
-    teardown(state);
-    setup(state);
+    pair_again();
     slow_reader(TLS);
 }
 
@@ -345,8 +318,7 @@ static void test_room_for_a_window(void **state)
                                 sends + 2); /* the socket may be full */
             }
         }
-        teardown(state);
-        setup(state);
+        pair_again();
     }
 }
 
@@ -440,8 +412,7 @@ static void test_finish(void **state)
 {
     (void)state;
     finish(PLAIN);
-    teardown(state);
-    setup(state);
+    pair_again();
     finish(TLS);
 }
 
@@ -489,8 +460,7 @@ static void test_truncation(void **state)
     assert_int_equal(b.closed, FRUN_E_CLOSED);
     assert_false(b.is_eof);
 
-    teardown(state);
-    setup(state);
+    pair_again();
     open_pair(PLAIN); /* plain knows no better */
     end_free(&a);
     world_turn(&w, 1);
@@ -509,8 +479,7 @@ static void test_reset(void **state)
         assert_int_equal(b.read_err, FRUN_E_CLOSED);
         assert_int_equal(b.closed, FRUN_E_CLOSED);
         assert_false(b.is_eof);
-        teardown(state);
-        setup(state);
+        pair_again();
     }
 }
 
@@ -531,8 +500,7 @@ static void test_gone_unread(void **state)
             assert_true(world_until(&w, either_closed, NULL));
             assert_true(b.is_closed);
             assert_int_equal(b.closed, FRUN_E_CLOSED);
-            teardown(state);
-            setup(state);
+            pair_again();
         }
     }
 }
@@ -555,8 +523,7 @@ static void test_gone_with_octets_left(void **state)
             world_turn(&w, 1);
         }
         assert_string_equal(b.first, "unread");
-        teardown(state);
-        setup(state);
+        pair_again();
     }
 }
 
@@ -649,8 +616,7 @@ static void test_free_in_events(void **state)
             }
             loop_run(w.l);
             assert_null(b.s);
-            teardown(state);
-            setup(state);
+            pair_again();
         }
     }
 }
@@ -731,8 +697,7 @@ static void test_move_to_thread(void **state)
         loop_thread_join(t);
         end_free(&c);
         loop_free(other);
-        teardown(state);
-        setup(state);
+        pair_again();
     }
 }
 
@@ -762,7 +727,7 @@ static void test_socket_options(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, pair_setup, pair_teardown)
     const struct CMUnitTest tests[] = {
         T(test_hello),
         T(test_early_put),

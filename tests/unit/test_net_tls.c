@@ -2,8 +2,7 @@
 #include "frun/net/tls.h"
 
 #include "../../src/net/stream_int.h"
-#include "stream_fixture.h"
-#include "tls_fixture.h"
+#include "pair_fixture.h"
 
 #include <malloc.h>
 #include <openssl/crypto.h>
@@ -15,11 +14,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct tls_fixture fix;
-static struct world w;
-static struct end a; /* server */
-static struct end b; /* client */
 
 /* Record buffers that OpenSSL holds, of both ends. */
 static size_t n_records;
@@ -70,36 +64,6 @@ static int setup_all(void **state)
     return 0;
 }
 
-static int teardown_all(void **state)
-{
-    (void)state;
-    fixture_done(&fix);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    w = (struct world){0};
-    a = b = (struct end){0};
-    return loop_new(&w.l);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    end_free(&a);
-    end_free(&b);
-    loop_free(w.l);
-    return 0;
-}
-
-static void next_case(void)
-{
-    teardown(NULL);
-    setup(NULL);
-}
-
 /* "server" -> server.pem and server.key; NULL stays NULL. */
 static const char *pem(const char *file)
 {
@@ -132,12 +96,6 @@ static struct tls_ctx *make(bool is_server, const char *cert, const char *ca, co
     return t;
 }
 
-static bool is_settled(void *arg)
-{
-    (void)arg;
-    return (a.is_ready || a.is_closed) && (b.is_ready || b.is_closed);
-}
-
 static bool both_closed(void *arg)
 {
     (void)arg;
@@ -160,7 +118,7 @@ static void meet(struct tls_ctx *server, struct tls_ctx *client, const char *nam
 static void shake(struct tls_ctx *server, struct tls_ctx *client, const char *name)
 {
     meet(server, client, name);
-    assert_true(world_until(&w, is_settled, NULL));
+    assert_true(world_until(&w, pair_is_settled, NULL));
 }
 
 static void talk(void)
@@ -225,7 +183,7 @@ static void test_certificates(void **state)
         }
         tls_unref(&s);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
 }
 
@@ -292,7 +250,7 @@ static void test_mutual(void **state)
         assert_int_equal(stream_put(b.s, SPAN_LIT("ping")), FRUN_OK);
         if (!rows[i].want) {
             char subject[64];
-            assert_true(world_until(&w, is_settled, NULL));
+            assert_true(world_until(&w, pair_is_settled, NULL));
             assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_OK);
             assert_string_equal(subject, "CN=dc1-a");
             assert_string_equal(SSL_get_version(a.s->ssl), "TLSv1.3");
@@ -310,7 +268,7 @@ static void test_mutual(void **state)
         }
         tls_unref(&s);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
 }
 
@@ -347,7 +305,7 @@ static void test_versions(void **state)
         }
         tls_unref(&s);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
 }
 
@@ -403,7 +361,7 @@ static void test_alpn(void **state)
         }
         tls_unref(&s);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
 }
 
@@ -423,12 +381,12 @@ static int setup_names(void **state)
         (void)snprintf(name, sizeof(name), "c%d.example.com", i);
         assert_int_equal(tls_server_add_name(base, name, tunnel), FRUN_OK);
     }
-    return setup(state);
+    return pair_setup(state);
 }
 
 static int teardown_names(void **state)
 {
-    int rc = teardown(state);
+    int rc = pair_teardown(state);
     tls_unref(&tunnel);
     tls_unref(&base);
     return rc;
@@ -449,7 +407,7 @@ static void test_names(void **state)
         assert_ptr_equal(stream_tls(a.s), base);
         assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_E_NOT_FOUND);
         talk();
-        next_case();
+        pair_again();
     }
     shake(base, shows, "tunnel.example.com");
     assert_true(a.is_ready && b.is_ready);
@@ -457,13 +415,13 @@ static void test_names(void **state)
     assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_OK);
     assert_string_equal(subject, "CN=dc1-a");
     talk();
-    next_case();
+    pair_again();
 
     shake(base, bare, "tunnel.example.com");
     assert_true(world_until(&w, both_closed, NULL));
     assert_false(a.is_ready);
     assert_int_equal(a.closed, FRUN_E_TLS);
-    next_case();
+    pair_again();
 
     /* TLS 1.2 is good for the base, never for the tunnel's name. */
     SSL_CTX_set_max_proto_version(shows->ssl, TLS1_2_VERSION);
@@ -471,7 +429,7 @@ static void test_names(void **state)
     assert_true(world_until(&w, both_closed, NULL));
     assert_int_equal(a.closed, FRUN_E_TLS);
     assert_non_null(strstr(stream_why(a.s), "no TLS version that is allowed"));
-    next_case();
+    pair_again();
     shake(base, shows, "push.example.com");
     assert_true(a.is_ready && b.is_ready);
     tls_unref(&bare);
@@ -509,7 +467,7 @@ static SSL_SESSION *session_of(struct tls_ctx *client, const char *name)
     SSL_SESSION *session = SSL_get1_session(b.s->ssl);
     /* OpenSSL spoils the session of a connection that is freed without its end. */
     SSL_set_shutdown(b.s->ssl, SSL_SENT_SHUTDOWN);
-    next_case();
+    pair_again();
     return session;
 }
 
@@ -519,13 +477,13 @@ static bool is_resumed(bool is_ready, struct tls_ctx *client, const char *name,
 {
     meet(base, client, name);
     SSL_set_session(b.s->ssl, session);
-    assert_true(world_until(&w, is_settled, NULL));
+    assert_true(world_until(&w, pair_is_settled, NULL));
     if (b.is_ready) {
         SSL_set_shutdown(b.s->ssl, SSL_SENT_SHUTDOWN);
     }
     assert_int_equal(a.is_ready, is_ready);
     bool is = a.is_ready && SSL_session_reused(a.s->ssl);
-    next_case();
+    pair_again();
     return is;
 }
 
@@ -580,7 +538,7 @@ static void test_idle_holds_no_record(void **state)
         assert_int_equal(n_records, 0);
         tls_unref(&s);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
 }
 
@@ -778,7 +736,7 @@ static void test_encrypted_key(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, pair_setup, pair_teardown)
 #define N(fn) cmocka_unit_test_setup_teardown(fn, setup_names, teardown_names)
     const struct CMUnitTest tests[] = {T(test_certificates),
                                        T(test_same_client),
@@ -795,5 +753,5 @@ int main(void)
                                        T(test_no_tickets),
                                        T(test_bad_settings),
                                        T(test_encrypted_key)};
-    return cmocka_run_group_tests(tests, setup_all, teardown_all);
+    return cmocka_run_group_tests(tests, setup_all, pair_teardown_all);
 }
