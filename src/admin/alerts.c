@@ -10,11 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 /** Octets of a name and of a text with their final NULs; longer ones are cut. */
 #define NAME_BYTES 160
 #define TEXT_BYTES 512
+
+/** Between two counts of the file descriptors, milliseconds. */
+#define COUNT_MS 30000
 
 enum alert_state {
     ALERT_FREE,    /* nothing is known */
@@ -40,7 +44,9 @@ struct alerts {
     const char *daemon;
     struct alerts_command *command;
     uint64_t now_ms;
-    bool is_full; /* told */
+    bool is_full;        /* told */
+    uint64_t counted_ms; /* when the descriptors were counted; 0: never */
+    uint64_t descriptors;
     struct alert all[ALERTS_MAX];
 };
 
@@ -195,11 +201,13 @@ void alerts_certificate(struct alerts *a, uint64_t days, const char *what, const
         (void)snprintf(text, sizeof(text), "the certificate expires in %lld day(s)",
                        (long long)(left_s / day_s));
     }
-    alerts_tell(a, &(struct alerts_fact){.alert = "certificate-expiry",
-                                         .name = label,
-                                         .level = level,
-                                         .text = text,
-                                         .remedy = "renew it and put the new file in its place"});
+    alerts_tell(
+        a, &(struct alerts_fact){
+               .alert = "certificate-expiry",
+               .name = label,
+               .level = level,
+               .text = text,
+               .remedy = "renew it, on whichever side it is, and put the new file in its place"});
 }
 
 void alerts_disk(struct alerts *a, const char *path, uint64_t least)
@@ -221,6 +229,57 @@ void alerts_disk(struct alerts *a, const char *path, uint64_t least)
                                          .level = left < least / 4 ? 2 : 1,
                                          .text = text,
                                          .remedy = "make room, or lower [alert] disk_free"});
+}
+
+static bool is_firing(const struct alerts *a, const char *alert, const char *name)
+{
+    for (size_t i = 0; i < ALERTS_MAX; i++) {
+        const struct alert *x = &a->all[i];
+        if (x->state == ALERT_FIRING && strcmp(x->alert, alert) == 0 &&
+            strncmp(x->name, name, sizeof(x->name) - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void alerts_limit(struct alerts *a, const struct alerts_limit_terms *terms,
+                  const struct alerts_limit *x)
+{
+    char text[TEXT_BYTES];
+    uint64_t percent = terms->percent;
+    if (percent == 0 || x->max == 0 || x->used * 100 < (percent - percent / 8) * x->max) {
+        return;
+    }
+    if (x->used * 100 < percent * x->max && !is_firing(a, "limit-near", x->name)) {
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%llu %s, %llu are the most", (unsigned long long)x->used,
+                   x->what, (unsigned long long)x->max);
+    alerts_tell(a, &(struct alerts_fact){.alert = "limit-near",
+                                         .name = x->name,
+                                         .for_ms = terms->for_ms,
+                                         .level = x->used >= x->max ? 2 : 1,
+                                         .text = text,
+                                         .remedy = x->remedy});
+}
+
+void alerts_descriptors(struct alerts *a, const struct alerts_limit_terms *terms)
+{
+    struct rlimit files;
+    if (terms->percent == 0 || getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return;
+    }
+    if (!a->counted_ms || a->now_ms - a->counted_ms >= COUNT_MS) {
+        a->counted_ms = a->now_ms;
+        a->descriptors = (uint64_t)admin_metrics_descriptors();
+    }
+    alerts_limit(a, terms,
+                 &(struct alerts_limit){.name = "file descriptors",
+                                        .used = a->descriptors,
+                                        .max = files.rlim_cur,
+                                        .what = "file descriptors are open",
+                                        .remedy = "raise LimitNOFILE of the unit"});
 }
 
 void alerts_end(struct alerts *a)

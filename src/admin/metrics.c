@@ -239,7 +239,7 @@ void admin_metrics_pools(struct admin_metrics *m, const struct admin_metrics_poo
     }
 }
 
-static double count_descriptors(void)
+double admin_metrics_descriptors(void)
 {
     DIR *d = opendir("/proc/self/fd");
     double n = 0;
@@ -286,7 +286,7 @@ void admin_metrics_process(struct admin_metrics *m, double started_s)
     admin_metrics_family(m, "resident_memory_bytes", "gauge", "bytes", "Resident memory.");
     admin_metrics_value(m, NULL, 0, resident_bytes());
     admin_metrics_family(m, "open_descriptors", "gauge", "", "Open file descriptors.");
-    admin_metrics_value(m, NULL, 0, count_descriptors());
+    admin_metrics_value(m, NULL, 0, admin_metrics_descriptors());
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         admin_metrics_family(m, "max_descriptors", "gauge", "",
                              "File descriptors that may be open.");

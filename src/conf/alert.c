@@ -19,6 +19,12 @@ const struct conf_row conf_alert_rows[CONF_ALERT_ROWS] = {
      "left. 0: never."},
     {"disk_free", CONF_SIZE, AT(disk_free), 0, 1099511627776, "256M", false, NULL, CONF_RELOAD_LIVE,
      "Less free space than this in a folder the daemon writes to is an alert. 0: never."},
+    {"limit_percent", CONF_UINT, AT(limit_percent), 0, 100, "80", false, NULL, CONF_RELOAD_LIVE,
+     "A queue or a limit that is used to so many percent of its ceiling for limit_for is an alert, "
+     "and so are requests that wait all that time because max_in_flight or "
+     "max_requests_per_second is reached. 0: never."},
+    {"limit_for", CONF_TIME, AT(limit_for_ms), 1000, 86400000, "1 m", false, NULL, CONF_RELOAD_LIVE,
+     "So long a limit must be near its ceiling to be an alert."},
 };
 
 const struct conf_alert *conf_alert_resolve(struct conf_doc *d)

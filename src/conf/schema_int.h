@@ -44,7 +44,7 @@ extern const struct conf_row conf_admin_connector_rows[CONF_ADMIN_ROWS];
     }
 
 /** Keys of [alert]. */
-#define CONF_ALERT_ROWS 5
+#define CONF_ALERT_ROWS 7
 
 /** The rows of [alert]. */
 extern const struct conf_row conf_alert_rows[CONF_ALERT_ROWS];

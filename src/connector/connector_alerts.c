@@ -1,10 +1,11 @@
 /**
- * What is an alert of the connector: gateways without a tunnel, certificates, disks, an audit log
- * that is not written.
+ * What is an alert of the connector: gateways without a tunnel, certificates, limits and
+ * queues, disks, an audit log that is not written.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connector_int.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /** Between two looks, milliseconds. */
@@ -23,6 +24,36 @@ static void on_certificate(void *ctx, const char *what, const char *name, int64_
     }
     alerts_certificate(r->c->alerts, r->c->gen->conf->alert->certificate_days, what, name,
                        until_s - r->now_s);
+}
+
+/* Requests against what the tunnels take, helper threads, descriptors. */
+static void look_at_limits(const struct connector *c)
+{
+    const struct conf_alert *conf = c->gen->conf->alert;
+    const struct alerts_limit_terms terms = {conf->limit_percent, conf->limit_for_ms};
+    struct offload_view v;
+    char name[160];
+    for (size_t i = 0; i < c->n_subaccounts; i++) {
+        struct subaccount_count n = {0};
+        subaccount_count(c->subaccounts[i], &n);
+        (void)snprintf(name, sizeof(name), "tunnels of %s",
+                       subaccount_conf(c->subaccounts[i])->place.name);
+        alerts_limit(c->alerts, &terms,
+                     &(struct alerts_limit){.name = name,
+                                            .used = n.in_flight,
+                                            .max = n.max_in_flight,
+                                            .what = "requests are under way",
+                                            .remedy = "raise max_streams on both sides, or see "
+                                                      "why Focused Run is slow"});
+    }
+    offload_look(c->offload, &v);
+    alerts_limit(c->alerts, &terms,
+                 &(struct alerts_limit){.name = "resolution of names",
+                                        .used = v.queued,
+                                        .max = v.max_queued,
+                                        .what = "names wait to be resolved",
+                                        .remedy = "see whether the name servers answer"});
+    alerts_descriptors(c->alerts, &terms);
 }
 
 static void on_look(struct deadline *d)
@@ -47,6 +78,7 @@ static void on_look(struct deadline *d)
                                        .remedy = "the log says why the last dial failed"});
         }
     }
+    look_at_limits(c);
     connector_certificates(c, on_certificate, &r);
     alerts_disk(c->alerts, conf->log->settings.path, conf->alert->disk_free);
     alerts_disk(c->alerts, c->audit ? conf->audit->path : NULL, conf->alert->disk_free);

@@ -39,6 +39,25 @@
 
 struct reload;
 
+/** Connectors that are remembered because their tunnels are full. */
+#define GATEWAY_MAX_CROWDED 64
+
+/** A connector whose tunnels have little room. */
+struct gateway_crowd {
+    char name[96]; /**< for the alert */
+    uint64_t used; /**< requests in its tunnels */
+    uint64_t max;  /**< that these take */
+};
+
+/** What the workers said last. */
+struct gateway_load {
+    uint64_t waiting; /**< requests that wait in the worker with most of them */
+    struct gateway_crowd crowded[GATEWAY_MAX_CROWDED]; /**< the first of them */
+    size_t n_crowded;                                  /**< count */
+    unsigned looks;                                    /**< times they were asked */
+    bool is_asked;                                     /**< their answer is to come */
+};
+
 /** frunproxyd. Main thread's. */
 struct gateway {
     char *path;             /**< configuration file */
@@ -57,6 +76,7 @@ struct gateway {
     struct admin_server *admin;
     struct alerts *alerts;
     struct deadline look;          /**< at what may be an alert */
+    struct gateway_load load;      /**< for it */
     struct admin_control *control; /**< NULL: no control socket */
     struct admin_web *web;         /**< NULL: no status page */
     struct events *events;

@@ -5,6 +5,7 @@ import http.client
 import json
 import socket
 
+from chain import Background
 from tools import wait_until
 
 
@@ -80,3 +81,19 @@ def test_a_command_that_fails_is_told(make_chain):
     chain = make_chain(gateway={"alert": {"command": "/bin/false"}})
     wait_until(lambda: "/bin/false failed with exit status 1" in chain.gateway.log(), "it is told", 30)
     assert chain.push().status == 200
+
+
+def test_who_waits_for_a_limit_is_told(make_chain):
+    """Places that are taken are no alert; requests that wait for them all the time are."""
+    chain = make_chain(gateway={"alert": {"limit_for": "1s"}, "endpoint ACME_PROD": {"max_in_flight": "1"},
+                                "gateway": {"hold": "60s"}}, workers=1)
+    slow = [Background(chain.push, target="/ACME_PROD/sap/frun/x?_sim=delay:7s", timeout=60) for _ in range(3)]
+
+    def firing():
+        return {a["name"]: a for a in json.loads(get(chain.path("control.sock"), "/api/v1/alerts"))["alerts"]
+                if a["state"] == "firing" and a["alert"] == "limit-reached"}
+    wait_until(lambda: "endpoint ACME_PROD" in firing(), "it is told", 25)
+    assert "pusher s4-acme" in firing()
+    assert "1 of 1 are under way" in firing()["endpoint ACME_PROD"]["text"]
+    assert "max_in_flight" in firing()["endpoint ACME_PROD"]["remedy"]
+    assert [x.result().status for x in slow] == [200] * 3

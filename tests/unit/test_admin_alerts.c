@@ -201,10 +201,59 @@ static void disks(void **state)
     assert_int_equal(alerts_firing(a), 1);
 }
 
+static void limit_at(uint64_t now_ms, uint64_t used)
+{
+    const struct alerts_limit_terms terms = {80, 60000};
+    const struct alerts_limit x = {.name = "waiting requests",
+                                   .used = used,
+                                   .max = 1000,
+                                   .what = "requests wait",
+                                   .remedy = "look"};
+    alerts_begin(a, now_ms);
+    alerts_limit(a, &terms, &x);
+    alerts_end(a);
+}
+
+/* Near its ceiling for long enough; not over as long as it comes and goes about the threshold. */
+static void a_limit_is_near(void **state)
+{
+    static const struct {
+        uint64_t at_s;
+        uint64_t used;
+        size_t firing;
+    } rows[] = {{1, 799, 0},    {2, 800, 0},   {30, 750, 0}, /* not so for all that time */
+                {40, 800, 0},   {99, 900, 0},  {100, 800, 1}, {110, 790, 1}, {150, 701, 1},
+                {160, 1000, 1}, {170, 699, 1}, {180, 710, 1}, {190, 0, 1},   {206, 0, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        limit_at(rows[i].at_s * 1000, rows[i].used);
+        if (alerts_firing(a) != rows[i].firing) {
+            fail_msg("after %u s with %u: %zu fire", (unsigned)rows[i].at_s, (unsigned)rows[i].used,
+                     alerts_firing(a));
+        }
+    }
+}
+
+static void no_limit_is_near(void **state)
+{
+    const struct alerts_limit_terms never = {0, 0};
+    const struct alerts_limit_terms at_once = {80, 0};
+    (void)state;
+    alerts_begin(a, 1000);
+    alerts_limit(a, &never, &(struct alerts_limit){.name = "x", .used = 9, .max = 9, .what = ""});
+    alerts_limit(a, &at_once, &(struct alerts_limit){.name = "y", .used = 9, .max = 0, .what = ""});
+    alerts_descriptors(a, &never);
+    alerts_descriptors(a, &at_once);
+    alerts_end(a);
+    assert_int_equal(alerts_firing(a), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_takes_its_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_limit_is_near, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_limit_is_near, setup, teardown),
         cmocka_unit_test_setup_teardown(a_blink_is_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(certificates_get_worse, setup, teardown),

@@ -69,6 +69,31 @@ void alerts_certificate(struct alerts *a, uint64_t days, const char *what, const
  * nothing is @param least octets that must be free. Thread: owner (looks at the disk). */
 void alerts_disk(struct alerts *a, const char *path, uint64_t least);
 
+/** A ceiling, and how near it is. */
+struct alerts_limit {
+    const char *name;   /**< of what, copied */
+    uint64_t used;      /**< how much is in use */
+    uint64_t max;       /**< ceiling; 0: there is none */
+    const char *what;   /**< what is counted: "requests wait", constant */
+    const char *remedy; /**< what to do, constant */
+};
+
+/** When a limit is an alert. */
+struct alerts_limit_terms {
+    uint64_t percent; /**< of the ceiling; 0: never */
+    uint64_t for_ms;  /**< for so long */
+};
+
+/** A limit: bad from so many percent on, worse at its ceiling, and good again an eighth of the
+ * percents below, so that it does not come and go. @param a alerts, in a round @param terms when it
+ * counts @param x limit. Thread: owner. */
+void alerts_limit(struct alerts *a, const struct alerts_limit_terms *terms,
+                  const struct alerts_limit *x);
+
+/** The process's file descriptors as a limit; they are counted twice a minute. @param a alerts, in
+ * a round @param terms when it counts. Thread: owner. */
+void alerts_descriptors(struct alerts *a, const struct alerts_limit_terms *terms);
+
 /** The round is over: what has not been told is good. @param a alerts. Thread: owner. */
 void alerts_end(struct alerts *a);
 

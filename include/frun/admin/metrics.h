@@ -89,6 +89,9 @@ void admin_metrics_histogram(struct admin_metrics *m, const struct admin_label *
  * @param started_s start, seconds since 1970. Thread: owner. */
 void admin_metrics_process(struct admin_metrics *m, double started_s);
 
+/** File descriptors that are open. @return count. Thread: any (reads a folder of /proc). */
+double admin_metrics_descriptors(void);
+
 /** A pool of helper threads. */
 struct admin_metrics_pool {
     const char *name;         /**< constant, "names" */
