@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/metrics.h"
 
+#include "frun/base/log.h"
 #include "metrics_int.h"
 
 #include <dirent.h>
@@ -273,6 +274,16 @@ static double resident_bytes(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+static void put_log(struct admin_metrics *m)
+{
+    const struct admin_label event = {"log", SPAN_LIT("event")};
+    const struct admin_label access = {"log", SPAN_LIT("access")};
+    admin_metrics_family(m, "log_lines_lost", "counter", "",
+                         "Lines that the queue had no room for, or their target refused.");
+    admin_metrics_value(m, &event, 1, (double)log_lost(false));
+    admin_metrics_value(m, &access, 1, (double)log_lost(true));
+}
+
 void admin_metrics_process(struct admin_metrics *m, double started_s)
 {
     const struct admin_label build[] = {{"version", SPAN_LIT(FRUN_VERSION)}};
@@ -287,6 +298,7 @@ void admin_metrics_process(struct admin_metrics *m, double started_s)
     admin_metrics_value(m, NULL, 0, resident_bytes());
     admin_metrics_family(m, "open_descriptors", "gauge", "", "Open file descriptors.");
     admin_metrics_value(m, NULL, 0, admin_metrics_descriptors());
+    put_log(m);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         admin_metrics_family(m, "max_descriptors", "gauge", "",
                              "File descriptors that may be open.");

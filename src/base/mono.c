@@ -27,26 +27,38 @@ uint64_t mono_now_ms(void)
     return mono_now_us() / 1000;
 }
 
-void mono_wall_text(char out[MONO_WALL_TEXT_BYTES])
+uint64_t mono_wall_ms(void)
+{
+    struct timespec ts = {0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void mono_wall_text_of(uint64_t wall_ms, char out[MONO_WALL_TEXT_BYTES])
 {
     /* Calendars are dear, and most lines of a busy second share it. */
     static _Thread_local char text[MONO_WALL_TEXT_BYTES];
     static _Thread_local size_t text_len;
     static _Thread_local time_t second;
-    struct timespec ts = {0};
+    time_t now = (time_t)(wall_ms / 1000);
 
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    if (text_len == 0 || ts.tv_sec != second) {
+    if (text_len == 0 || now != second) {
         struct tm parts = {0};
-        (void)gmtime_r(&ts.tv_sec, &parts);
+        (void)gmtime_r(&now, &parts);
         text_len = strftime(text, sizeof(text) - WALL_REST_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-        second = ts.tv_sec;
+        second = now;
     }
-    unsigned ms = (unsigned)(ts.tv_nsec / 1000000) % 1000U;
+    unsigned ms = (unsigned)(wall_ms % 1000);
     const char rest[WALL_REST_BYTES] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
                                         (char)('0' + ms % 10), 'Z'};
     memcpy(out, text, text_len);
     memcpy(out + text_len, rest, sizeof(rest));
+}
+
+void mono_wall_text(char out[MONO_WALL_TEXT_BYTES])
+{
+    mono_wall_text_of(mono_wall_ms(), out);
 }
 
 static void draw(char *at, size_t n)

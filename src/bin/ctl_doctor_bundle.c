@@ -182,23 +182,32 @@ static frun_err put_answers(struct doctor *d, struct buf *tar)
     return err;
 }
 
-/* The end of the log, if it is a file. */
-static frun_err put_log(const struct doctor *d, struct buf *tar)
+/* The end of a log, if it is a file. */
+static frun_err put_tail(const struct doctor *d, struct buf *tar, const char *name,
+                         const char *path)
 {
-    const struct conf_log *log = d->gw ? d->gw->log : d->cn ? d->cn->log : NULL;
-    const char *path = log ? log->settings.path : NULL;
     FILE *f = path ? fopen(path, "re") : NULL;
     char *text = f ? malloc(LOG_TAIL_BYTES) : NULL;
     frun_err err = FRUN_OK;
     if (text && (fseek(f, -(long)LOG_TAIL_BYTES, SEEK_END) == 0 || fseek(f, 0, SEEK_SET) == 0)) {
         size_t n = fread(text, 1, LOG_TAIL_BYTES, f);
-        err = put_text(d, tar, "log.txt", span_make(text, n));
+        err = put_text(d, tar, name, span_make(text, n));
     }
     free(text);
     if (f) {
         (void)fclose(f);
     }
     return err;
+}
+
+static frun_err put_log(const struct doctor *d, struct buf *tar)
+{
+    const struct conf_log *log = d->gw ? d->gw->log : d->cn ? d->cn->log : NULL;
+    if (!log) {
+        return FRUN_OK;
+    }
+    frun_err err = put_tail(d, tar, "log.txt", conf_log_file(log));
+    return err ? err : put_tail(d, tar, "access.txt", conf_log_access_file(log));
 }
 
 static frun_err put_versions(const struct doctor *d, struct buf *tar)

@@ -110,7 +110,7 @@ static int run(struct conf_cn *conf, const struct trust *trust)
 {
     struct diag d = {0};
     if (log_start(&conf->log->settings, &d)) {
-        conf_place_print(conf->doc, stderr, true, conf->log, "target", d.text);
+        conf_place_print(conf->doc, stderr, true, conf->log, conf_log_culprit(conf->log), d.text);
         return EXIT_CONFIG;
     }
     frun_err err = connector_run(conf, trust, &d);
@@ -125,7 +125,7 @@ static int check(const struct conf_cn *conf, const char *path)
 {
     struct diag d = {0};
     if (log_check(&conf->log->settings, &d)) {
-        conf_place_print(conf->doc, stderr, true, conf->log, "target", d.text);
+        conf_place_print(conf->doc, stderr, true, conf->log, conf_log_culprit(conf->log), d.text);
         return EXIT_CONFIG;
     }
     (void)printf("%s: good: %zu subaccount(s), %zu system(s)\n", path, conf->n_subaccounts,

@@ -56,7 +56,7 @@ static int run(struct conf_gw *conf, const char *path, bool is_check)
     const struct log_settings *log = &conf->log->settings;
     frun_err bad_log = is_check ? log_check(log, &d) : log_start(log, &d);
     if (bad_log) {
-        conf_place_print(conf->doc, stderr, true, conf->log, "target", d.text);
+        conf_place_print(conf->doc, stderr, true, conf->log, conf_log_culprit(conf->log), d.text);
         if (!is_check) {
             return EX_CONFIG;
         }

@@ -433,12 +433,34 @@ static const char *check_sha256(struct span s)
                                         "-noout -fingerprint -sha256 -in FILE' prints it";
 }
 
+/* What a UNIX socket's name has room for, with the NUL behind it. */
+#define MAX_SOCKET 107
+
 static const char *check_target(struct span s)
 {
-    bool is_file = span_starts(s, SPAN_LIT("file:")) && s.n > 5;
-    return is_file || span_eq(s, SPAN_LIT("stderr")) || span_eq(s, SPAN_LIT("journal"))
-               ? NULL
-               : "must be stderr, journal or file:PATH";
+    static const char wrong[] = "must be stderr, journal, file:PATH, syslog, syslog:/SOCKET or "
+                                "syslog:host:port";
+    struct span kind = span_head(s, span_find(s, ':'));
+    struct span rest = span_skip(s, kind.n < s.n ? kind.n + 1 : s.n);
+    bool is_socket = rest.n > 1 && rest.p[0] == '/' && rest.n <= MAX_SOCKET;
+    if (kind.n == s.n) {
+        return span_eq(s, SPAN_LIT("stderr")) || span_eq(s, SPAN_LIT("journal")) ||
+                       span_eq(s, SPAN_LIT("syslog"))
+                   ? NULL
+                   : wrong;
+    }
+    if (span_eq(kind, SPAN_LIT("file"))) {
+        return rest.n > 0 ? NULL : wrong;
+    }
+    if (span_eq(kind, SPAN_LIT("journal"))) {
+        return is_socket ? NULL : "behind journal: stands the name of a socket, from '/' on";
+    }
+    if (span_eq(kind, SPAN_LIT("syslog"))) {
+        return is_socket || !check_address(rest)
+                   ? NULL
+                   : "behind syslog: stands a socket from '/' on, or host:port for UDP";
+    }
+    return wrong;
 }
 
 /* A dot segment at s? Its end is at '/', or at the end. */

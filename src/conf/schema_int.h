@@ -15,7 +15,7 @@
 #include "frun/conf/sap.h"
 
 /** Keys of [log]. */
-#define CONF_LOG_ROWS 3
+#define CONF_LOG_ROWS 7
 
 /** The rows of [log]. */
 extern const struct conf_row conf_log_rows[CONF_LOG_ROWS];

@@ -80,7 +80,8 @@ static void on_look(struct deadline *d)
     }
     look_at_limits(c);
     connector_certificates(c, on_certificate, &r);
-    alerts_disk(c->alerts, conf->log->settings.path, conf->alert->disk_free);
+    alerts_disk(c->alerts, conf_log_file(conf->log), conf->alert->disk_free);
+    alerts_disk(c->alerts, conf_log_access_file(conf->log), conf->alert->disk_free);
     alerts_disk(c->alerts, c->audit ? conf->audit->path : NULL, conf->alert->disk_free);
     audit_look(c->audit, &audit);
     if (audit.is_failing) {

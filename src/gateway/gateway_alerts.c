@@ -237,7 +237,8 @@ static void on_look(struct deadline *d)
     look_at_limits(g);
     gateway_certificates(g, on_certificate, &r);
     alerts_disk(g->alerts, conf->gateway->state_directory, conf->alert->disk_free);
-    alerts_disk(g->alerts, conf->log->settings.path, conf->alert->disk_free);
+    alerts_disk(g->alerts, conf_log_file(conf->log), conf->alert->disk_free);
+    alerts_disk(g->alerts, conf_log_access_file(conf->log), conf->alert->disk_free);
     alerts_disk(g->alerts, g->shared.audit ? conf->audit->path : NULL, conf->alert->disk_free);
     audit_look(g->shared.audit, &audit);
     if (audit.is_failing) {

@@ -72,10 +72,16 @@ static void read_file(const char *name)
 
 static void start_file(enum log_level level)
 {
-    const struct log_settings s = {level, LOG_TARGET_FILE, path};
+    const struct log_settings s = {.level = level,
+                                   .events = {.target = LOG_TARGET_FILE, .name = path}};
 
     (void)unlink(path);
     assert_int_equal(log_start(&s, NULL), FRUN_OK);
+}
+
+static void said(struct span line)
+{
+    log_access(mono_wall_ms(), line, (struct span){0});
 }
 
 /* The n-th line of out, 0.., as a copy that the next call overwrites. */
@@ -106,7 +112,7 @@ static void lines_in_a_file(void **state)
     log_warning("tunnel dc1-a#2", "lost, retrying in 4 s");
     log_info("request\n1", "a\r\nforged line\x7f\x1b[0m \xc3\xa4 \\x0a");
     log_debug("x", "not wanted");
-    log_access(SPAN_LIT("{\"status\":200}"));
+    said(SPAN_LIT("{\"status\":200}"));
     log_stop();
     read_file(path);
     assert_string_equal(behind_time(line_at(0)), " error cannot bind");
@@ -147,7 +153,7 @@ static void long_lines_are_cut(void **state)
     log_info(text, "behind a long scope");
     memset(text, '\x01', sizeof(text) - 1);
     log_info("s", "%s", text);
-    log_access(span_make(text, sizeof(text) - 1));
+    said(span_make(text, sizeof(text) - 1));
     log_stop();
     read_file(path);
     for (size_t i = 0; i < 3; i++) {
@@ -185,9 +191,12 @@ static void reopened_after_rotation(void **state)
 /* Each line goes where it was meant for when it was said. */
 static void changed_while_it_runs(void **state)
 {
-    const struct log_settings one = {LOG_LEVEL_INFO, LOG_TARGET_FILE, path};
-    const struct log_settings other = {LOG_LEVEL_ERROR, LOG_TARGET_FILE, rotated};
-    const struct log_settings wrong = {LOG_LEVEL_DEBUG, LOG_TARGET_FILE, "/nowhere/at/all"};
+    const struct log_settings one = {.level = LOG_LEVEL_INFO,
+                                     .events = {.target = LOG_TARGET_FILE, .name = path}};
+    const struct log_settings other = {.level = LOG_LEVEL_ERROR,
+                                       .events = {.target = LOG_TARGET_FILE, .name = rotated}};
+    const struct log_settings wrong = {
+        .level = LOG_LEVEL_DEBUG, .events = {.target = LOG_TARGET_FILE, .name = "/nowhere/at/all"}};
     struct diag d = {0};
 
     (void)state;
@@ -216,7 +225,8 @@ static void changed_while_it_runs(void **state)
 
 static void unusable_file_is_refused(void **state)
 {
-    const struct log_settings s = {LOG_LEVEL_INFO, LOG_TARGET_FILE, "/nonexistent/log"};
+    const struct log_settings s = {
+        .level = LOG_LEVEL_INFO, .events = {.target = LOG_TARGET_FILE, .name = "/nonexistent/log"}};
     struct diag d = {0};
 
     (void)state;
@@ -246,7 +256,10 @@ static void restore_stderr(int saved)
     (void)close(saved);
 }
 
-static const struct log_settings to_stderr = {LOG_LEVEL_INFO, LOG_TARGET_STDERR, NULL};
+static const struct log_settings to_stderr = {
+    .level = LOG_LEVEL_INFO,
+    .access_severity = 6,
+    .events = {.target = LOG_TARGET_STDERR, .name = NULL}};
 
 static void journal_stream_has_priorities(void **state)
 {
@@ -263,13 +276,13 @@ static void journal_stream_has_priorities(void **state)
     assert_int_equal(log_start(&to_stderr, NULL), FRUN_OK);
     log_error(NULL, "one");
     log_warning("tunnel", "two");
-    log_access(SPAN_LIT("three"));
+    said(SPAN_LIT("three"));
     log_stop();
     /* Another stream's number: we were started by systemd but redirected since. */
     (void)setenv("JOURNAL_STREAM", "1:1", 1);
     assert_int_equal(log_start(&to_stderr, NULL), FRUN_OK);
     log_error(NULL, "four");
-    log_access(SPAN_LIT("five"));
+    said(SPAN_LIT("five"));
     log_stop();
     (void)unsetenv("JOURNAL_STREAM");
     restore_stderr(saved);
@@ -353,7 +366,7 @@ static void access_lines_leave_room_for_errors(void **state)
     assert_int_equal(log_start(&to_stderr, NULL), FRUN_OK);
     restore_stderr(saved);
     for (int i = 0; i < 3000; i++) {
-        log_access(span_make(text, sizeof(text)));
+        said(span_make(text, sizeof(text)));
     }
     log_error(NULL, "the cause of it all");
     assert_int_equal(pthread_create(&reader, NULL, read_pipe, &end), 0);
@@ -405,7 +418,8 @@ static void dead_targets_are_survived(void **state)
 
 static void the_journal_is_there_or_refused(void **state)
 {
-    const struct log_settings s = {LOG_LEVEL_INFO, LOG_TARGET_JOURNAL, NULL};
+    const struct log_settings s = {.level = LOG_LEVEL_INFO,
+                                   .events = {.target = LOG_TARGET_JOURNAL, .name = NULL}};
     struct diag d = {0};
 
     (void)state;
@@ -413,7 +427,7 @@ static void the_journal_is_there_or_refused(void **state)
     /* Without a journal daemon lines are lost, never callers. */
     assert_int_equal(log_start(&s, &d), FRUN_OK);
     log_info("test", "a line");
-    log_access(SPAN_LIT("an access line"));
+    said(SPAN_LIT("an access line"));
     log_stop();
 #else
     assert_int_equal(log_start(&s, &d), FRUN_E_UNSUPPORTED);

@@ -128,7 +128,7 @@ static void test_resolved(void **state)
     assert_int_equal(c->gateway->max_head, 32768);
     assert_int_equal(c->gateway->hold_ms, 8000);
     assert_int_equal(c->log->settings.level, LOG_LEVEL_INFO);
-    assert_int_equal(c->log->settings.target, LOG_TARGET_STDERR);
+    assert_int_equal(c->log->settings.events.target, LOG_TARGET_STDERR);
     struct conf_gw *pin = conf_gw_ref(c);
     conf_gw_unref(&c);
     assert_null(c);
@@ -161,10 +161,10 @@ static void test_endpoint_overrides(void **state)
     assert_int_equal(e->methods.n, 1);
     assert_string_equal(e->proxy_user, "u");
     assert_non_null(e->proxy_password);
-    assert_int_equal(c->log->settings.target, LOG_TARGET_FILE);
+    assert_int_equal(c->log->settings.events.target, LOG_TARGET_FILE);
     char path[512];
     (void)snprintf(path, sizeof(path), "%s/logs/x", dir);
-    assert_string_equal(c->log->settings.path, path);
+    assert_string_equal(c->log->settings.events.name, path);
     /* nobody pushes to it, and it has no fence: warnings */
     assert_non_null(strstr(report, "warning: endpoint OTHER: no [pusher NAME]"));
     assert_non_null(strstr(report, "warning: endpoint OTHER.admin_request_carrier"));

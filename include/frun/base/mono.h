@@ -24,6 +24,13 @@ uint64_t mono_now_us(void);
  * MONO_WALL_TEXT_BYTES octets. Thread: any. */
 void mono_wall_text(char out[MONO_WALL_TEXT_BYTES]);
 
+/** Wall clock. @return milliseconds since 1970. Thread: any. */
+uint64_t mono_wall_ms(void);
+
+/** A time of the wall clock as mono_wall_text() writes it. @param wall_ms milliseconds since 1970
+ * @param out MONO_WALL_TEXT_BYTES octets. Thread: any. */
+void mono_wall_text_of(uint64_t wall_ms, char out[MONO_WALL_TEXT_BYTES]);
+
 /** Unpredictable octets from the system. @param p filled @param n octets. Never fails: the program
  * aborts if the system has no entropy. Thread: any. */
 void mono_entropy(void *p, size_t n);

@@ -6,8 +6,8 @@
 #define FRUN_GATEWAY_COUNT_H
 
 #include "frun/access/registry.h"
+#include "frun/admin/accesslog.h"
 #include "frun/base/meter.h"
-#include "frun/gateway/accesslog.h"
 
 struct worker;
 

@@ -20,10 +20,10 @@
 #ifndef FRUN_GATEWAY_EXCHANGE_H
 #define FRUN_GATEWAY_EXCHANGE_H
 
+#include "frun/admin/accesslog.h"
 #include "frun/base/arena.h"
 #include "frun/base/err.h"
 #include "frun/base/span.h"
-#include "frun/gateway/accesslog.h"
 #include "frun/gateway/worker.h"
 #include "frun/http/exchange.h"
 #include "frun/http/head.h"

@@ -1,17 +1,18 @@
 /**
  * One line for each request: who, where to, what became of it, who said so, how long it took. Never
- * a secret, never a query.
+ * a secret, never a query. The same code in both daemons; facts that one does not know are left
+ * out.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FRUN_GATEWAY_ACCESSLOG_H
-#define FRUN_GATEWAY_ACCESSLOG_H
+#ifndef FRUN_ADMIN_ACCESSLOG_H
+#define FRUN_ADMIN_ACCESSLOG_H
 
 #include "frun/base/span.h"
 #include "frun/conf/log.h"
 
 #include <stdint.h>
 
-/** Facts of one finished request; absent spans are left out. */
+/** Facts of one finished request; absent spans, NULL and what says so are left out. */
 struct accesslog_entry {
     struct span client;      /**< address */
     struct span method;      /**< as sent */
@@ -22,21 +23,25 @@ struct accesslog_entry {
     struct span traceparent; /**< the same, of its trace */
     struct span endpoint;    /**< name */
     struct span pusher;      /**< name */
-    const char
-        *auth; /**< how it proved itself: "basic", "oauth2", "certificate"; NULL: it did not */
-    const char *route;     /**< name or NULL */
-    const char *connector; /**< name or NULL */
-    unsigned status;       /**< of the answer; 0: none was sent */
-    const char
-        *by; /**< who produced the status: "focused-run", "connector", "gateway"; NULL: nobody */
-    const char *error;    /**< RFC 9209 error type or NULL */
-    struct span note;     /**< more about an error, or absent */
-    unsigned repeats;     /**< times it was sent again */
+    const char *auth;        /**< how it proved itself: "basic", "oauth2", "certificate" */
+    const char *subaccount;  /**< connector: membership it came by */
+    const char *system;      /**< connector: virtual host:port it was for */
+    const char *resource;    /**< connector: what allowed it */
+    const char *route;       /**< name */
+    const char *connector;   /**< name */
+    const char *tunnel;      /**< which of its tunnels */
+    unsigned status;         /**< of the answer; 0: none was sent */
+    const char *by;       /**< who produced the status: "focused-run", "connector", "gateway"; NULL:
+                             nobody */
+    const char *error;    /**< RFC 9209 error type */
+    struct span note;     /**< more about an error */
+    unsigned repeats;     /**< times it was sent again; 0: left out */
     uint64_t bytes_in;    /**< request body */
     uint64_t bytes_out;   /**< answer body */
     uint64_t total_us;    /**< head received to answer handed over */
     uint64_t wait_us;     /**< waiting for verification and tunnel */
     uint64_t upstream_us; /**< request sent on to head of the answer */
+    uint64_t backend_us;  /**< of it: in the connector's hands; 0: left out */
 };
 
 /** Write the line. @param e facts @param form how it looks. Thread: any. */
