@@ -11,11 +11,13 @@ with other versions of compiler or libraries than the recorded ones it compares 
 """
 
 import argparse
+import contextlib
 import glob
 import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,7 @@ from tools import Raw  # noqa: E402
 RECORD = os.path.join(HERE, "instructions.json")
 TOLERANCE = 0.05
 STRETCHES = 5
+AT_ONCE = 6
 SKIPPED = 77
 # Without it a long memcpy is one instruction of the CPU that valgrind counts once for each octet.
 PLAIN_COPIES = "glibc.cpu.x86_rep_movsb_threshold=0x40000000:glibc.cpu.x86_rep_stosb_threshold=0x40000000"
@@ -43,6 +46,7 @@ ROWS = {
     "direct 16 KiB": ("ACME_PROD", ("gateway",), 16 * KIB, 20),
     "direct 256 KiB": ("ACME_PROD", ("gateway",), 256 * KIB, 6),
     "tunnel 1 KiB": ("GLOBEX", ("gateway", "connector"), KIB, 40),
+    f"tunnel 1 KiB, {AT_ONCE} at once": ("GLOBEX", ("gateway", "connector"), KIB, 60),
     "tunnel 16 KiB": ("GLOBEX", ("gateway", "connector"), 16 * KIB, 20),
     "tunnel 256 KiB": ("GLOBEX", ("gateway", "connector"), 256 * KIB, 6),
     "direct 1 KiB, HTTP/2": ("ACME_PROD", ("gateway",), KIB, 40),
@@ -112,13 +116,30 @@ class Rig:
     def connection(self):
         return Raw(self.port, self.site.pki.path("ca.pem"))
 
-    def pushes(self, connection, endpoint, body, n):
+    @staticmethod
+    def push(endpoint, body):
         fields = (("Content-Type", "application/json"), ("X-Bench-Octets", len(body)))
-        push = Chain.octets("POST", f"/{endpoint}/sap/frun/ngdci", fields, body)
+        return Chain.octets("POST", f"/{endpoint}/sap/frun/ngdci", fields, body)
+
+    def pushes(self, connection, endpoint, body, n):
+        push = self.push(endpoint, body)
         for _ in range(n):
             answer = connection.send(push).answer("POST")
             if answer.status != 200:
                 raise SystemExit(f"instructions: {answer}")
+
+    def at_once(self, connections, endpoint, body, n):
+        """n pushes, as many at a time as there are connections: they share passes, TLS records and system calls."""
+        push = self.push(endpoint, body)
+        for _ in range(n // len(connections)):
+            self.processes["gateway"].signal(signal.SIGSTOP)
+            for c in connections:
+                c.send(push)
+            self.processes["gateway"].signal(signal.SIGCONT)
+            for c in connections:
+                answer = c.answer("POST")
+                if answer.status != 200:
+                    raise SystemExit(f"instructions: {answer}")
 
     def in_turn(self, n):
         """A push to each target: first for the kept connections and the verified credentials, then counted."""
@@ -168,6 +189,11 @@ class Rig:
         if "new TLS" in name:
             self.new_connections(endpoint, body, 2)
             return self.least(names, lambda: self.new_connections(endpoint, body, n), n)
+        if "at once" in name:
+            with contextlib.ExitStack() as stack:
+                c = [stack.enter_context(self.connection()) for _ in range(AT_ONCE)]
+                self.at_once(c, endpoint, body, 10 * AT_ONCE)
+                return self.least(names, lambda: self.at_once(c, endpoint, body, n), n)
         with self.connection() as c:
             self.pushes(c, endpoint, body, 10)
             return self.least(names, lambda: self.pushes(c, endpoint, body, n), n)
