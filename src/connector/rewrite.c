@@ -121,11 +121,11 @@ static frun_err make_target(const struct uri *u, struct arena *a, struct span *o
     return FRUN_OK;
 }
 
-/* The head that policy_is_hop_field() is to look through: most have no Connection, least of all
- * what comes by HTTP/2. */
+/* The head that policy_is_hop_field() is to look through: most name no fields, least of all what
+ * comes by HTTP/2. */
 static const struct head *naming_head(const struct head *in)
 {
-    return head_find(in, SPAN_LIT("Connection")) ? in : &no_fields;
+    return policy_names_fields(in) ? in : &no_fields;
 }
 
 static bool tells_principal(const struct conf_mapping *m, const struct head *in)

@@ -692,7 +692,7 @@ static void wait_for_tunnel(struct exchange *x)
 static const char *copy_name(struct exchange *x, const char *name)
 {
     struct span copy = {0};
-    return name && arena_printf(&x->arena, &copy, "%s", name) == FRUN_OK ? copy.p : NULL;
+    return name && arena_copy(&x->arena, span_of(name), &copy) == FRUN_OK ? copy.p : NULL;
 }
 
 /* Also the way back after a failure: opens the call (again) and lets the bodies flow. */

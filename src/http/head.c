@@ -507,11 +507,13 @@ bool head_is_target(struct span s)
 
 bool head_is_value(struct span s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if (!chars_is(s.p[i], CHARS_VALUE)) {
+    if (s.n == 0) {
+        return true;
+    }
+    for (size_t i = 0; (i += chars_text_run(s.p + i, s.n - i)) < s.n; i++) {
+        if (s.p[i] != '\t') {
             return false;
         }
     }
-    return s.n == 0 ||
-           (s.p[0] != ' ' && s.p[0] != '\t' && s.p[s.n - 1] != ' ' && s.p[s.n - 1] != '\t');
+    return s.p[0] != ' ' && s.p[0] != '\t' && s.p[s.n - 1] != ' ' && s.p[s.n - 1] != '\t';
 }

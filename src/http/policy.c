@@ -152,14 +152,19 @@ bool policy_names_fields(const struct head *h)
     return false;
 }
 
-/* Most names begin with another letter than those of hop fields. */
+/* Most names begin with another letter than those of hop fields, or have another length. */
 static bool is_hop_name(struct span name)
 {
     static const uint32_t letters = 1U << ('c' & 31) | 1U << ('h' & 31) | 1U << ('k' & 31) |
                                     1U << ('p' & 31) | 1U << ('t' & 31) | 1U << ('u' & 31);
-    const struct policy_row *row =
-        name.n > 0 && (letters >> (name.p[0] & 31) & 1) ? policy_row_find(name) : NULL;
+    static const uint32_t lengths = 1U << 2 | 1U << 7 | 1U << 10 | 1U << 14 | 1U << 16 | 1U << 17 |
+                                    1U << 18 | 1U << 19 | 1U << 25;
+    const struct policy_row *row;
 
+    if (name.n == 0 || name.n > 31 || !(lengths >> name.n & letters >> (name.p[0] & 31) & 1)) {
+        return false;
+    }
+    row = policy_row_find(name);
     return row && row->is_hop;
 }
 

@@ -44,10 +44,6 @@ const struct policy_row *policy_row_at(size_t i);
  * so. Thread: any. */
 bool policy_same_name(struct span a, struct span b);
 
-/** Does a Connection field of @p h name more than connection options? @param h head @return true if
- * so. Thread: any. */
-bool policy_names_fields(const struct head *h);
-
 /** Put texts together. @param a memory @param parts texts @param n their number @param out joined
  * @return FRUN_OK; FRUN_E_NOMEM. Thread: owner. */
 frun_err policy_join(struct arena *a, const struct span *parts, size_t n,

@@ -261,6 +261,8 @@ static const struct answer_row answer_rows[] = {
     {"the back end cannot say it", "FRUN-Origin: connector|frun_x: 1", "frun-origin: backend"},
     {"hop-by-hop", "Connection: x-mine|x-mine: 1|Keep-Alive: timeout=5|b: 2",
      "b: 2|frun-origin: backend"},
+    {"Connection that names no field", "Connection: keep-alive|Keep-Alive: timeout=5|b: 2",
+     "b: 2|frun-origin: backend"},
     {"Location on the internal host", "Location: https://frun.corp:44300/sap/x?y#z",
      "Location: https://fr1_frun/sap/x?y#z|frun-origin: backend"},
     {"without case, plain http", "location: HTTP://FRUN.corp:44300",

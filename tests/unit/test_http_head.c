@@ -564,6 +564,16 @@ static void small_questions_are_answered(void **state)
     assert_false(head_is_value(SPAN_LIT(" a")));
     assert_false(head_is_value(SPAN_LIT("a\t")));
     assert_false(head_is_value(SPAN_LIT("a\r\nb")));
+    assert_true(head_is_value(SPAN_LIT("long enough\tfor two\tsteps \x80\xff")));
+    for (unsigned c = 0; c < 256; c++) { /* each octet in each place of the steps of eight */
+        for (size_t at = 1; at < 18; at++) {
+            char text[20] = "abcdefghijklmnopqrs";
+
+            text[at] = (char)c;
+            assert_int_equal(head_is_value(span_make(text, 19)),
+                             (c >= 0x20 && c != 0x7f) || c == '\t');
+        }
+    }
     for (size_t i = 0; i < HEAD_MAX_FIELDS; i++) {
         assert_int_equal(head_add(&h, SPAN_LIT("a"), SPAN_LIT("b")), FRUN_OK);
     }

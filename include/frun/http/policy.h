@@ -90,6 +90,10 @@ frun_err policy_answer(const struct policy *p, struct span request_id, const str
  * in @param name its name @return true if so. Thread: any. */
 bool policy_is_hop_field(const struct head *h, struct span name);
 
+/** Does a Connection field of @p h name more than connection options? @param h head @return true if
+ * so. Thread: any. */
+bool policy_names_fields(const struct head *h);
+
 /** The request id: the pusher's X-Request-ID if it is 1..128 of [A-Za-z0-9._~+/=-], else a new one.
  * @param in head @param made room for a new one @return span into @p in or @p made. Thread: any. */
 struct span policy_request_id(const struct head *in, char made[POLICY_ID_BYTES]);
