@@ -119,6 +119,15 @@ static void goaway_received(struct h2 *h, const nghttp2_goaway *frame)
     h2_mark_draining(h);
 }
 
+static void end_of_body(struct h2_stream *s)
+{
+    if (s->is_owned && h2_has_own_rules(s->h) && !h2_rules_end(s)) {
+        h2_stream_break(s);
+    } else {
+        h2_stream_in_end(s);
+    }
+}
+
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct h2 *h = user;
@@ -133,7 +142,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_DATA:
         if (s && is_end) {
-            h2_stream_in_end(s);
+            end_of_body(s);
         }
         break;
     case NGHTTP2_RST_STREAM:
@@ -166,6 +175,10 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
     struct h2_stream *s = stream_of(ng, id);
 
     (void)flags;
+    if (s && s->is_owned && h2_has_own_rules(h) && !h2_rules_body(s, n)) {
+        h2_stream_break(s);
+        s = NULL;
+    }
     if (s) {
         h2_stream_data(s, span_make(p, n));
     } else {

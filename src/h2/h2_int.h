@@ -6,6 +6,7 @@
  *     stream.c     one stream: call or served request, its buffers, its owner
  *     fields.c     heads to header lists
  *     receive.c    header lists to heads
+ *     rules.c      what makes a message malformed, in the tunnel
  *     window.c     larger windows on long paths
  *     keepalive.c  PING, round-trip time, drain steps, everything with a deadline, floods
  *
@@ -65,6 +66,9 @@ enum {
 /** Stream objects a session keeps for the next streams. */
 #define H2_MAX_SPARE 16
 
+/** A body whose length was not told. */
+#define H2_LENGTH_UNKNOWN UINT64_MAX
+
 /** Why a request's head never came to its owner. */
 #define H2_WHY_MALFORMED "the request's head breaks the rules of HTTP/2; its stream was reset"
 
@@ -78,6 +82,7 @@ struct h2_rx {
     size_t n_cookies;         /**< Cookie fields */
     size_t cookie_bytes;      /**< octets of their values, with separators */
     struct span scheme;       /**< :scheme */
+    unsigned seen;            /**< what h2_rules_field() has seen */
     struct head_fault fault;  /**< why the request is refused; status 0: it is fine */
     uint64_t len_bytes;       /**< value of Content-Length */
     uint64_t begun_ms;        /**< when HEADERS began */
@@ -165,6 +170,7 @@ struct h2_stream {
     uint64_t in_ms;        /**< when the peer last sent of the body, or began to owe it */
     uint64_t out_ms;       /**< when the peer last took of ours, or something began to wait; when
                               lingering began */
+    uint64_t left_bytes;   /**< octets of the peer's body still to come, H2_LENGTH_UNKNOWN */
     const char *gone_why;  /**< what on_gone will say, once the owner has the whole request */
     frun_err gone_err;     /**< FRUN_OK: the peer is there */
     unsigned due;          /**< H2_DUE_ bits */
@@ -181,6 +187,7 @@ struct h2_stream {
     bool is_short;         /**< the owner was refused room and waits for on_room */
     bool is_continue_due;  /**< server: the peer waits for 100 */
     bool is_head_method;   /**< the request's method is HEAD */
+    bool is_broken;        /**< malformed: reset by us, nothing of it counts any more */
     bool is_closed;        /**< nghttp2 has closed it */
     bool is_reset_by_peer; /**< RST_STREAM came */
     bool is_limit;         /**< reset by us: head too large */
@@ -273,6 +280,10 @@ uint64_t h2_linger_end_ms(const struct h2 *h);
 /** Reset those that have lingered for long enough. @param h session @param now_ms the loop's time.
  * Thread: owner. */
 void h2_linger_check(struct h2 *h, uint64_t now_ms);
+
+/** What the peer sends on it is malformed: reset it, and take nothing of it any more. @param s
+ * stream. Thread: owner. */
+void h2_stream_break(struct h2_stream *s);
 
 /** Reset it; nothing happens if it is closed. @param s stream @param code error code. Thread:
  * owner. */
@@ -378,6 +389,34 @@ void h2_rx_lost(struct h2 *h, const char *why);
 
 /** Free what it holds. @param rx of a session. Thread: owner. */
 void h2_rx_done(struct h2_rx *rx);
+
+/* rules.c */
+
+/** Are messages judged by rules.c? In the tunnel, whose peer is known; nghttp2's own checks, which
+ * look at each octet of each field, cost 5 % of a small push there. A stranger's are left to
+ * nghttp2, and checked further in receive.c. @param h session @return true if so. Thread: owner. */
+static inline bool h2_has_own_rules(const struct h2 *h)
+{
+    return !h->set.is_stranger;
+}
+
+/** May the field stand in a head, at this place? @param seen what the list has had, 0 at first
+ * @param is_request of a request, else of an answer @param name name @param value value @return
+ * false: the message is malformed. Thread: any. Source: RFC 9113 8.2, 8.3. */
+bool h2_rules_field(unsigned *seen, bool is_request, struct span name, struct span value);
+
+/** A head is complete: is it sound, and how long is its body to be? @param s stream @param rx its
+ * head, not yet finished @param is_end nothing follows @return false: the message is malformed.
+ * Thread: owner. Source: RFC 9113 8.1, 8.1.1. */
+bool h2_rules_head(struct h2_stream *s, struct h2_rx *rx, bool is_end);
+
+/** Octets of a body came. @param s stream @param n octets @return false: the message is malformed.
+ * Thread: owner. Source: RFC 9113 8.1.1. */
+bool h2_rules_body(struct h2_stream *s, size_t n);
+
+/** The message ends here: has all come that was told? @param s stream @return false: the message
+ * is malformed. Thread: owner. Source: RFC 9113 8.1.1. */
+bool h2_rules_end(const struct h2_stream *s);
 
 /* keepalive.c */
 

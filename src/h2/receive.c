@@ -108,6 +108,7 @@ frun_err h2_rx_begin(struct h2_stream *s)
     rx->stream = s;
     rx->bytes = rx->n_cookies = rx->cookie_bytes = 0;
     rx->scheme = (struct span){0};
+    rx->seen = 0;
     rx->fault = (struct head_fault){0};
     rx->has_length = false;
     rx->len_bytes = 0;
@@ -218,7 +219,7 @@ frun_err h2_rx_field(struct h2_stream *s, struct span name, struct span value)
     struct h2_rx *rx = &h->rx;
     frun_err err;
 
-    if (rx->stream != s || name.n == 0) {
+    if (rx->stream != s) {
         return FRUN_OK;
     }
     rx->bytes += name.n + value.n + FIELD_OVERHEAD_BYTES;
@@ -227,6 +228,12 @@ frun_err h2_rx_field(struct h2_stream *s, struct span name, struct span value)
     }
     if (rx->fault.status) {
         return FRUN_OK;
+    }
+    if (h2_has_own_rules(h) && !h2_rules_field(&rx->seen, !h->set.is_client, name, value)) {
+        return h2_rx_bad_field(s);
+    }
+    if (name.n == 0) {
+        return FRUN_OK; /* nghttp2 has refused it before */
     }
     err = take(h, name, value);
     if (!h->set.is_client) {
@@ -392,11 +399,36 @@ static void deliver_answer(struct h2_stream *s, bool is_end)
     s->u.call.ev->on_head(s->u.call.owner, head);
 }
 
+/* The block is whole: is its message sound so far? A request that is not will be answered. */
+static bool is_sound(struct h2_stream *s, bool is_head, bool is_end)
+{
+    struct h2_rx *rx = &s->h->rx;
+
+    if (!h2_has_own_rules(s->h)) {
+        return true;
+    }
+    if (!is_head) { /* trailers: after them nothing may come */
+        return !s->is_owned || (is_end && h2_rules_end(s));
+    }
+    if (rx->fault.status || h2_rules_head(s, rx, is_end)) {
+        return true;
+    }
+    (void)fail(rx, 400, "the message and its content-length do not fit");
+    return !s->h->set.is_client;
+}
+
 void h2_rx_complete(struct h2_stream *s, bool is_end)
 {
     struct h2 *h = s->h;
     bool is_head = h->rx.stream == s;
 
+    if (!is_sound(s, is_head, is_end)) {
+        h2_stream_break(s);
+        if (is_head) {
+            end(h);
+        }
+        return;
+    }
     h->rx.stream = is_head ? NULL : h->rx.stream; /* delivered, whatever its owner does now */
     if (is_head && h->set.is_client) {
         deliver_answer(s, is_end);

@@ -398,6 +398,7 @@ static frun_err make_session(struct h2 *h)
         nghttp2_option_set_peer_max_concurrent_streams(opt, INITIAL_STREAMS);
         nghttp2_option_set_max_outbound_ack(opt, MAX_OUTBOUND_ACK);
         nghttp2_option_set_no_closed_streams(opt, 1);
+        nghttp2_option_set_no_http_messaging(opt, h2_has_own_rules(h));
 #ifdef FRUN_HAS_MAX_CONTINUATIONS
         nghttp2_option_set_max_continuations(opt, MAX_CONTINUATIONS);
 #endif

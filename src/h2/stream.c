@@ -33,7 +33,7 @@ struct h2_stream *h2_stream_new(struct h2 *h)
         list_remove(node);
         h->n_spare--;
     }
-    *s = (struct h2_stream){.h = h};
+    *s = (struct h2_stream){.h = h, .left_bytes = H2_LENGTH_UNKNOWN};
     h2_window_begin(s);
     buf_init(&s->in, h->set.stream_window);
     buf_init(&s->out, EXCHANGE_BUFFER_BYTES);
@@ -127,6 +127,14 @@ void h2_stream_reset(struct h2_stream *s, uint32_t code)
         h2_break(s->h, NGHTTP2_INTERNAL_ERROR, FRUN_E_NOMEM, "out of memory");
     }
     h2_wake(s->h);
+}
+
+void h2_stream_break(struct h2_stream *s)
+{
+    if (!s->is_broken) {
+        s->is_broken = true;
+        h2_stream_reset(s, NGHTTP2_PROTOCOL_ERROR);
+    }
 }
 
 /* Tell the owner that it failed; for a served request @p why is what it gets. */

@@ -46,6 +46,25 @@ static inline unsigned chars_hex(char c)
     return u <= '9' ? u - '0' : (u | 0x20U) - 'a' + 10;
 }
 
+/** Controls (0x00..0x1f, 0x7f) among eight octets. @param w them @return 0: none; else the lowest
+ * bit set is in the first of them. Thread: any. */
+static inline uint64_t chars_controls8(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t del = w ^ (ones * 0x7f);
+
+    return (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & (ones * 0x80);
+}
+
+/** Controls among the last eight octets of a text, or all of a shorter one. @param p text @param n
+ * octets, 1.. @return 0: none. Thread: any. */
+static inline uint64_t chars_last_controls(const char *p, size_t n)
+{
+    const uint64_t blanks = 0x2020202020202020U;
+
+    return chars_controls8(n >= 8 ? span_load8(p + n - 8, 8) : span_load8(p, n) | blanks << 8 * n);
+}
+
 /**
  * Octets before the first control (0x00..0x1f, 0x7f), eight at a time: most octets of a head are
  * skipped here.
@@ -54,18 +73,18 @@ static inline unsigned chars_hex(char c)
  */
 static inline size_t chars_text_run(const char *p, size_t n)
 {
-    const uint64_t ones = 0x0101010101010101U;
     size_t i = 0;
 
     for (; i + 8 <= n; i += 8) {
-        uint64_t w = span_load8(p + i, 8);
-        uint64_t del = w ^ (ones * 0x7f);
-        uint64_t hits = (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & (ones * 0x80);
+        uint64_t hits = chars_controls8(span_load8(p + i, 8));
 
         /* A borrow may raise a false bit behind a true one, never before it or without one. */
         if (hits) {
             return i + (size_t)__builtin_ctzll(hits) / 8;
         }
+    }
+    if (i < n && !chars_last_controls(p, n)) {
+        return n;
     }
     while (i < n && (unsigned char)p[i] >= 0x20 && (unsigned char)p[i] != 0x7f) {
         i++;

@@ -507,8 +507,17 @@ bool head_is_target(struct span s)
 
 bool head_is_value(struct span s)
 {
+    uint64_t controls = 0;
+
     if (s.n == 0) {
         return true;
+    }
+    for (size_t i = 0; i + 8 < s.n; i += 8) {
+        controls |= chars_controls8(span_load8(s.p + i, 8));
+    }
+    controls |= chars_last_controls(s.p, s.n);
+    if (!controls) {
+        return s.p[0] != ' ' && s.p[s.n - 1] != ' ';
     }
     for (size_t i = 0; (i += chars_text_run(s.p + i, s.n - i)) < s.n; i++) {
         if (s.p[i] != '\t') {
