@@ -399,6 +399,11 @@ class Background:
         return self.value
 
 
+def many(n, fn):
+    """fn() n times at once; what they returned."""
+    return [b.result() for b in [Background(fn) for _ in range(n)]]
+
+
 def assert_problem(answer, status, by="frunproxyd"):
     """It is our own error, and says so."""
     assert answer.status == status, answer
@@ -416,4 +421,4 @@ def run(argv, stdin=None, deadline=30):
 
 __all__ = ["Answer", "Background", "Chain", "FENCE", "FRUN_PASSWORD", "FRUN_USER", "PASSWORD",
            "Pki", "Raw", "Received", "USER", "assert_problem", "basic", "free_port", "ini_text",
-           "merge", "password_hash", "program", "run", "time", "wait_until"]
+           "many", "merge", "password_hash", "program", "run", "time", "wait_until"]

@@ -2,6 +2,7 @@
 import pytest
 
 from chain import Chain
+from sap import Sap
 from tools import Pki
 
 
@@ -67,3 +68,11 @@ def shared(_shared, request):
     request.node.frun_chains = [_shared]
     _shared.forget()
     return _shared
+
+
+@pytest.fixture
+def sap(pki):
+    """SAP's side of the road through a Cloud Connector."""
+    it = Sap(pki)
+    yield it
+    it.stop()

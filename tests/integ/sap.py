@@ -11,6 +11,8 @@ import threading
 import time
 import urllib.parse
 
+from chain import Background, wait_until
+
 CLIENT = "sb-4711!b1|connectivity!b17"
 SECRET = "S3cret$+/= for the token"
 SUBACCOUNT = "0c5c4f4e-subaccount"
@@ -337,3 +339,15 @@ def sap_chain(make_chain, sap, gateway=None, section=None, key=None, start=True,
         chain.gateway_sections.setdefault(name, {}).update(keys)
     chain.write_gateway()
     return chain.start() if start else chain
+
+
+def waits_for_a_cloud_connector(chain, proxy, tries):
+    """Without one, proxy is not hammered while 50 pushes wait; with one, everybody goes at once."""
+    pushes = [Background(chain.push) for _ in range(50)]
+    wait_until(lambda: len(tries) >= 3, "it is tried again")
+    n_first = len(tries)
+    assert not any(not p.is_running() for p in pushes)
+    proxy.locations = {"DC1"}
+    assert [p.result(30).status for p in pushes] == [200] * 50
+    assert n_first < 100
+    assert "good again after no_tunnel" in chain.gateway.log()

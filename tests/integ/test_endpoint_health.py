@@ -7,7 +7,7 @@ import time
 import pytest
 
 from chain import FENCE, FRUN_USER, Background, wait_until
-from sap import Sap, sap_chain
+from sap import sap_chain
 from scripted import scripted_chain
 from test_direct import direct
 
@@ -167,13 +167,6 @@ def test_a_back_end_that_hangs(make_chain):
 
 
 # -- through SAP's Cloud Connector
-
-@pytest.fixture
-def sap(pki):
-    it = Sap(pki)
-    yield it
-    it.stop()
-
 
 @pytest.mark.parametrize("label, spoil, text", [
     ("good", lambda sap: None, "up (was unknown)"),

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from chain import program, run
-from sap import Sap, sap_chain
+from sap import sap_chain
 from test_direct import direct
 from test_endpoint_switch import switch, two_roads
 
@@ -108,13 +108,6 @@ def test_two_roads_and_a_switch_before(make_chain):
     chain.gateway.stop()
     assert walk_json(chain, "ACME_PROD")["road"] == "direct"
     assert walk_json(chain, "GLOBEX")["road"] == "tunnel"
-
-
-@pytest.fixture
-def sap(pki):
-    it = Sap(pki)
-    yield it
-    it.stop()
 
 
 @pytest.mark.parametrize("label, spoil, code, verdict, step", [

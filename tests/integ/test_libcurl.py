@@ -8,7 +8,7 @@ import pytest
 
 from chain import program
 from ocsp import Authority
-from sap import Sap, sap_chain
+from sap import sap_chain
 
 
 @pytest.fixture
@@ -42,13 +42,6 @@ def test_nobody_else_needs_it(make_chain, broken):
     assert check(chain, broken).returncode == 0
     chain.start()
     assert chain.push().status == 200
-
-
-@pytest.fixture
-def sap(pki):
-    it = Sap(pki)
-    yield it
-    it.stop()
 
 
 def test_tokens_of_sap(make_chain, sap, broken):

@@ -6,36 +6,17 @@ import threading
 
 import pytest
 
-from chain import FENCE, FRUN_USER, assert_problem, basic, run, program, wait_until
-from sap import CLIENT, SECRET, SUBACCOUNT, Sap, sap_chain
+from chain import FENCE, FRUN_USER, assert_problem, basic, many, run, program, wait_until
+from sap import CLIENT, SECRET, SUBACCOUNT, Sap, sap_chain, waits_for_a_cloud_connector
 from test_control import metrics
 
 GLOBEX = ("globex", "Push-Pass-4711")
-
-
-@pytest.fixture
-def sap(pki):
-    it = Sap(pki)
-    yield it
-    it.stop()
 
 
 def assert_secret(chain):
     """Neither the secret nor a token is in any log."""
     log = chain.gateway.log()
     assert SECRET not in log and "eyJ" not in log and "c2lnbmF0dXJl" not in log
-
-
-def many(n, fn):
-    """fn() n times at once; what they returned."""
-    got = []
-    threads = [threading.Thread(target=lambda: got.append(fn()), daemon=True) for _ in range(n)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join(30)
-    assert len(got) == n
-    return got
 
 
 def test_endpoint_list_names_the_road(make_chain, sap):
@@ -271,25 +252,11 @@ def test_long_lines_are_refused_before_sending(make_chain, sap):
 # -- the circuit
 
 def test_circuit(make_chain, sap):
-    """Without a Cloud Connector the proxy is not hammered; with one, everybody goes at once."""
     sap.proxy.locations = set()
     chain = sap_chain(make_chain, sap, {"gateway": {"hold": "20s"}}, workers=1,
                       section={"retry_min": "400ms", "retry_max": "1s"})
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(chain.push().status))
-               for _ in range(50)]
-    for t in threads:
-        t.start()
-    wait_until(lambda: len(sap.proxy.requests) >= 3, "it is tried again")
-    n_first = len(sap.proxy.requests)
-    assert answers == []
-    sap.proxy.locations = {"DC1"}
-    for t in threads:
-        t.join(30)
-    assert answers == [200] * 50
+    waits_for_a_cloud_connector(chain, sap.proxy, sap.proxy.requests)
     assert len(sap.proxy.delivered) == 50
-    assert n_first < 100
-    assert "good again after no_tunnel" in chain.gateway.log()
 
 
 def test_denied_does_not_open_the_circuit(make_chain, sap):

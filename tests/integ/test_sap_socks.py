@@ -3,21 +3,13 @@
 errors told apart."""
 
 import ssl
-import threading
 
 import pytest
 
-from chain import FENCE, FRUN_USER, assert_problem, basic, program, run, wait_until
-from sap import SECRET, Sap, sap_chain
+from chain import FENCE, FRUN_USER, assert_problem, basic, many, program, run, wait_until
+from sap import SECRET, sap_chain, waits_for_a_cloud_connector
 
 GLOBEX = ("globex", "Push-Pass-4711")
-
-
-@pytest.fixture
-def sap(pki):
-    it = Sap(pki)
-    yield it
-    it.stop()
 
 
 def socks_chain(make_chain, sap, gateway=None, section=None, is_tls=False, **kwargs):
@@ -31,17 +23,6 @@ def socks_chain(make_chain, sap, gateway=None, section=None, is_tls=False, **kwa
     for name, keys in (gateway or {}).items():
         sections.setdefault(name, {}).update(keys)
     return sap_chain(make_chain, sap, sections, {"via": "socks5", **(section or {})}, **kwargs)
-
-
-def many(n, fn):
-    got = []
-    threads = [threading.Thread(target=lambda: got.append(fn()), daemon=True) for _ in range(n)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join(30)
-    assert len(got) == n
-    return got
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
@@ -170,20 +151,7 @@ def test_circuit(make_chain, sap):
     sap.socks.locations = set()
     chain = socks_chain(make_chain, sap, {"gateway": {"hold": "20s"}}, workers=1,
                         section={"retry_min": "400ms", "retry_max": "1s"})
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(chain.push().status))
-               for _ in range(50)]
-    for t in threads:
-        t.start()
-    wait_until(lambda: len(sap.socks.dials) >= 3, "it is tried again")
-    n_first = len(sap.socks.dials)
-    assert answers == []
-    sap.socks.locations = {"DC1"}
-    for t in threads:
-        t.join(30)
-    assert answers == [200] * 50
-    assert n_first < 100
-    assert "good again after no_tunnel" in chain.gateway.log()
+    waits_for_a_cloud_connector(chain, sap.socks, sap.socks.dials)
 
 
 def test_focused_run_that_is_not_trusted(make_chain, sap):

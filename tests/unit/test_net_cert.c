@@ -300,11 +300,6 @@ static bool all_got(void *arg)
     return a.got + b.got >= *(uint64_t *)arg;
 }
 
-static void next_case(void)
-{
-    pair_again();
-}
-
 /* Shake hands, offering @p session if there is one, and say a few words. */
 static void meet(struct tls_ctx *s, struct tls_ctx *c, const char *name, SSL_SESSION *session)
 {
@@ -372,7 +367,7 @@ static void test_whatever_is_shown_passes(void **state)
         cert_unref(&cert);
         tls_unref(&s);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
 }
 
@@ -405,7 +400,7 @@ static SSL_SESSION *session_of(struct tls_ctx *s, struct tls_ctx *c, const char 
     /* OpenSSL spoils the session of a connection that is freed without its end. */
     SSL_set_quiet_shutdown(b.s->ssl, 1);
     SSL_set_shutdown(b.s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    next_case();
+    pair_again();
     return session;
 }
 
@@ -463,13 +458,13 @@ static void test_sessions_stay_where_they_were_made(void **state)
             fail_msg("%s, version %d", rows[i / 2].label, versions[i % 2]);
         }
         SSL_SESSION_free(session);
-        next_case();
+        pair_again();
         /* And back. */
         session = session_of(t, c, "push.example.com");
         meet(s, c, "push.example.com", session);
         assert_int_equal(SSL_session_reused(a.s->ssl), rows[i / 2].want ? 1 : 0);
         SSL_SESSION_free(session);
-        next_case();
+        pair_again();
         tls_unref(&s);
         tls_unref(&t);
         tls_unref(&c);
@@ -493,7 +488,7 @@ static void test_asked_by_name(void **state)
         assert_int_equal(sk_X509_NAME_num(SSL_get0_peer_CA_list(b.s->ssl)), is_named ? 1 : -1);
         cert_unref(&cert);
         tls_unref(&c);
-        next_case();
+        pair_again();
     }
     tls_unref(&base);
     tls_unref(&named);
