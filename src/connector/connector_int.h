@@ -164,6 +164,13 @@ struct json_t;
  * @return object; NULL: no memory. */
 struct json_t *connector_scc_memory(void);
 
+/** What of the processors' time between two looks was busy, and what of it ours, in percent. The
+ * kernel counts both for itself: in a moment shorter than a tick our part may look larger than the
+ * whole. @param was first look @param now second look @param total busy, 0 to 100 @param ours our
+ * part, 0 to @p total. */
+void connector_cpu_shares(const struct connector_cpu *was, const struct connector_cpu *now,
+                          double *total, double *ours);
+
 /** { total, CloudConnector }: percent since the call before, or since the start. @param c connector
  * @return object; NULL: no memory. */
 struct json_t *connector_scc_cpu(struct connector *c);

@@ -120,15 +120,25 @@ static double percent(uint64_t part, uint64_t whole)
     return whole ? (double)(uint64_t)((double)part * 1000.0 / (double)whole + 0.5) / 10.0 : 0.0;
 }
 
+void connector_cpu_shares(const struct connector_cpu *was, const struct connector_cpu *now,
+                          double *total, double *ours)
+{
+    uint64_t all = now->all - was->all;
+    uint64_t idle = now->idle - was->idle; /* wraps where the kernel took some of it back */
+    uint64_t busy = all > idle ? all - idle : 0;
+    uint64_t own = now->ours - was->ours;
+    *total = percent(busy, all);
+    *ours = percent(own < busy ? own : busy, all);
+}
+
 struct json_t *connector_scc_cpu(struct connector *c)
 {
     struct connector_cpu now = look();
-    uint64_t all = now.all - c->cpu.all;
-    uint64_t idle = now.idle - c->cpu.idle;
-    json_t *o = json_pack("{s:f, s:f}", "total", percent(all > idle ? all - idle : 0, all),
-                          "CloudConnector", percent(now.ours - c->cpu.ours, all));
+    double total = 0;
+    double ours = 0;
+    connector_cpu_shares(&c->cpu, &now, &total, &ours);
     c->cpu = now;
-    return o;
+    return json_pack("{s:f, s:f}", "total", total, "CloudConnector", ours);
 }
 
 struct json_t *connector_scc_disk(void)

@@ -125,7 +125,8 @@ def test_machine(watched):
     assert set(d) == {"total", "CloudConnector", "others", "free", "version"} and d["total"] > d["free"] > 0
     for _ in range(2):
         cpu = get(watched, "/api/monitoring/cpu")
-        assert set(cpu) == {"total", "CloudConnector", "version"} and 0 <= cpu["CloudConnector"] <= 100
+        assert set(cpu) == {"total", "CloudConnector", "version"}
+        assert 0 <= cpu["CloudConnector"] <= cpu["total"] <= 100, cpu
 
 
 def test_alerts(watched):
