@@ -46,24 +46,29 @@ def cpu_us(pids):
     return total / 1000
 
 
-def pss_kib(pids):
+def _rollup_kib(pids, what):
     total = 0
     for pid in pids:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-            total += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+            total += next(int(line.split()[1]) for line in f if line.startswith(what + ":"))
     return total
 
 
+def pss_kib(pids):
+    return _rollup_kib(pids, "Pss")
+
+
 def settled_pss_kib(pids):
-    """Memory once it no longer changes."""
-    last = [0, pss_kib(pids)]
+    """Memory once it no longer changes. That is seen in what is nobody else's: the share of what is common changes with each
+    program that starts or ends beside them."""
+    last = [0, _rollup_kib(pids, "Anonymous")]
 
     def same():
-        last[:] = [last[1], pss_kib(pids)]
+        last[:] = [last[1], _rollup_kib(pids, "Anonymous")]
         return last[0] == last[1]
 
     wait_until(same, "memory to settle", 30, step=0.5)
-    return last[1]
+    return pss_kib(pids)
 
 
 def descriptors(pids):
