@@ -158,6 +158,29 @@ static frun_err clear_way(const struct sockaddr_un *name, struct diag *d)
     return err;
 }
 
+/* Hold the file that bind() has made, whatever happens to its name: in a folder where others may
+ * write, something else could stand there by now, like a link to a file of root's, or another
+ * socket of ours. -1: it is not there any more. */
+static int pin(struct admin_control *c)
+{
+    int file = open(c->name.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file >= 0 && (fstat(file, &c->is) || !S_ISSOCK(c->is.st_mode) ||
+                      c->is.st_uid != geteuid() || c->is.st_nlink != 1)) {
+        (void)close(file);
+        return -1;
+    }
+    return file;
+}
+
+/* Group and mode of the very file. Source: fchmodat(2) has no AT_EMPTY_PATH before Linux 6.6. */
+static bool hand_over(const struct admin_control *c, int file)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", file);
+    return (!c->has_group || fchownat(file, "", (uid_t)-1, c->gid, AT_EMPTY_PATH) == 0) &&
+           chmod(name, 0660) == 0;
+}
+
 static frun_err bind_here(struct admin_control *c, int fd, struct diag *d)
 {
     const char *path = c->name.sun_path;
@@ -166,13 +189,19 @@ static frun_err bind_here(struct admin_control *c, int fd, struct diag *d)
     if (fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&c->name, sizeof(c->name))) {
         return refuse(d, FRUN_E_IO, path, "cannot be made");
     }
-    if (lstat(path, &c->is) || (c->has_group && chown(path, (uid_t)-1, c->gid)) ||
-        chmod(path, 0660) || listen(fd, BACKLOG)) {
-        frun_err err = refuse(d, FRUN_E_IO, path, "cannot be given to its group");
-        (void)unlink(path);
-        return err;
+    int file = pin(c);
+    if (file < 0) {
+        diag_set(d, "%s: somebody has put something else there: others may write to its folder",
+                 path);
+        return FRUN_E_IO;
     }
-    return FRUN_OK;
+    frun_err err = FRUN_OK;
+    if (!hand_over(c, file) || listen(fd, BACKLOG)) {
+        err = refuse(d, FRUN_E_IO, path, "cannot be given to its group");
+        (void)unlink(path);
+    }
+    (void)close(file);
+    return err;
 }
 
 /* Not for ever: in a folder that others may open, others may lock it too. */

@@ -28,6 +28,21 @@ static char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 static struct loop *l;
 static struct admin_server *s;
 
+/* Somebody who may write to the folder is quick: called when bind() has made its file. */
+static void (*quick)(void);
+
+int __real_bind(int fd, const struct sockaddr *name, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *name, socklen_t len);
+
+int __wrap_bind(int fd, const struct sockaddr *name, socklen_t len)
+{
+    int failed = __real_bind(fd, name, len);
+    if (!failed && quick) {
+        quick();
+    }
+    return failed;
+}
+
 static void on_get(void *ctx, struct admin_request *r)
 {
     (void)ctx;
@@ -125,6 +140,70 @@ static void test_refused(void **state)
     refused(NULL, FRUN_E_IO, "folder");
 }
 
+static char victim[100];
+
+static void put_link(void)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(victim, path), 0);
+}
+
+static void put_file(void)
+{
+    assert_int_equal(rename(victim, path), 0);
+}
+
+static void put_hard_link(void)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(link(victim, path), 0);
+}
+
+static void put_nothing(void)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+/* What stands in the file's place after bind() gets neither its mode nor its group. */
+static void test_swapped_behind_bind(void **state)
+{
+    static const struct {
+        const char *label;
+        void (*swap)(void);
+        bool is_socket;
+    } rows[] = {
+        {"link to a file", put_link, false}, {"link to a socket", put_link, true},
+        {"file", put_file, false},           {"another socket of ours", put_hard_link, true},
+        {"nothing", put_nothing, false},
+    };
+    (void)state;
+    (void)snprintf(victim, sizeof(victim), "%s/victim", folder);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        struct stat is;
+        (void)snprintf(name.sun_path, sizeof(name.sun_path), "%s", victim);
+        int fd = rows[i].is_socket ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
+                                   : open(victim, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(
+            rows[i].is_socket ? __real_bind(fd, (struct sockaddr *)&name, sizeof(name)) : 0, 0);
+        assert_int_equal(chmod(victim, 0640), 0);
+        quick = rows[i].swap;
+        refused(NULL, FRUN_E_IO, "others may write to its folder");
+        quick = NULL;
+        if (lstat(victim, &is) && lstat(path, &is)) {
+            fail_msg("%s: it is gone", rows[i].label);
+        }
+        if ((is.st_mode & 07777) != 0640) {
+            fail_msg("%s: its mode is %o", rows[i].label, is.st_mode & 07777);
+        }
+        (void)close(fd);
+        (void)unlink(path);
+        (void)unlink(victim);
+    }
+    admin_control_free(must_open()); /* and now nobody was quick */
+}
+
 /* The file is removed only as long as it is the one that was made. */
 static void test_replaced_meanwhile(void **state)
 {
@@ -172,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_left_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_swapped_behind_bind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_client, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
