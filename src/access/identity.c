@@ -13,6 +13,7 @@ struct match {
 struct identity {
     unsigned refs;
     struct cert *cert;
+    int64_t judged_s;          /* when its CAs last did, seconds since 1970 */
     uint64_t serial;           /* of the registry that the matches point into; 0: none yet */
     const struct tls_ctx *tls; /* whose CAs have judged; compared, never looked into */
     struct match *matches;     /* in the order of the configuration */
@@ -68,6 +69,9 @@ static const struct rule *find_rule(const struct identity *i, const struct pushe
                     span_eq(span_of(ca), span_of(p->conf->client_ca)) &&
                     (!p->rules.issuer || cert_rule_fits(p->rules.issuer, i->cert));
     const struct rule *found = NULL;
+    if (cert_is_revoked(i->cert)) {
+        return NULL; /* whatever it is known by */
+    }
     for (size_t k = 0; k < p->rules.n && (!found || found->is_old); k++) {
         const struct rule *r = &p->rules.list[k];
         if ((is_named || !r->needs_trust) && cert_rule_fits(r->is, i->cert)) {
@@ -84,6 +88,7 @@ static frun_err match_all(struct identity *i, const struct identity_trust *t)
     const struct pusher *const *all = registry_certified(t->registry, &n_all);
     struct match *matches = NULL;
     size_t n = 0;
+    i->judged_s = (int64_t)time(NULL);
     cert_verify(i->cert, t->tls);
     for (size_t k = 0; k < n_all; k++) {
         const struct rule *rule = find_rule(i, all[k], t->ca);
@@ -110,8 +115,10 @@ static frun_err match_all(struct identity *i, const struct identity_trust *t)
 
 static frun_err look(struct identity *i, const struct identity_trust *t)
 {
-    return i->serial == registry_serial(t->registry) && i->tls == t->tls ? FRUN_OK
-                                                                         : match_all(i, t);
+    int64_t now_s = (int64_t)time(NULL);
+    bool is_same = i->serial == registry_serial(t->registry) && i->tls == t->tls &&
+                   !tls_crl_has_ended(t->tls, i->judged_s, now_s);
+    return is_same ? FRUN_OK : match_all(i, t);
 }
 
 /* Is it still good? Connections live longer than certificates. */

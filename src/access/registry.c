@@ -332,6 +332,7 @@ static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *
         .tls = {.certificate = c->certificate ? c->certificate : g->certificate,
                 .private_key = c->certificate ? c->private_key : g->private_key,
                 .ca_file = c->client_ca ? c->client_ca : g->client_ca,
+                .crl_file = c->client_ca ? c->client_crl : g->client_crl,
                 .is_asking = c->asking.is_asking,
                 .hides_ca = c->asking.hides_ca,
                 .alpn = g->http2 ? "h2,http/1.1" : "http/1.1",
@@ -342,6 +343,7 @@ static frun_err prepare_front_tls(struct registry *r, struct endpoint *e, FILE *
         .certificate = {own, "certificate"},
         .private_key = {own, "private_key"},
         .ca = {c->client_ca ? (const void *)c : g, "client_ca"},
+        .crl = {c->client_ca ? (const void *)c : g, "client_crl"},
     };
     return tls_files_load(&s, r->conf->doc, true, report, &e->front_tls);
 }

@@ -44,6 +44,7 @@ int ctl_passwd(int argc, char **argv);
 int ctl_pki_init(int argc, char **argv);
 int ctl_pki_gateway(int argc, char **argv);
 int ctl_pki_connector(int argc, char **argv);
+int ctl_pki_revoke(int argc, char **argv);
 int ctl_pki_server(int argc, char **argv);
 int ctl_push(int argc, char **argv);
 int ctl_pusher_add(int argc, char **argv);

@@ -110,10 +110,10 @@ int ctl_cert_write(const struct ctl_cert *m, bool is_forced)
     return 0;
 }
 
-void ctl_cert_end(const X509 *x, char out[CTL_CERT_TIME_BYTES])
+void ctl_cert_time(const ASN1_TIME *at, char out[CTL_CERT_TIME_BYTES])
 {
     struct tm parts;
-    if (!ASN1_TIME_to_tm(X509_get0_notAfter(x), &parts) ||
+    if (!ASN1_TIME_to_tm(at, &parts) ||
         strftime(out, CTL_CERT_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
         out[0] = '\0';
     }

@@ -31,8 +31,8 @@ int ctl_cert_write(const struct ctl_cert *m, bool is_forced);
 /* Octets of a time like 2026-11-22T10:00:00Z with the final NUL. */
 #define CTL_CERT_TIME_BYTES 24
 
-/* When a certificate ends. */
-void ctl_cert_end(const X509 *x, char out[CTL_CERT_TIME_BYTES]);
+/* A point in time as such a text. */
+void ctl_cert_time(const ASN1_TIME *at, char out[CTL_CERT_TIME_BYTES]);
 
 /* Load ca.pem and ca.key of a folder; 0 or an exit status, reported. */
 int ctl_cert_load_ca(struct ctl_cert *m, const char *dir);

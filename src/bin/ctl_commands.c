@@ -98,6 +98,11 @@ const struct ctl_command ctl_commands[] = {
      "make a connector's certificate: NAME.pem, NAME.key", ctl_pki_connector},
     {"pki", "server", "DIR --name HOST... [--ip IP...] [--force] [--config FILE] [--json]",
      "make a back-end server's certificate: HOST.pem, HOST.key", ctl_pki_server},
+    {"pki", "revoke", "DIR [CERTIFICATE...] [--days 30] [--config FILE] [--json]",
+     "put certificates of this CA on its revocation list, ca.crl, which is client_crl; without "
+     "any\n"
+     "      a new list is made before the old one ends",
+     ctl_pki_revoke},
     {"pusher", "add",
      "NAME endpoint=NAME [KEY=VALUE...] --config FILE [--generate | --password-file FILE|-]\n"
      "                     [--dry-run] [--reload] [--json]",

@@ -22,10 +22,13 @@
 
 int ctl_pki_parse(int argc, char **argv, struct ctl_pki_ask *a)
 {
-    static const struct option options[] = {
-        {"name", required_argument, NULL, 'n'}, {"ip", required_argument, NULL, 'i'},
-        {"force", no_argument, NULL, 'f'},      {"config", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"name", required_argument, NULL, 'n'},
+                                            {"ip", required_argument, NULL, 'i'},
+                                            {"force", no_argument, NULL, 'f'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"days", required_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
     int c;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((c = getopt_long(argc, argv, "n:i:f", options, NULL)) != -1) {
@@ -33,6 +36,10 @@ int ctl_pki_parse(int argc, char **argv, struct ctl_pki_ask *a)
             a->is_forced = true;
         } else if (c == 'c') {
             a->config = optarg;
+        } else if (c == 'd' && a->max_files) {
+            if (span_to_u64(span_of(optarg), &a->days) || a->days == 0 || a->days > CA_DAYS) {
+                return ctl_misuse("--days takes 1 to %d", CA_DAYS);
+            }
         } else if (c == 'j') {
             continue; /* ctl_is_json() */
         } else if (c != 'n' && c != 'i') {
@@ -45,10 +52,15 @@ int ctl_pki_parse(int argc, char **argv, struct ctl_pki_ask *a)
             a->ips[a->n_ips++] = optarg;
         }
     }
-    if (argc - optind != 1) {
-        return ctl_misuse("one folder DIR is wanted");
+    if (argc == optind || (size_t)(argc - optind - 1) > a->max_files) {
+        return ctl_misuse(a->max_files ? "a folder DIR is wanted, then at most %d certificates"
+                                       : "one folder DIR is wanted",
+                          CTL_PKI_NAMES);
     }
-    a->dir = argv[optind];
+    a->dir = argv[optind++];
+    while (optind < argc) {
+        a->files[a->n_files++] = argv[optind++];
+    }
     return 0;
 }
 
@@ -73,7 +85,7 @@ int ctl_pki_tell(const struct ctl_pki_ask *a, const struct ctl_cert *m, const ch
 {
     char end[CTL_CERT_TIME_BYTES];
     char detail[128];
-    ctl_cert_end(m->cert, end);
+    ctl_cert_time(X509_get0_notAfter(m->cert), end);
     (void)snprintf(detail, sizeof(detail), "good until %s", end);
     ctl_audit_made(a->config, "certificate.made", m->cert_file, detail);
     if (ctl_is_json()) {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Most --name and --ip together. */
 #define CTL_PKI_NAMES 32
@@ -20,7 +21,11 @@ struct ctl_pki_ask {
     size_t n_names;
     const char *ips[CTL_PKI_NAMES];
     size_t n_ips;
-    const char *config; /* whose audit log is told */
+    const char *config;               /* whose audit log is told */
+    const char *files[CTL_PKI_NAMES]; /* behind the folder */
+    size_t n_files;
+    size_t max_files; /* that the command takes */
+    uint64_t days;    /* --days, 0: not given */
     bool is_forced;
 };
 

@@ -122,8 +122,12 @@ void conf_certs_conclude(struct conf_doc *d, const struct conf_gateway *g,
                          struct conf_endpoint *const *endpoints, size_t n)
 {
     static const char why[] = "has no effect: no pusher that is enabled is known by a certificate";
+    static const char no_ca[] = "needs client_ca beside it, whose revocation lists it holds";
     if (g && g->client_ca && !g->asking.is_asking) {
         conf_issue_add(d, false, g, "client_ca", why);
+    }
+    if (g && g->client_crl && !g->client_ca) {
+        conf_issue_add(d, true, g, "client_crl", no_ca);
     }
     for (size_t i = 0; i < n; i++) {
         const struct conf_endpoint *e = endpoints[i];
@@ -132,6 +136,9 @@ void conf_certs_conclude(struct conf_doc *d, const struct conf_gateway *g,
                            "needs host_name too: it counts at its own names alone");
         } else if (e->client_ca && !e->asking.is_asking) {
             conf_issue_add(d, false, e, "client_ca", why);
+        }
+        if (e->client_crl && !e->client_ca) {
+            conf_issue_add(d, true, e, "client_crl", no_ca);
         }
     }
 }

@@ -37,6 +37,9 @@ static const struct conf_row gateway_rows[] = {
      "asked "
      "for one, and may do without; nobody is asked unless a pusher that is enabled needs it. A "
      "certificate known by certificate_sha256 needs no CA."},
+    {"client_crl", CONF_PATH, AT(client_crl), 0, 0, NULL, false, NULL, LIVE,
+     "PEM or DER file: revocation lists of these CAs. A certificate that is on its CA's list is "
+     "refused, and so is every one whose CA has no list here, or one that has expired."},
     {"session_tickets", CONF_BOOL, AT(session_tickets), 0, 0, "yes", false, NULL, LIVE,
      "Clients that come again resume their TLS session by a ticket, which saves them most of the "
      "handshake. Its keys change every hour, a ticket is good for two."},
@@ -130,6 +133,8 @@ static const struct conf_row tunnel_rows[] = {
      "PEM file: key of the certificate; the gateway's unless given."},
     {"client_ca", CONF_PATH, AT(client_ca), 0, 0, NULL, true, NULL, LIVE,
      "PEM file: the CA that signs the connectors' certificates."},
+    {"client_crl", CONF_PATH, AT(client_crl), 0, 0, NULL, false, NULL, LIVE,
+     "PEM or DER file: revocation lists of this CA, as in [gateway]."},
     {"ping_interval", CONF_TIME, AT(ping_interval_ms), 100, 300000, "15 s", false, NULL, LIVE,
      "A tunnel that is silent for this time is asked by a PING."},
     {"ping_timeout", CONF_TIME, AT(ping_timeout_ms), 100, 120000, "10 s", false, NULL, LIVE,
@@ -248,6 +253,8 @@ static const struct conf_row endpoint_rows[] = {
     {"client_ca", CONF_PATH, AT(client_ca), 0, 0, NULL, false, NULL, LIVE,
      "PEM file: CAs of its pushers' client certificates, asked for at host_name and nowhere else; "
      "the gateway's unless given."},
+    {"client_crl", CONF_PATH, AT(client_crl), 0, 0, NULL, false, NULL, LIVE,
+     "PEM or DER file: revocation lists of the CAs of its own client_ca, as in [gateway]."},
     {"paths", CONF_CHOICE, AT(paths), 0, 0, "frun", false, "frun|cloud-alm", LIVE,
      "Paths that are open: frun: Focused Run's own; cloud-alm: also the known ones of SAP Cloud "
      "ALM's inbound API (registration, calm-metrics, calm-logs), mapped below /sap/frun/ngdci."},

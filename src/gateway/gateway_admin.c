@@ -335,12 +335,48 @@ static void add_certificate(void *ctx, const char *what, const char *name, int64
     admin_json_append(ctx, admin_common_certificate(what, name, until_s));
 }
 
+static void tell_crl(const struct tls_ctx *t, const char *name, gateway_crl_fn fn, void *ctx)
+{
+    struct tls_validity v = t ? tls_crl_validity(t) : (struct tls_validity){0, 0};
+    if (v.until) {
+        fn(ctx, name, v);
+    }
+}
+
+void gateway_crls(const struct gateway *g, gateway_crl_fn fn, void *ctx)
+{
+    size_t n = 0;
+    const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
+    tell_crl(g->gen->front_tls, "gateway", fn, ctx);
+    tell_crl(g->gen->tunnel_tls, "tunnel", fn, ctx);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].conf->client_crl) {
+            tell_crl(all[i].front_tls, all[i].conf->place.name, fn, ctx);
+        }
+    }
+}
+
+/* Lists stand among the certificates for whoever shows them all. */
+struct crl_as_certificate {
+    gateway_certificate_fn fn;
+    void *ctx;
+};
+
+static void on_crl(void *ctx, const char *name, struct tls_validity v)
+{
+    const struct crl_as_certificate *x = ctx;
+    x->fn(x->ctx, "client-crl", name, v.until);
+}
+
 void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, void *ctx)
 {
     size_t n = 0;
     const struct endpoint *all = registry_endpoints(g->gen->registry, &n);
     if (g->gen->front_tls) {
         fn(ctx, "front", "gateway", tls_own_validity(g->gen->front_tls).until);
+        if (tls_ca_validity(g->gen->front_tls).until) {
+            fn(ctx, "client-ca", "gateway", tls_ca_validity(g->gen->front_tls).until);
+        }
     }
     if (g->gen->tunnel_tls) {
         fn(ctx, "tunnel", "tunnel", tls_own_validity(g->gen->tunnel_tls).until);
@@ -353,6 +389,9 @@ void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, vo
         const char *name = all[i].conf->place.name;
         if (all[i].front_tls) {
             fn(ctx, "front", name, tls_own_validity(all[i].front_tls).until);
+            if (all[i].conf->client_ca && tls_ca_validity(all[i].front_tls).until) {
+                fn(ctx, "client-ca", name, tls_ca_validity(all[i].front_tls).until);
+            }
         }
         if (all[i].backend_tls && tls_ca_validity(all[i].backend_tls).until) {
             fn(ctx, "backend-ca", name, tls_ca_validity(all[i].backend_tls).until);
@@ -365,6 +404,7 @@ void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, vo
             fn(ctx, "connector", seat_name(g->gen->seats[i]), news.until_s);
         }
     }
+    gateway_crls(g, on_crl, &(struct crl_as_certificate){fn, ctx});
 }
 
 static void get_certificates(void *ctx, struct admin_request *r)

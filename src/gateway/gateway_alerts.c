@@ -12,6 +12,7 @@
 #include "frun/gateway/seat.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /** Between two looks, milliseconds. */
@@ -19,6 +20,9 @@
 
 /** Looks between two at the tunnels: each is copied for it. */
 #define TUNNELS_EVERY 3
+
+/** Remaining life of a revocation list that is late, seconds. */
+#define CRL_LATE_S 86400
 
 struct round {
     const struct gateway *g;
@@ -28,11 +32,37 @@ struct round {
 static void on_certificate(void *ctx, const char *what, const char *name, int64_t until_s)
 {
     const struct round *r = ctx;
-    if (until_s == 0) {
-        return; /* there is none */
+    if (until_s == 0 || strcmp(what, "client-crl") == 0) {
+        return; /* there is none; lists have an alert of their own */
     }
     alerts_certificate(r->g->alerts, r->g->gen->conf->alert->certificate_days, what, name,
                        until_s - r->now_s);
+}
+
+/* A list lives for days or weeks: it is late when a tenth of its life is left, a day at most. Once
+ * it has ended its CA's certificates are refused. */
+static void on_crl(void *ctx, const char *name, struct tls_validity v)
+{
+    const struct round *r = ctx;
+    char text[160];
+    int64_t left_s = v.until - r->now_s;
+    int64_t tenth_s = v.from && v.from < v.until ? (v.until - v.from) / 10 : CRL_LATE_S;
+    if (left_s > (tenth_s < CRL_LATE_S ? tenth_s : CRL_LATE_S)) {
+        return;
+    }
+    if (left_s <= 0) {
+        (void)snprintf(text, sizeof(text),
+                       "a revocation list has expired: client certificates of its CA are refused");
+    } else {
+        (void)snprintf(text, sizeof(text), "a revocation list expires in %lld minute(s)",
+                       (long long)(left_s / 60));
+    }
+    alerts_tell(r->g->alerts,
+                &(struct alerts_fact){.alert = "crl-expiry",
+                                      .name = name,
+                                      .level = left_s <= 0 ? 2 : 1,
+                                      .text = text,
+                                      .remedy = "put the CA's newer list into client_crl"});
 }
 
 static void look_at_connectors(const struct gateway *g)
@@ -236,6 +266,7 @@ static void on_look(struct deadline *d)
     look_at_endpoints(g);
     look_at_limits(g);
     gateway_certificates(g, on_certificate, &r);
+    gateway_crls(g, on_crl, &r);
     alerts_disk(g->alerts, conf->gateway->state_directory, conf->alert->disk_free);
     alerts_disk(g->alerts, conf_log_file(conf->log), conf->alert->disk_free);
     alerts_disk(g->alerts, conf_log_access_file(conf->log), conf->alert->disk_free);

@@ -136,9 +136,18 @@ void gateway_alerts_start(struct gateway *g);
 void gateway_admin_close(struct gateway *g);
 
 /** Told each certificate. @param ctx the caller's @param what "front", "tunnel", "client-ca",
- * "backend-ca" @param name whose @param until_s its last second, since 1970. */
+ * "client-crl" (a revocation list), "backend-ca" @param name whose @param until_s its last second,
+ * since 1970. */
 typedef void (*gateway_certificate_fn)(void *ctx, const char *what, const char *name,
                                        int64_t until_s);
+
+/** Told each context that looks clients up in revocation lists. @param ctx the caller's @param name
+ * whose: "gateway", "tunnel" or an endpoint @param v of the list that ends first. */
+typedef void (*gateway_crl_fn)(void *ctx, const char *name, struct tls_validity v);
+
+/** Tell the revocation lists that are in use and end. @param g daemon @param fn told @param ctx for
+ * it. */
+void gateway_crls(const struct gateway *g, gateway_crl_fn fn, void *ctx);
 
 /** Tell every certificate that is in use. @param g daemon @param fn told @param ctx for it. */
 void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, void *ctx);

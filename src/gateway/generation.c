@@ -20,6 +20,7 @@ static frun_err make_front_tls(struct generation *g, const struct generation *be
         .tls = {.certificate = c->certificate,
                 .private_key = c->private_key,
                 .ca_file = c->client_ca,
+                .crl_file = c->client_crl,
                 .is_asking = c->asking.is_asking,
                 .hides_ca = c->asking.hides_ca,
                 .alpn = c->http2 ? "h2,http/1.1" : "http/1.1",
@@ -29,6 +30,7 @@ static frun_err make_front_tls(struct generation *g, const struct generation *be
         .certificate = {c, "certificate"},
         .private_key = {c, "private_key"},
         .ca = {c, "client_ca"},
+        .crl = {c, "client_crl"},
     };
     return tls_files_load(&s, g->conf->doc, true, report, &g->front_tls);
 }
@@ -40,11 +42,13 @@ static frun_err make_tunnel_tls(struct generation *g, FILE *report)
         .tls = {.certificate = t->certificate,
                 .private_key = t->private_key,
                 .ca_file = t->client_ca,
+                .crl_file = t->client_crl,
                 .alpn = "http/1.1",
                 .is_mutual = true},
         .certificate = {t, "certificate"},
         .private_key = {t, "private_key"},
         .ca = {t, "client_ca"},
+        .crl = {t, "client_crl"},
     };
     if (conf_key_given(g->conf->doc, t, "certificate")) {
         return tls_files_load(&s, g->conf->doc, true, report, &g->tunnel_tls);

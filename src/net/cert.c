@@ -169,6 +169,11 @@ bool cert_is_trusted(const struct cert *c)
     return c->verdict == X509_V_OK;
 }
 
+bool cert_is_revoked(const struct cert *c)
+{
+    return c->verdict == X509_V_ERR_CERT_REVOKED;
+}
+
 const char *cert_why(const struct cert *c)
 {
     switch (c->verdict) {
@@ -179,6 +184,14 @@ const char *cert_why(const struct cert *c)
         return "it, or a certificate that signs it, has expired";
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return "it is not valid yet; compare the clocks";
+    case X509_V_ERR_CERT_REVOKED:
+        return "it, or a certificate that signs it, has been revoked by its CA (client_crl)";
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+        return "the revocation list of its CA has expired; put a newer one into client_crl";
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+        return "the revocation list of its CA is not valid yet; compare the clocks";
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+        return "client_crl holds no revocation list of the CA that has signed it";
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         return "it is signed by itself";
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:

@@ -172,6 +172,17 @@ static void explain_verify(struct stream *s, long code)
         say(s, "certificate of %s is not signed by the configured CA (%s): check the CA file", who,
             X509_verify_cert_error_string(code));
         break;
+    case X509_V_ERR_CERT_REVOKED:
+        say(s, "certificate of %s has been revoked by its CA (client_crl)%s", who, "");
+        break;
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+        say(s, "certificate of %s refused: the revocation list of its CA has expired: %s", who,
+            "put a newer one into client_crl");
+        break;
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+        say(s, "certificate of %s refused: client_crl holds no revocation list of its CA%s", who,
+            "");
+        break;
     default:
         say(s, "certificate of %s refused: %s", who, X509_verify_cert_error_string(code));
         break;

@@ -188,7 +188,7 @@ static int no_passphrase(char *buf, int size, int is_write, void *arg)
     return -1;
 }
 
-static frun_err refuse(struct diag *d, const char *file, const char *text)
+frun_err tls_refuse(struct diag *d, const char *file, const char *text)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
@@ -222,21 +222,22 @@ static frun_err load_pair(struct tls_ctx *t, const struct tls_settings *s, struc
     }
     SSL_CTX_set_default_passwd_cb(t->ssl, no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(t->ssl, s->certificate) != 1) {
-        return refuse(d, s->certificate,
-                      "no usable certificate: PEM is needed, the own certificate first, then its "
-                      "intermediate ones");
+        return tls_refuse(
+            d, s->certificate,
+            "no usable certificate: PEM is needed, the own certificate first, then its "
+            "intermediate ones");
     }
     if (SSL_CTX_use_PrivateKey_file(t->ssl, s->private_key, SSL_FILETYPE_PEM) != 1) {
         unsigned long code = ERR_peek_last_error();
         if (ERR_GET_LIB(code) == ERR_LIB_X509 &&
             ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH) {
-            return refuse(d, s->private_key, "does not belong to the certificate");
+            return tls_refuse(d, s->private_key, "does not belong to the certificate");
         }
-        return refuse(d, s->private_key,
-                      "no usable private key: PEM without a passphrase is needed");
+        return tls_refuse(d, s->private_key,
+                          "no usable private key: PEM without a passphrase is needed");
     }
     if (SSL_CTX_check_private_key(t->ssl) != 1) {
-        return refuse(d, s->private_key, "does not belong to the certificate");
+        return tls_refuse(d, s->private_key, "does not belong to the certificate");
     }
     return FRUN_OK;
 }
@@ -247,6 +248,7 @@ static frun_err load_pair(struct tls_ctx *t, const struct tls_settings *s, struc
 static bool digest_trust(struct tls_ctx *t)
 {
     STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(t->ssl));
+    sk_X509_OBJECT_sort(all);
     for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
         X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
         unsigned char one[EVP_MAX_MD_SIZE];
@@ -254,7 +256,9 @@ static bool digest_trust(struct tls_ctx *t)
         if (x) {
             (void)X509_check_purpose(x, -1, 0);
         }
-        if (x && X509_digest(x, EVP_sha256(), one, &n) != 1) {
+        const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+        if ((x && X509_digest(x, EVP_sha256(), one, &n) != 1) ||
+            (crl && X509_CRL_digest(crl, EVP_sha256(), one, &n) != 1)) {
             return false;
         }
         for (unsigned k = 0; k < n && k < sizeof(t->trust); k++) {
@@ -264,19 +268,21 @@ static bool digest_trust(struct tls_ctx *t)
     return true;
 }
 
-static frun_err load_ca(struct tls_ctx *t, const char *file, bool is_hidden, struct diag *d)
+static frun_err load_ca(struct tls_ctx *t, const struct tls_settings *s, struct diag *d)
 {
+    const char *file = s->ca_file;
+    bool is_hidden = s->hides_ca;
     frun_err err = check_readable(file, d);
     if (err) {
         return err;
     }
     if (SSL_CTX_load_verify_file(t->ssl, file) != 1) {
-        return refuse(d, file, "no usable CA certificate: PEM is needed");
+        return tls_refuse(d, file, "no usable CA certificate: PEM is needed");
     }
     if (t->is_server && !is_hidden) {
         STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
         if (!names) {
-            return refuse(d, file, "no usable CA certificate: PEM is needed");
+            return tls_refuse(d, file, "no usable CA certificate: PEM is needed");
         }
         if (t->is_asking && sk_X509_NAME_num(names) > MAX_CA_NAMES) {
             sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -284,7 +290,8 @@ static frun_err load_ca(struct tls_ctx *t, const char *file, bool is_hidden, str
         }
         SSL_CTX_set_client_CA_list(t->ssl, names);
     }
-    return digest_trust(t) ? FRUN_OK : FRUN_E_NOMEM;
+    err = t->is_server && s->crl_file ? tls_crl_load(t, s->crl_file, d) : FRUN_OK;
+    return err ? err : digest_trust(t) ? FRUN_OK : FRUN_E_NOMEM;
 }
 
 /* "h2,http/1.1" to wire form. */
@@ -449,19 +456,19 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     t->label = strdup(s->label ? s->label : "");
     frun_err err = t->ssl && t->bio && t->label ? FRUN_OK : FRUN_E_NOMEM;
     if (!err && !(set_common(t, s) && (is_server ? set_server(t, s) : set_client(t)))) {
-        err = refuse(d, "TLS", "settings refused by OpenSSL");
+        err = tls_refuse(d, "TLS", "settings refused by OpenSSL");
     }
     if (!err && s->certificate) {
         err = load_pair(t, s, d);
     }
     if (!err && s->ca_file && (!is_server || s->is_mutual || s->is_asking)) {
-        err = load_ca(t, s->ca_file, s->hides_ca, d);
+        err = load_ca(t, s, d);
     }
     if (!err && s->certificate) {
         complete_chain(t);
     }
     if (!err && is_server && !set_session_context(t)) {
-        err = refuse(d, "TLS", "session context refused by OpenSSL");
+        err = tls_refuse(d, "TLS", "session context refused by OpenSSL");
     }
     if (err) {
         tls_unref(&t);
@@ -650,5 +657,6 @@ void tls_unref(struct tls_ctx **t)
     tls_staple_free(old->staple);
     BIO_meth_free(old->bio);
     free(old->label);
+    free(old->crl_ends);
     free(old);
 }

@@ -53,6 +53,36 @@ static bool report_ca(const struct tls_source *s, const struct conf_doc *doc, FI
     return true;
 }
 
+/* The lists, with the CAs that they are to be compared with. */
+static bool report_crl(const struct tls_source *s, const struct conf_doc *doc, FILE *report)
+{
+    struct tls_settings all = s->tls;
+    struct tls_ctx *t = NULL;
+    struct diag d = {.text = ""};
+    if (!all.crl_file || !all.ca_file || tls_server_new(&all, &t, &d) == FRUN_OK ||
+        strncmp(d.text, all.crl_file, strlen(all.crl_file)) != 0) {
+        tls_unref(&t);
+        return false;
+    }
+    tell(report, doc, &s->crl, true, d.text);
+    return true;
+}
+
+/* Where doubts about the lists go. */
+struct doubt {
+    const struct tls_source *s;
+    const struct conf_doc *doc;
+    FILE *report;
+};
+
+static void on_doubt(void *ctx, const char *text)
+{
+    const struct doubt *x = ctx;
+    char why[1024];
+    (void)snprintf(why, sizeof(why), "%.400s: %s", x->s->tls.crl_file, text);
+    tell(x->report, x->doc, &x->s->crl, false, why);
+}
+
 static void day_of(int64_t seconds, char out[32])
 {
     time_t at = (time_t)seconds;
@@ -109,11 +139,13 @@ frun_err tls_files_load(const struct tls_source *s, const struct conf_doc *doc, 
         warn_of_readers(s, doc, report);
         warn_of_end(&s->certificate, doc, report, s->tls.certificate, tls_own_validity(*out));
         warn_of_end(&s->ca, doc, report, s->tls.ca_file, tls_ca_validity(*out));
+        tls_crl_doubts(*out, on_doubt, &(struct doubt){s, doc, report});
         return FRUN_OK;
     }
     /* Each part alone, so that one does not hide what is wrong with the other. */
     bool is_told = report_pair(s, doc, report);
     is_told = report_ca(s, doc, report) || is_told;
+    is_told = (!is_told && report_crl(s, doc, report)) || is_told;
     if (!is_told) {
         tell(report, doc, s->tls.ca_file ? &s->ca : &s->certificate, true, d.text);
     }

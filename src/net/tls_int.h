@@ -26,6 +26,8 @@ struct tls_ctx {
     BIO_METHOD *bio;             /**< how OpenSSL reaches a stream */
     unsigned char trust[32];     /**< digest of the trusted CA certificates, in any order */
     char *label;                 /**< whose it is */
+    int64_t *crl_ends;           /**< when the revocation lists end, seconds since 1970 */
+    size_t n_crls;               /**< of them; 0: nobody is looked up */
     bool is_server;              /**< role */
     bool is_mutual;              /**< TLS 1.3 with certificates on both sides */
     bool is_asking;              /**< server: clients may show a certificate */
@@ -41,6 +43,15 @@ struct tls_ctx {
 /** A point in time of a certificate or an OCSP response. @param at it @return seconds since 1970; 0
  * if it cannot be read. Thread: any. */
 int64_t tls_seconds(const ASN1_TIME *at);
+
+/** Load the revocation lists of a server's context, behind its CAs. @param t context @param file
+ * PEM or DER @param d filled on failure @return FRUN_OK; FRUN_E_TLS it holds none, or a damaged or
+ * forged one; FRUN_E_IO; FRUN_E_LIMIT; FRUN_E_NOMEM. Thread: main. */
+frun_err tls_crl_load(struct tls_ctx *t, const char *file, struct diag *d) FRUN_MUST_CHECK;
+
+/** What OpenSSL complains about last, behind a text and a file's name. @param d filled @param file
+ * name @param text what is wrong @return FRUN_E_TLS. Thread: any. */
+frun_err tls_refuse(struct diag *d, const char *file, const char *text);
 
 /** Make the method by which OpenSSL reads and writes a stream's socket. @return method, or NULL.
  * Thread: any. */

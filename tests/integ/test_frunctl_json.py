@@ -83,6 +83,7 @@ def good_ways(chain, tmp):
         ("pki gateway", (pki, "--name", "push.example.com", *gw), None, 0, ("certificate",)),
         ("pki connector", (pki, "--name", "dc9", *gw), None, 0, ("certificate_subject",)),
         ("pki server", (pki, "--name", "frun.corp", *gw), None, 0, ("certificate",)),
+        ("pki revoke", (pki, pki + "/dc9.pem", *gw), None, 0, ("file", "revoked", "until")),
         ("pusher add", ("s4-two", "endpoint=" + one, "--password-file", "-", *gw), SPOKEN, 0,
          ("result", "files")),
         ("pusher list", gw, None, 0, ("pushers",)),

@@ -78,6 +78,7 @@ struct conf_gateway {
     const char *certificate;           /**< PEM chain */
     const char *private_key;           /**< PEM key */
     const char *client_ca;             /**< PEM: CAs of pushers' certificates, or NULL */
+    const char *client_crl;            /**< PEM or DER: their revocation lists, or NULL */
     struct conf_asking asking;         /**< at public_url and names without client_ca */
     bool session_tickets;              /**< clients may resume TLS sessions; yes */
     struct secret *session_ticket_key; /**< what their keys follow from; NULL: random ones */
@@ -116,6 +117,7 @@ struct conf_tunnel {
     const char *certificate;     /**< PEM chain; the gateway's if left out */
     const char *private_key;     /**< PEM key */
     const char *client_ca;       /**< CA of the connectors' certificates */
+    const char *client_crl;      /**< its revocation lists, or NULL */
     uint64_t ping_interval_ms;   /**< idle time before a PING; 15 s */
     uint64_t ping_timeout_ms;    /**< PING to dead; 10 s */
     uint64_t max_streams;        /**< requests in flight in one tunnel; 256 */
@@ -197,6 +199,7 @@ struct conf_endpoint {
     const char *certificate;             /**< PEM chain shown by those names, NULL: the gateway's */
     const char *private_key;             /**< PEM key of it */
     const char *client_ca;               /**< PEM: CAs at its own names, NULL: the gateway's */
+    const char *client_crl;              /**< their revocation lists, or NULL */
     struct conf_asking asking;           /**< at its own names, if their context is its own */
     struct conf_list map;                /**< "FROM TO", as written */
     int paths;                           /**< enum conf_paths */

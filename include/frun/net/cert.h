@@ -57,6 +57,10 @@ void cert_verify(struct cert *c, const struct tls_ctx *t);
  */
 bool cert_is_trusted(const struct cert *c);
 
+/** Had its CA, or one above it, revoked it when it was last judged? @param c certificate @return
+ * true if so. Thread: owner. */
+bool cert_is_revoked(const struct cert *c);
+
 /** Why it is not trusted, in a few words. @param c certificate @return constant text; NULL: it is
  * trusted, or was never judged. Thread: owner. */
 const char *cert_why(const struct cert *c);

@@ -8,7 +8,9 @@
  * that no session crosses from one name to another (CVE-2025-23419). A context that asks
  * (is_asking) lets every client through that proves to hold the key of what it shows; cert.h judges
  * it later. Who has shown a certificate gets no ticket, so no session ever carries an identity; and
- * sessions belong to the label, CAs and mode they were made under. Client: TLS 1.2 and 1.3
+ * sessions belong to the label, CAs and mode they were made under. With revocation lists a client's
+ * certificate must be on none, and its CA must have one that has not expired; the CAs above are
+ * looked up as far as there are lists of theirs. Client: TLS 1.2 and 1.3
  * (1.3 only when is_mutual), trusts its ca_file and nothing else.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -29,15 +31,17 @@ struct tls_ctx;
 struct tls_settings {
     const char *certificate; /**< PEM chain; may be NULL for a client */
     const char *private_key; /**< PEM key that fits it */
-    const char *ca_file; /**< PEM file of the peers' CA; server: only with is_mutual or is_asking
-                            (NULL there: none is trusted); client: NULL trusts nothing */
-    const char *alpn;    /**< protocol names, the preferred one first, parted by commas:
-                            "h2,http/1.1"; NULL: none */
-    bool must_be_asked;  /**< client with a certificate: a server that does not ask for it is none
-                            of ours, the handshake fails */
-    bool is_mutual;      /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
-    bool is_asking;      /**< server, not is_mutual: clients are asked for a certificate, and may do
-                            without */
+    const char *ca_file;  /**< PEM file of the peers' CA; server: only with is_mutual or is_asking
+                             (NULL there: none is trusted); client: NULL trusts nothing */
+    const char *crl_file; /**< server, with ca_file: PEM or DER file of revocation lists; NULL:
+                             nobody is looked up */
+    const char *alpn;     /**< protocol names, the preferred one first, parted by commas:
+                             "h2,http/1.1"; NULL: none */
+    bool must_be_asked;   /**< client with a certificate: a server that does not ask for it is none
+                             of ours, the handshake fails */
+    bool is_mutual;       /**< tunnel: TLS 1.3 only, client certificate demanded or shown */
+    bool is_asking;   /**< server, not is_mutual: clients are asked for a certificate, and may do
+                         without */
     bool hides_ca;    /**< is_asking: do not tell which CAs are trusted, because others will do */
     bool has_tickets; /**< server, not is_mutual: session tickets are given and taken */
     const struct secret *ticket_secret; /**< with has_tickets: what their keys follow from; NULL:
@@ -109,6 +113,22 @@ bool tls_carries(const struct tls_ctx *t, const char *host);
 /** Validity of the trusted CA certificates; of several the one that lasts longest. @param t context
  * @return it. Thread: main. */
 struct tls_validity tls_ca_validity(const struct tls_ctx *t);
+
+/** Validity of the revocation lists; of several the one that ends first. @param t context @return
+ * it; until 0: there is none, or they do not end. Thread: main. */
+struct tls_validity tls_crl_validity(const struct tls_ctx *t);
+
+/** Has a revocation list ended lately, so that verdicts have to be thought over? @param t context
+ * @param after_s when the verdict was made, seconds since 1970 @param now_s now @return true if so.
+ * Thread: any. */
+bool tls_crl_has_ended(const struct tls_ctx *t, int64_t after_s, int64_t now_s);
+
+/** Told what is odd. @param ctx the caller's @param text what, in words, without file name. */
+typedef void (*tls_doubt_fn)(void *ctx, const char *text);
+
+/** Tell what is odd about the revocation lists: CAs that have none, lists of somebody else, lists
+ * that have expired. @param t context @param fn told each @param ctx for it. Thread: main. */
+void tls_crl_doubts(const struct tls_ctx *t, tls_doubt_fn fn, void *ctx);
 
 /** Change the keys of session tickets if their hour is over, and wipe those that open no live
  * ticket any more. @param t server context @param now_s seconds since 1970. Thread: main, about

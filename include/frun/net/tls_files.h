@@ -29,6 +29,7 @@ struct tls_source {
     struct tls_place certificate; /**< names tls.certificate */
     struct tls_place private_key; /**< names tls.private_key */
     struct tls_place ca;          /**< names tls.ca_file */
+    struct tls_place crl;         /**< names tls.crl_file */
 };
 
 /**
