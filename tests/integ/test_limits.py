@@ -12,32 +12,35 @@ CHAIN = {"gateway": {"gateway": {
     "connector": {"connector": {"body_timeout": "2s", "backend_keepalive": "1s"}}}
 
 
-def closed_after(c, low, high):
+LATE = 8  # seconds: well below the defaults, well above what a busy machine takes
+
+
+def closed_after(c, low):
     begin = time.monotonic()
-    assert c.ends(high + 3)
+    assert c.ends(LATE)
     took = time.monotonic() - begin
-    assert low <= took <= high + 1.5, took
+    assert low <= took <= LATE, took
 
 
 def test_tls_handshake(shared):
     s = socket.create_connection(("127.0.0.1", shared.port))
-    s.settimeout(5)
+    s.settimeout(LATE)
     begin = time.monotonic()
     assert s.recv(1) == b""
-    assert 0.5 < time.monotonic() - begin < 3
+    assert 0.5 < time.monotonic() - begin < LATE
     s.close()
 
 
 def test_silent_connection(shared):
     with shared.raw() as c:
-        closed_after(c, 0.5, 1.5)
+        closed_after(c, 0.5)
 
 
 def test_idle_after_a_request(shared):
     with shared.raw() as c:
         c.send(shared.octets("POST", "/ACME_PROD/sap/frun/x", body=b"{}"))
         assert c.answer().status == 200
-        closed_after(c, 0.8, 1.5)
+        closed_after(c, 0.8)
 
 
 def test_slow_head(shared):
@@ -51,7 +54,7 @@ def test_slow_head(shared):
             pass
         took = time.monotonic() - begin
         data = c.rest() + c.buffer
-        assert took < 4
+        assert took < LATE
         assert data == b"" or data.startswith(b"HTTP/1.1 408"), data
     assert shared.received() == []
 
@@ -61,7 +64,7 @@ def test_stalled_body(shared):
         c.send(shared.octets("POST", "/ACME_PROD/sap/frun/x", [("Content-Length", "10")]) + b"abc")
         begin = time.monotonic()
         data = c.rest()
-        assert 0.5 < time.monotonic() - begin < 4
+        assert 0.5 < time.monotonic() - begin < LATE
         assert data == b"" or data.startswith(b"HTTP/1.1 408"), data
     wait_until(shared.received, "the cut-off push is noticed")
     assert shared.last()["complete"] is False

@@ -98,7 +98,7 @@ def test_places_with_requests_that_do_not_end(make_chain):
 
 def test_slow_bodies_do_not_stop_another_pusher(make_chain):
     """More slow pushes than the tunnels have streams: the other customer does not notice."""
-    chain = make_chain(gateway={"tunnel": {"max_streams": "8"}, "gateway": {"hold": "1s"}},
+    chain = make_chain(gateway={"tunnel": {"max_streams": "8"}, "gateway": {"hold": "20s"}},
                        workers=1)
     slow = [chain.raw() for _ in range(20)]
     try:
@@ -109,7 +109,7 @@ def test_slow_bodies_do_not_stop_another_pusher(make_chain):
             begin = time.monotonic()
             a = chain.push(target="/GLOBEX/sap/frun/x", auth=("globex", "Push-Pass-4711"))
             assert a.status == 200
-            assert time.monotonic() - begin < 0.9
+            assert time.monotonic() - begin < 10, "it waited behind the slow ones"
     finally:
         for c in slow:
             c.close()

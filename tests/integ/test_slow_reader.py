@@ -46,7 +46,7 @@ def test_slow_focused_run(shared):
         # Others are not slowed.
         begin = time.monotonic()
         assert shared.push().status == 200
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10
         stop.set()
     try:
         thread.result(10)
