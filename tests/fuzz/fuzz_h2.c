@@ -1,5 +1,6 @@
 /**
- * The server's side of HTTP/2: what a stranger sends on one connection, and everything answered.
+ * The server's side of HTTP/2: what a stranger, and the other end of the tunnel, send on one
+ * connection, and everything answered.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/h2/session.h"
@@ -184,9 +185,9 @@ static void on_turn(struct later *x)
 
 static const struct stream_events stream_events = {.on_room = NULL};
 
-static void run(struct world *w, struct stream **s, struct span input)
+static void run(struct world *w, struct stream **s, struct span input, bool is_stranger)
 {
-    const struct h2_settings set = {.is_stranger = true,
+    const struct h2_settings set = {.is_stranger = is_stranger,
                                     .max_streams = 4,
                                     .max_head_bytes = 4096,
                                     .max_fields = 20,
@@ -207,7 +208,7 @@ static void run(struct world *w, struct stream **s, struct span input)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void serve(const uint8_t *data, size_t size, bool is_stranger)
 {
     struct world w = {.left = MAX_PASSES};
     struct stream_settings plain = {.handshake_ms = 1000};
@@ -215,12 +216,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd[2];
 
     if (loop_new(&w.loop) != FRUN_OK) {
-        return 0;
+        return;
     }
     arena_init(&w.arena, 32768);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0) {
         if (stream_new(w.loop, &fd[1], &plain, &stream_events, NULL, &s) == FRUN_OK) {
-            run(&w, &s, span_make(data, size));
+            run(&w, &s, span_make(data, size), is_stranger);
             stream_free(s);
         } else {
             (void)close(fd[1]);
@@ -229,5 +230,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     loop_free(w.loop);
     arena_done(&w.arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    serve(data, size, true);
+    serve(data, size, false);
     return 0;
 }
