@@ -344,12 +344,18 @@ frun_err service_key_parse(struct span json, enum service_kind kind, const char 
     struct service_key k = {0};
     json_error_t at;
     /* A doubled name would mean one thing here and another elsewhere. */
+    errno = 0;
     json_t *root = json_loadb(json.n ? json.p : "", json.n, JSON_REJECT_DUPLICATES, &at);
+    if (errno == ENOMEM) { /* jansson takes that for bad syntax, or even leaves out a member */
+        json_decref(root);
+        diag_set(d, "%s", err_text(FRUN_E_NOMEM));
+        return FRUN_E_NOMEM;
+    }
     if (!root) {
         /* jansson's own text may quote the file: it says the place, we say no more. */
         diag_set(d, "line %d, column %d: not JSON; copy the service key again as it is", at.line,
                  at.column);
-        return json_error_code(&at) == json_error_out_of_memory ? FRUN_E_NOMEM : FRUN_E_SYNTAX;
+        return FRUN_E_SYNTAX;
     }
     read_root(&r, root, kind, instance, &k);
     json_decref(root);

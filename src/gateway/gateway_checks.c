@@ -201,6 +201,14 @@ static void post_check(void *ctx, struct admin_request *r)
 static void on_switched(void *ctx, const struct switchover_outcome *o)
 {
     struct ask *a = ctx;
+    if (o->is_outdated) {
+        admin_request_fail(a->r, 409,
+                           "endpoint %s stays where it is: a reload has changed its roads while "
+                           "the other one was checked; look, and ask again",
+                           a->name);
+        ask_free(a);
+        return;
+    }
     if (is_present(a) && o->is_done) {
         health_forget(a->g->health, a->index);
     } else if (is_present(a) && o->probe->verdict == FINDING_REFUSED) {

@@ -283,6 +283,11 @@ void generation_unref(struct generation **g)
     }
 }
 
+void generation_follow(struct generation *g, const struct generation *before)
+{
+    registry_follow(g->registry, before->registry);
+}
+
 void generation_apply(struct generation *g)
 {
     if (g->quotas) {

@@ -28,6 +28,9 @@
  * same for so long. */
 #define RELOAD_WATCH_MS 5000
 
+/** How soon it is tried again what a commit had no memory for, milliseconds. */
+#define RELOAD_MEND_MS 1000
+
 /** Octets of what for. */
 #define RELOAD_WHY_BYTES 128
 
@@ -58,10 +61,16 @@ struct reload {
     bool *is_posted;               /* the job of this phase is with the worker */
     struct deadline look;
     struct deadline watch;
-    bool is_files_only;  /* the configuration is the one in use, only its files are read */
-    uint64_t files;      /* what they looked like when they were read */
-    uint64_t next_files; /* the same for what is being prepared */
-    uint64_t changed;    /* what they looked like last, if different */
+    struct deadline mend;
+    bool owes_log;           /* memory was refused for it, as for the next ones */
+    bool owes_web;           /* the status page has its former door */
+    bool owes_stapling;      /* nobody fetches OCSP responses */
+    bool owes_issuers;       /* nobody fetches new issuers' keys */
+    struct stapling *former; /* to be freed; its mail may be on its way */
+    bool is_files_only;      /* the configuration is the one in use, only its files are read */
+    uint64_t files;          /* what they looked like when they were read */
+    uint64_t next_files;     /* the same for what is being prepared */
+    uint64_t changed;        /* what they looked like last, if different */
 };
 
 static void look(struct reload *r);
@@ -188,26 +197,83 @@ static void finish(struct reload *r)
     }
 }
 
-/* When what it asks has come home; its helpers have ended. */
-static void free_stapling(void *arg)
+/* -- what is in use, and needs memory; true: not now
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static bool lacks_log(const struct reload *r)
 {
-    stapling_free(arg);
+    struct diag d = {.text = ""};
+    frun_err err = log_change(&r->g->gen->conf->log->settings, &d);
+    if (err && err != FRUN_E_NOMEM) {
+        log_error("reload", "%s; the log goes on where it went", d.text);
+    }
+    return err == FRUN_E_NOMEM;
 }
 
+static bool lacks_web(const struct reload *r)
+{
+    return admin_web_use(r->g->web, r->g->gen->door) != FRUN_OK;
+}
+
+static bool lacks_stapling(const struct reload *r)
+{
+    return stapling_start(r->g->stapling, r->g->loop) != FRUN_OK;
+}
+
+/* Issuers that are the same go on with their keys; the keys of new ones are fetched now. */
+static bool lacks_issuers(const struct reload *r)
+{
+    return issuer_keys_follow(r->g->issuer_keys, r->g->gen->registry) != FRUN_OK;
+}
+
+/* True: something is still owed. */
+static bool mend(struct reload *r)
+{
+    stapling_free(r->former);
+    r->former = NULL;
+    r->owes_log = r->owes_log && lacks_log(r);
+    r->owes_web = r->owes_web && lacks_web(r);
+    r->owes_stapling = r->owes_stapling && lacks_stapling(r);
+    r->owes_issuers = r->owes_issuers && lacks_issuers(r);
+    return r->owes_log || r->owes_web || r->owes_stapling || r->owes_issuers;
+}
+
+static void on_mend(struct deadline *d)
+{
+    struct reload *r = list_entry(d, struct reload, mend);
+    if (mend(r)) {
+        deadline_set(r->g->loop, d, RELOAD_MEND_MS);
+    }
+}
+
+static void tell_owed(const struct reload *r)
+{
+    const struct {
+        bool is_owed;
+        const char *what;
+    } all[] = {
+        {r->owes_log, "the log goes on where it went"},
+        {r->owes_web, "the status page keeps its former login and TLS"},
+        {r->owes_stapling, "no OCSP responses are fetched"},
+        {r->owes_issuers, "no keys of new issuers are fetched"},
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].is_owed) {
+            log_error("reload", "no memory or threads: %s; tried again every second", all[i].what);
+        }
+    }
+}
+
+/* Its helpers have ended; what they sent is on its way to this loop. */
 static void use_stapling(struct reload *r)
 {
     struct gateway *g = r->g;
-    struct stapling *old = g->stapling;
+    stapling_free(r->former);
+    r->former = g->stapling;
     g->stapling = r->stapling;
     r->stapling = NULL;
-    stapling_stop(old);
-    if (loop_post(g->loop, free_stapling, old) != FRUN_OK) {
-        log_error("reload", "out of memory; some is lost until the next start");
-    }
-    if (stapling_start(g->stapling, g->loop) != FRUN_OK) {
-        log_error("reload", "no OCSP responses are fetched: no memory or threads for that; they "
-                            "are again after the next reload");
-    }
+    stapling_stop(r->former);
 }
 
 static void use_keyring(struct reload *r)
@@ -224,37 +290,27 @@ static void use_keyring(struct reload *r)
     }
 }
 
-/* Issuers that are the same go on with their keys; the keys of new ones are fetched now. */
-static void use_issuers(struct reload *r)
-{
-    struct gateway *g = r->g;
-    if (issuer_keys_follow(g->issuer_keys, g->gen->registry) != FRUN_OK) {
-        log_error("reload", "no keys of issuers are fetched: no memory or threads for that; they "
-                            "are again after the next reload");
-    }
-}
-
-/* From here on there is no way back, and nothing that could fail. */
+/* From here on there is no way back, and nothing that could fail for good. */
 static void commit(struct reload *r)
 {
     struct gateway *g = r->g;
     struct generation *old = g->gen;
-    struct diag d = {.text = ""};
-    if (log_change(&r->gen->conf->log->settings, &d) != FRUN_OK) {
-        log_error("reload", "%s; the log goes on where it went", d.text);
-    }
+    generation_follow(r->gen, old);
     g->gen = generation_ref(r->gen);
+    switchover_use(g->switchover, g->gen->registry);
     g->sockets = r->sockets;
     r->files = r->next_files;
     audit_set_level(g->shared.audit, r->gen->conf->audit->level);
     generation_apply(g->gen);
     health_follow(&g->health, &r->health);
-    if (admin_web_use(g->web, g->gen->door)) {
-        log_error("reload", "out of memory: the status page keeps its former login and TLS");
-    }
     use_keyring(r);
     use_stapling(r);
-    use_issuers(r);
+    r->owes_log = lacks_log(r);
+    r->owes_web = lacks_web(r);
+    r->owes_stapling = lacks_stapling(r);
+    r->owes_issuers = lacks_issuers(r);
+    tell_owed(r);
+    deadline_set(g->loop, &r->mend, RELOAD_MEND_MS);
     generation_unref(&old);
     enter(r, PHASE_COMMIT);
 }
@@ -289,6 +345,17 @@ static bool run_phase(struct reload *r, loop_job_fn job, bool *is_failed)
     return is_over;
 }
 
+static void tell_failed(struct reload *r)
+{
+    frun_err err = FRUN_OK;
+    for (size_t i = 0; i < r->g->shared.n_workers && err != FRUN_E_NOMEM; i++) {
+        err = r->changes[i].err ? r->changes[i].err : err;
+    }
+    char text[sizeof(r->kept)];
+    (void)snprintf(text, sizeof(text), "a worker could not prepare for it: %s", err_text(err));
+    keep(r, text);
+}
+
 static void look(struct reload *r)
 {
     bool is_failed = false;
@@ -298,7 +365,7 @@ static void look(struct reload *r)
     deadline_set(r->g->loop, &r->look, RELOAD_LOOK_MS);
     if (r->phase == PHASE_PREPARE && run_phase(r, worker_prepare, &is_failed)) {
         if (is_failed) {
-            keep(r, "a worker could not prepare for it: out of memory or of file descriptors");
+            tell_failed(r);
             enter(r, PHASE_ABORT);
         } else {
             commit(r);
@@ -395,6 +462,7 @@ frun_err reload_new(struct gateway *g, struct conf_gw *conf, struct reload **out
     r->started = conf_gw_ref(conf);
     deadline_init(&r->look, on_look);
     deadline_init(&r->watch, on_watch);
+    deadline_init(&r->mend, on_mend);
     r->files = conf_files_look(conf->doc);
     *out = r;
     return FRUN_OK;
@@ -428,6 +496,7 @@ void reload_stop(struct reload *r)
         admin_reloading_done(&r->told);
         deadline_clear(&r->look);
         deadline_clear(&r->watch);
+        deadline_clear(&r->mend);
     }
 }
 
@@ -435,6 +504,7 @@ void reload_free(struct reload *r)
 {
     if (r) {
         drop(r);
+        stapling_free(r->former);
         admin_reloading_done(&r->told);
         conf_gw_unref(&r->started);
         free(r);

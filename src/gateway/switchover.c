@@ -88,7 +88,7 @@ static void conclude(struct swap *s)
              "for it take the new one",
              switchover_name(o->from), switchover_name(o->to), s->is_forced ? " by force" : "",
              o->in_flight, o->moved);
-    o->is_kept = switchover_file_write(s->roads, s->gen->registry) == FRUN_OK;
+    o->is_kept = switchover_file_write(s->roads, s->roads->now) == FRUN_OK;
     end(s);
 }
 
@@ -160,11 +160,24 @@ static void begin(struct swap *s)
 /* -- the check before it
  * ------------------------------------------------------------------------------------------- */
 
+/* A reload while it was checked may have given it other roads: what was asked for means nothing
+ * there. */
+static bool is_outdated(const struct swap *s)
+{
+    const struct endpoint *now = registry_endpoint_named(s->roads->now, s->e->name);
+    return !now || now->state != s->e->state;
+}
+
 static void on_checked(void *ctx, const struct probe_result *r)
 {
     struct swap *s = ctx;
     s->probe = *r;
     bool is_stopping = atomic_load(&s->g->is_draining);
+    if (is_outdated(s)) {
+        s->outcome.is_outdated = true;
+        end(s);
+        return;
+    }
     if (!is_stopping && (r->verdict == FINDING_UP || s->is_forced)) {
         begin(s);
         return;
@@ -173,6 +186,11 @@ static void on_checked(void *ctx, const struct probe_result *r)
                 switchover_name(s->outcome.from), switchover_name(s->outcome.to),
                 finding_word(r->verdict));
     end(s);
+}
+
+void switchover_use(struct switchover *r, const struct registry *reg)
+{
+    r->now = reg;
 }
 
 frun_err switchover_switch(struct switchover *r, struct generation *gen, const struct endpoint *e,

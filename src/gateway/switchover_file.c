@@ -239,6 +239,7 @@ frun_err switchover_new(struct gateway_shared *g, const struct registry *reg,
         return FRUN_E_NOMEM;
     }
     r->g = g;
+    r->now = reg;
     r->folder = folder;
     if (is_needed(c)) {
         look_at_folder(r);

@@ -12,8 +12,9 @@
 
 struct switchover {
     struct gateway_shared *g;
-    char *folder; /* state_directory */
-    bool busy;    /* a switch is under way */
+    char *folder;               /* state_directory */
+    bool busy;                  /* a switch is under way */
+    const struct registry *now; /* in use */
 };
 
 /** Write which endpoints are not on their configured route; what is wrong goes to the log. @param r

@@ -188,20 +188,38 @@ static int no_passphrase(char *buf, int size, int is_write, void *arg)
     return -1;
 }
 
+/* Was that the cause? OpenSSL does not always say so. Forgets its complaints. */
+static bool is_memory_refused(void)
+{
+    bool is_it = errno == ENOMEM; /* 0 when the context was begun */
+    for (unsigned long code; (code = ERR_get_error()) != 0;) {
+        is_it |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    }
+    return is_it;
+}
+
 frun_err tls_refuse(struct diag *d, const char *file, const char *text)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
     diag_set(d, "%s: %s%s%s%s", file, text, reason ? " (" : "", reason ? reason : "",
              reason ? ")" : "");
-    ERR_clear_error();
-    return FRUN_E_TLS;
+    return is_memory_refused() ? FRUN_E_NOMEM : FRUN_E_TLS;
+}
+
+/* OpenSSL was given what it always takes: without a complaint of its own it was memory. */
+static frun_err refuse_settings(struct diag *d, const char *text)
+{
+    return ERR_peek_error() ? tls_refuse(d, "TLS", text) : FRUN_E_NOMEM;
 }
 
 static frun_err check_readable(const char *file, struct diag *d)
 {
     char why[SYS_TEXT_BYTES];
     FILE *f = fopen(file, "re");
+    if (!f && errno == ENOMEM) {
+        return FRUN_E_NOMEM;
+    }
     if (!f) {
         diag_set(d, "%s: cannot be read (%s): check the name, and that the service's user may read",
                  file, strerror_r(errno, why, sizeof(why)));
@@ -446,6 +464,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
         return FRUN_E_NOMEM;
     }
     ERR_clear_error();
+    errno = 0;
     atomic_init(&t->refs, 1);
     t->is_server = is_server;
     t->is_mutual = s->is_mutual;
@@ -456,7 +475,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
     t->label = strdup(s->label ? s->label : "");
     frun_err err = t->ssl && t->bio && t->label ? FRUN_OK : FRUN_E_NOMEM;
     if (!err && !(set_common(t, s) && (is_server ? set_server(t, s) : set_client(t)))) {
-        err = tls_refuse(d, "TLS", "settings refused by OpenSSL");
+        err = refuse_settings(d, "settings refused by OpenSSL");
     }
     if (!err && s->certificate) {
         err = load_pair(t, s, d);
@@ -468,7 +487,7 @@ static frun_err ctx_new(const struct tls_settings *s, bool is_server, struct tls
         complete_chain(t);
     }
     if (!err && is_server && !set_session_context(t)) {
-        err = tls_refuse(d, "TLS", "session context refused by OpenSSL");
+        err = refuse_settings(d, "session context refused by OpenSSL");
     }
     if (err) {
         tls_unref(&t);

@@ -116,8 +116,9 @@ const struct endpoint *registry_endpoint_of(const struct registry *r, unsigned s
 const struct pusher *registry_pusher_named(const struct registry *r, struct span name);
 
 /** Go on with what the endpoints' states were: health, and the road an endpoint was switched to, as
- * far as it still has that. @param r registry nobody uses yet @param before the one in use. Thread:
- * main. */
+ * far as it still has that; again, if they may have changed since. @param r registry nobody uses
+ * yet
+ * @param before the one in use. Thread: main. */
 void registry_follow(struct registry *r, const struct registry *before);
 
 /** One more reference. @param r registry @return @p r. Thread: any. */

@@ -58,6 +58,11 @@ struct generation *generation_ref(struct generation *g);
  * any. */
 void generation_unref(struct generation **g);
 
+/** Go on with what has changed about the endpoints since it was made: the roads they were switched
+ * to, their health. @param g generation nobody uses yet @param before the one in use. Thread: main.
+ */
+void generation_follow(struct generation *g, const struct generation *before);
+
 /** It is in use from now on: ceilings of kept limits change. @param g generation. Thread: main. */
 void generation_apply(struct generation *g);
 

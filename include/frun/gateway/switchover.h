@@ -30,6 +30,7 @@ struct switchover;
 struct switchover_outcome {
     bool is_done;         /**< the endpoint takes the other road now */
     bool is_kept;         /**< and will after a restart */
+    bool is_outdated;     /**< it does not: it has other roads by now, or has gone */
     enum conf_route from; /**< road before */
     enum conf_route to;   /**< the other one */
     size_t in_flight;     /**< requests that finish on the old road */
@@ -58,6 +59,11 @@ frun_err switchover_new(struct gateway_shared *g, const struct registry *reg,
  * folder alone: for those who only look. @param reg endpoints no worker has been made of. Thread:
  * main (reads a file). */
 void switchover_recall(const struct registry *reg);
+
+/** Other endpoints are in use from now on; what is under way goes on if its endpoint still has the
+ * same roads. @param r roads @param reg endpoints, their states are what they were; must live until
+ * the next call or the end of @p r. Thread: main. */
+void switchover_use(struct switchover *r, const struct registry *reg);
 
 /** Move an endpoint to its other road. @param r roads; the workers run @param gen generation the
  * endpoint is of; pinned meanwhile @param e endpoint @param is_forced also if the

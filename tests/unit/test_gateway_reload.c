@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A reload step by step: the loops of main and of the workers turn when the test says so. So every
+ * allocation of a reload can be refused, and things can happen between its steps. */
+#include "frun/gateway/gateway.h"
+
+#include "../../src/gateway/gateway_int.h"
+#include "frun/admin/reloading.h"
+#include "frun/base/log.h"
+#include "frun/oauth/issuer.h"
+#include "tls_fixture.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/crypto.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define HASH "$5$rounds=1000$fixture$2Ln3F4aQfCMsS9dyIVg9aYVo5E1xiKiQ7DNJ0ZCmKQ0"
+
+#define WORKERS 2
+
+/* -- memory
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* Of this thread: helpers have nothing to do with it. Allocations that still succeed; negative: all
+ * of them. */
+static _Thread_local int left = -1;     /* ours and jansson's */
+static _Thread_local int left_ssl = -1; /* OpenSSL's */
+
+static bool is_last(int *n)
+{
+    if (*n < 0 || (*n)-- > 0) {
+        return false;
+    }
+    errno = ENOMEM;
+    return true;
+}
+
+static bool refuses(void)
+{
+    return is_last(&left);
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
+char *__wrap_strdup(const char *s);
+
+void *__wrap_malloc(size_t n)
+{
+    return refuses() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return refuses() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return refuses() ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n)
+{
+    return refuses() ? NULL : __real_aligned_alloc(align, n);
+}
+
+char *__wrap_strdup(const char *s)
+{
+    return refuses() ? NULL : __real_strdup(s);
+}
+
+frun_err __wrap_issuer_fetch(const struct conf_issuer *c, const atomic_bool *stop,
+                             struct issuer_catch *out, struct diag *d);
+
+frun_err __wrap_issuer_fetch(const struct conf_issuer *c, const atomic_bool *stop,
+                             struct issuer_catch *out, struct diag *d)
+{
+    (void)c;
+    (void)stop;
+    (void)out;
+    diag_set(d, "as the test says");
+    return FRUN_E_IO;
+}
+
+static void *ssl_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return is_last(&left_ssl) ? NULL : __real_malloc(n);
+}
+
+static void *ssl_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return is_last(&left_ssl) ? NULL : __real_realloc(p, n);
+}
+
+static void ssl_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+/* -- what a reload says in the end
+ * --------------------------------------------------------------------------------------- */
+
+static unsigned n_ended;
+static bool is_kept;
+static char why[512];
+
+void __real_admin_reloading_end(struct admin_reloading *x, const char *cause, const char *kept,
+                                uint64_t ms);
+void __wrap_admin_reloading_end(struct admin_reloading *x, const char *cause, const char *kept,
+                                uint64_t ms);
+
+void __wrap_admin_reloading_end(struct admin_reloading *x, const char *cause, const char *kept,
+                                uint64_t ms)
+{
+    n_ended++;
+    is_kept = kept != NULL;
+    (void)snprintf(why, sizeof(why), "%s", kept ? kept : "");
+    __real_admin_reloading_end(x, cause, kept, ms);
+}
+
+/* -- a gateway that does not run
+ * ----------------------------------------------------------------------------------------- */
+
+static struct tls_fixture files;
+static struct gateway *gateway;
+static unsigned ports[3];
+
+static unsigned free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    (void)close(fd);
+    return ntohs(a.sin_port);
+}
+
+static FILE *begin_file(const char *name)
+{
+    FILE *f = fopen(fixture_path(&files, name), "we");
+    assert_non_null(f);
+    return f;
+}
+
+static void put_file(const char *name, const char *text)
+{
+    FILE *f = begin_file(name);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(fixture_path(&files, name), 0600), 0);
+}
+
+/* A bit of everything that has memory of its own. @p is_other: another address, endpoint, pusher
+ * and connector, another road, another issuer. */
+static void write_conf(bool is_other)
+{
+    FILE *f = begin_file("gw.ini");
+    (void)fprintf(f,
+                  "[gateway]\npublic_url = https://push.example.com\nworkers = %d\n"
+                  "certificate = server.pem\nprivate_key = server.key\nclient_ca = ca.pem\n"
+                  "state_directory = state\nauto_reload_certificates = no\n"
+                  "listen = 127.0.0.1:%u\n",
+                  WORKERS, ports[0]);
+    if (is_other) {
+        (void)fprintf(f, "listen = 127.0.0.1:%u\n", ports[2]);
+    }
+    (void)fprintf(
+        f,
+        "[tunnel]\nlisten = 127.0.0.1:%u\nclient_ca = ca.pem\n"
+        "[admin]\ncontrol_socket =\nlisten =\n[audit]\nlevel = off\n"
+        "[log]\nlevel = error\ntarget = file:log\n"
+        "[connector DC1-A]\ncertificate_subject = CN=dc1-a\nlocation_id = DC1\n"
+        "[system FR1]\nsystem_id = FR1\nclient = 100\nvirtual_host = fr1_frun:443\n"
+        "location_id = DC1\nhealth_check = no\n"
+        "[oauth]\nkey_directory = keys\n"
+        "[issuer IDP]\nissuer = https://idp.example.com%s\naudience = frunproxy\nscope = push\n"
+        "jwks_url = https://127.0.0.1:1/keys\n",
+        ports[1], is_other ? "/other" : "");
+    (void)fputs("[sap-connectivity BTP]\nservice_key = btp.json\n"
+                "[endpoint ACME_PROD]\nsystem = FR1\ncustomer_network = ACME PROD\n"
+                "admin_request_parameter = acme-prod\nuser = FRUN_PUSH\npassword = file:secret\n"
+                "host_name = acme.example.com\ncertificate = leaf.pem\nprivate_key = leaf.key\n"
+                "[endpoint BTP]\nsystem = FR1\ncustomer_network = BTP\nroute = sap-connectivity\n"
+                "sap_connectivity = BTP\nvirtual_host = frun:443\nadmin_request_parameter = btp\n"
+                "user = FRUN_PUSH\npassword = file:secret\n"
+                "[endpoint CERT]\nsystem = FR1\ncustomer_network = CERT\nroute = direct\n"
+                "address = 127.0.0.1:1\nbackend_ca = ca.pem\nauth = certificate\n"
+                "client_certificate = dc1-a.pem\nclient_key = dc1-a.key\n"
+                "admin_request_parameter = cert\n"
+                "[endpoint TWO]\nsystem = FR1\ncustomer_network = TWO\n"
+                "address = 127.0.0.1:1\nbackend_ca = ca.pem\n"
+                "admin_request_parameter = two\nuser = FRUN_PUSH\npassword = file:secret\n",
+                f);
+    (void)fputs(is_other ? "route = sap-connectivity\nsap_connectivity = BTP\n"
+                           "standby_route = direct\n"
+                         : "route = tunnel\nstandby_route = direct\n",
+                f);
+    (void)fputs("[pusher s4-acme]\nendpoint = ACME_PROD, TWO\nuser = s4push\n"
+                "auth = basic, certificate, oauth2\nclient_id = s4\nclient_secret_hash = " HASH "\n"
+                "password_hash = " HASH "\ncertificate_subject = CN=s4\n"
+                "max_requests_per_second = 5\n"
+                "[pusher jwt]\nendpoint = CERT, BTP\nauth = jwt\nissuer = IDP\n"
+                "token_client = sb-acme\n",
+                f);
+    if (is_other) {
+        (void)fputs("[connector DC1-B]\ncertificate_subject = CN=dc1-b\nlocation_id = DC1\n"
+                    "[endpoint NEW]\nsystem = FR1\ncustomer_network = NEW\n"
+                    "admin_request_parameter = new\nuser = FRUN_PUSH\npassword = file:secret\n"
+                    "[pusher new]\nendpoint = NEW\nuser = new\npassword_hash = " HASH "\n",
+                    f);
+    }
+    assert_int_equal(fclose(f), 0);
+}
+
+static void clean_folder(const char *name)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", files.dir, name);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d) {
+        (void)closedir(d);
+        (void)rmdir(path);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct log_settings quiet = {LOG_LEVEL_ERROR, LOG_TARGET_FILE, "/dev/null"};
+    fixture_init(&files);
+    for (size_t i = 0; i < 3; i++) {
+        ports[i] = free_port();
+    }
+    put_file("secret", "geheim\n");
+    put_file("btp.json", "{\"clientid\":\"c\",\"clientsecret\":\"s\","
+                         "\"token_service_url\":\"https://127.0.0.1:1/oauth/token\","
+                         "\"onpremise_proxy_host\":\"127.0.0.1\",\"onpremise_proxy_port\":\"1\","
+                         "\"onpremise_proxy_http_port\":\"1\"}");
+    write_conf(false);
+    struct conf_gw *conf = NULL;
+    struct diag d = {.text = ""};
+    frun_err err = log_start(&quiet, &d);
+    if (!err) {
+        err = conf_gw_load(fixture_path(&files, "gw.ini"), stderr, &conf);
+    }
+    if (!err) {
+        err = gateway_new(conf, false, NULL, &gateway, &d);
+    }
+    if (err) {
+        print_error("%s: %s\n", err_text(err), d.text);
+        return -1;
+    }
+    conf_gw_unref(&conf);
+    keyring_start(gateway->keyring, gateway->loop, &gateway->shared);
+    return issuer_keys_new(gateway->loop, &gateway->shared, &gateway->issuer_keys) ||
+                   issuer_keys_follow(gateway->issuer_keys, gateway->gen->registry)
+               ? -1
+               : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    gateway_free(gateway);
+    gateway = NULL;
+    log_stop();
+    (void)fixture_path(&files, "log");
+    clean_folder("keys");
+    clean_folder("state");
+    fixture_done(&files);
+    return 0;
+}
+
+/* -- turning
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+/* The mail that ends the pass is not what is refused. */
+static void pass(struct loop *l)
+{
+    int before = left;
+    left = -1;
+    assert_int_equal(loop_post(l, stop, l), FRUN_OK);
+    left = before;
+    loop_run(l);
+}
+
+static void turn_workers(void)
+{
+    for (size_t i = 0; i < WORKERS; i++) {
+        pass(gateway->shared.workers[i]->loop);
+    }
+}
+
+/* Until it is over. */
+static void finish(unsigned before)
+{
+    for (int i = 0; n_ended == before; i++) {
+        turn_workers();
+        pass(gateway->loop);
+        assert_true(i < 20000);
+        if (i > 10) {
+            (void)usleep(1000);
+        }
+    }
+}
+
+static void reload(void)
+{
+    unsigned before = n_ended;
+    reload_begin(gateway->reload, "test");
+    finish(before);
+}
+
+static size_t count_fds(void)
+{
+    size_t n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    assert_non_null(d);
+    while (readdir(d)) {
+        n++;
+    }
+    (void)closedir(d);
+    return n;
+}
+
+/* -- tests
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void assert_in_force(const struct generation *g)
+{
+    assert_ptr_equal(gateway->gen, g);
+    for (size_t i = 0; i < WORKERS; i++) {
+        const struct worker *w = gateway->shared.workers[i];
+        assert_ptr_equal(w->gen, g);
+        assert_ptr_equal(w->roads->gen, g);
+        assert_null(w->change);
+        assert_ptr_equal(w->all_roads.next->next, &w->all_roads); /* one, nobody pins another */
+    }
+}
+
+/* One allocation is refused: nothing changes and nothing stays behind, or all of it is in use. */
+static void reload_refused(int *counter, int n, bool *is_other)
+{
+    struct generation *before = gateway->gen;
+    unsigned refs = atomic_load(&before->refs);
+    size_t n_fds = count_fds();
+    write_conf(*is_other);
+    *counter = n;
+    reload();
+    if (!is_kept) {
+        assert_in_force(gateway->gen);
+        assert_int_equal(gateway->gen->conf->n_connectors, *is_other ? 2 : 1);
+        *is_other = !*is_other;
+        return;
+    }
+    if (!strstr(why, err_text(FRUN_E_NOMEM))) {
+        fail_msg("allocation %d refused: %s", n, why);
+    }
+    assert_in_force(before);
+    assert_int_equal(atomic_load(&before->refs), refs);
+    assert_true(count_fds() <= n_fds); /* a helper may have ended meanwhile */
+}
+
+/* Every @p step-th of them. */
+static void refuse_each(int *counter, int step, int n_least)
+{
+    bool is_other = true;
+    bool is_over = false;
+    int n = 0;
+    for (; !is_over; n += step) {
+        reload_refused(counter, n, &is_other);
+        is_over = *counter >= 0; /* there were fewer */
+        *counter = -1;
+    }
+    assert_true(n > n_least);
+    print_message("%d allocations\n", n);
+}
+
+static void test_memory_refused(void **state)
+{
+    (void)state;
+    refuse_each(&left, 1, 100);
+}
+
+static void test_memory_refused_to_openssl(void **state)
+{
+    (void)state;
+    refuse_each(&left_ssl, 401, 1000); /* there are 40000 of them */
+}
+
+static struct endpoint_state *state_of(const char *name)
+{
+    return registry_endpoint_named(gateway->gen->registry, span_of(name))->state;
+}
+
+/* Between its preparation and its commit an endpoint is switched, whose first road changes. */
+static void test_switched_meanwhile(void **state)
+{
+    (void)state;
+    unsigned before = n_ended;
+    write_conf(true);
+    reload_begin(gateway->reload, "test");
+    turn_workers();
+    atomic_store(&state_of("TWO")->is_switched, true);
+    finish(before);
+    assert_false(is_kept);
+    const struct endpoint *e = registry_endpoint_named(gateway->gen->registry, SPAN_LIT("TWO"));
+    assert_int_equal(switchover_now(e), CONF_ROUTE_DIRECT);
+    for (size_t i = 0; i < WORKERS; i++) {
+        const struct roads *r = gateway->shared.workers[i]->roads;
+        assert_string_equal(r->all[e->index]->ops->name, "direct");
+    }
+}
+
+int main(void)
+{
+    if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1) {
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_memory_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_refused_to_openssl, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_switched_meanwhile, set_up, tear_down)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
