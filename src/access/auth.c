@@ -491,6 +491,11 @@ static enum auth_verdict check_foreign(struct auth *a, const struct shown *x, st
     struct guests_verdict t = {.who = NULL};
     w->way = CONF_AUTH_JWT;
     frun_err err = guests_check(a->guests, x->r, x->e, x->text, &w->guest, &t);
+    if (err == FRUN_E_CLOSED && a->registry &&
+        !guests_is_ours(registry_issuers(a->registry), x->text)) {
+        err = FRUN_E_DENIED; /* else its new section is having keys fetched */
+        t.why = "the token's issuer is not accepted any more";
+    }
     if (err == FRUN_E_AGAIN && guests_wait(a->guests, &w->guest, x->r, x->e, x->text)) {
         return AUTH_PENDING;
     }
@@ -566,7 +571,7 @@ enum auth_verdict auth_check(struct auth *a, struct registry *r, const struct en
     }
     if ((a->keys || registry_issuers(r)->n) && span_starts_nocase(authorization, bearer)) {
         w->auth = a;
-        w->guest = (struct guest){.fn = on_guest};
+        w->guest = (struct guest){.fn = on_guest, .source = guests_source(w->from)};
         return check_bearer(a, r, e, span_trim(span_skip(authorization, bearer.n)), w, who);
     }
     return AUTH_MISSING;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/access/guests.h"
 
+#include "frun/base/cidr.h"
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
 
@@ -46,6 +47,17 @@ void guests_free(struct guests *g)
         issuer_view_done(&g->views[i]);
     }
     free(g);
+}
+
+uint64_t guests_source(struct span address)
+{
+    struct cidr c;
+    uint64_t out = 0;
+    if (cidr_parse(address, &c) != FRUN_OK) {
+        return 0;
+    }
+    memcpy(&out, c.net, sizeof(out)); /* of IPv4 the rest is 0, of IPv6 it is the network */
+    return out;
 }
 
 bool guests_look(struct guests *g, const struct issuers *s)
@@ -141,10 +153,14 @@ static frun_err look_again(struct guests *g, const struct issuers *s, const stru
     if (!who->until_ms) {
         who->fetch = issuer_next(x->issuer);
     }
-    if (!issuer_has_ended(x->issuer, who->fetch) && issuer_want(x->issuer, mono_now_ms())) {
+    if (!issuer_has_ended(x->issuer, who->fetch) &&
+        issuer_want(x->issuer, who->source, mono_now_ms())) {
         return FRUN_E_AGAIN;
     }
-    return keys_of(g, s, x) == seen ? FRUN_E_NOT_FOUND : FRUN_OK;
+    if (keys_of(g, s, x) != seen) {
+        return FRUN_OK;
+    }
+    return issuer_is_left(x->issuer) ? FRUN_E_CLOSED : FRUN_E_NOT_FOUND;
 }
 
 static frun_err verify(struct guests *g, const struct issuers *s, const struct issuers_item *x,
@@ -155,6 +171,9 @@ static frun_err verify(struct guests *g, const struct issuers *s, const struct i
         const struct jwks *keys = keys_of(g, s, x);
         frun_err err =
             keys ? foreign_verify(f, keys, &x->rules, (uint64_t)time(NULL), &no) : FRUN_E_NOT_FOUND;
+        if (!err) {
+            issuer_know(x->issuer, who->source);
+        }
         if (err != FRUN_E_NOT_FOUND) {
             return err == FRUN_E_NOMEM || !err ? err : deny(g, s, x, &no, out);
         }

@@ -37,8 +37,8 @@ const struct conf_row conf_issuer_rows[CONF_ISSUER_ROWS] = {
      "but not below 5 minutes."},
     {"refresh_min", CONF_TIME, AT(refresh_min_ms), 1000, 3600000, "30 s", false, NULL, LIVE,
      "A token with an unknown key causes a fetch at once, but not more than one in this time in "
-     "the long run (three may come early), so that made-up tokens cannot make us a burden to the "
-     "issuer. Also the shortest pause after a fetch that failed."},
+     "the long run (three may come early, two of them from one address), so that made-up tokens "
+     "cannot make us a burden to the issuer. Also the shortest pause after a fetch that failed."},
     {"stale", CONF_TIME, AT(stale_ms), 1000, 2592000000, "24 h", false, NULL, LIVE,
      "While they cannot be refreshed, the keys are used for this time; then its tokens get 503."},
     {"ca", CONF_PATH, AT(ca), 0, 0, NULL, false, NULL, LIVE,

@@ -87,6 +87,7 @@ static void recycle(void *obj)
     x->rest = (struct span){0};
     x->auth_waiter.way = 0;
     x->auth_waiter.shown = NULL;
+    x->auth_waiter.from = (struct span){0};
     own_init(&x->own);
     x->in.is_http2 = false; /* the next head may break off before it is parsed */
     x->log = (struct accesslog_entry){0};

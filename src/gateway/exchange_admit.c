@@ -233,6 +233,7 @@ static void authenticate(struct exchange *x)
     /* Credentials that are shown count, right or wrong; a certificate often is just there. */
     enum auth_verdict v = AUTH_MISSING;
     x->auth_waiter.shown = x->identity ? cert_sha256(identity_cert(x->identity)) : NULL;
+    x->auth_waiter.from = x->facts.client_address;
     if (f && x->e->ways != CONF_AUTH_CERTIFICATE) {
         v = auth_check(x->w->auth, x->registry, x->e, f->value, &x->auth_waiter, &x->who);
     } else {

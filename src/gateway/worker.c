@@ -344,6 +344,7 @@ static void install(struct worker *w, struct roads *roads)
         hub_review(w->hub, is_wanted, g);
     }
     roads_unref(&old);
+    auth_on_issuers(w->auth); /* who waits for keys of an issuer that has gone need not any more */
 }
 
 /* Its first token needs a desk; the office has opened before. */

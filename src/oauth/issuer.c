@@ -10,6 +10,15 @@
 /** Ceiling of a section's texts, octets. */
 #define TEXTS_MAX_BYTES 16384
 
+/** Fetches that can have been granted to strangers within refresh_min, rounded up. */
+#define MAX_TURNS 8
+
+/* A stranger's fetch. */
+struct turn {
+    uint64_t source;
+    uint64_t until_ms; /* counts against its source as long */
+};
+
 struct issuer {
     atomic_int refs;
     struct arena arena;      /* texts of conf */
@@ -18,12 +27,16 @@ struct issuer {
     loop_job_fn wake;
     void *keeper; /* the keeper's thread alone; NULL: nobody */
     pthread_mutex_t lock;
-    struct jwks *keys;           /* under the lock; NULL: none */
-    atomic_uint generation;      /* grows with each change of keys, under the lock; never 0 */
-    atomic_uint n_ended;         /* fetches, with the keys they brought in place */
-    atomic_bool is_busy;         /* a fetch is under way */
-    atomic_bool is_wanted;       /* wake has been posted and has not run */
-    atomic_uint_fast64_t due_ms; /* each wanted fetch moves it on by refresh_min_ms */
+    struct jwks *keys;                /* under the lock; NULL: none */
+    atomic_uint generation;           /* grows with each change of keys, under the lock; never 0 */
+    atomic_uint n_ended;              /* fetches, with the keys they brought in place */
+    atomic_bool is_busy;              /* a fetch is under way */
+    atomic_bool is_wanted;            /* wake has been posted and has not run */
+    atomic_bool is_left;              /* nobody tends it any more */
+    atomic_uint_fast64_t due_ms;      /* each wanted fetch moves it on by refresh_min_ms */
+    struct turn turns[MAX_TURNS];     /* under the lock, as what follows */
+    uint64_t known[ISSUER_MAX_KNOWN]; /* sources, the last one first */
+    size_t n_known;
 };
 
 /* -- life
@@ -69,6 +82,7 @@ frun_err issuer_new(const struct conf_issuer *c, struct issuer **out)
     atomic_init(&i->n_ended, 0);
     atomic_init(&i->is_busy, false);
     atomic_init(&i->is_wanted, false);
+    atomic_init(&i->is_left, false);
     atomic_init(&i->due_ms, 0);
     (void)pthread_mutex_init(&i->lock, NULL);
     arena_init(&i->arena, TEXTS_MAX_BYTES);
@@ -151,14 +165,50 @@ void issuer_view_done(struct issuer_view *v)
     issuer_unref(&v->of);
 }
 
+static size_t place_of(const struct issuer *i, uint64_t source)
+{
+    size_t at = 0;
+    while (at < i->n_known && i->known[at] != source) {
+        at++;
+    }
+    return at;
+}
+
+void issuer_know(struct issuer *i, uint64_t source)
+{
+    (void)pthread_mutex_lock(&i->lock);
+    size_t at = place_of(i, source);
+    if (at == i->n_known && at < ISSUER_MAX_KNOWN) {
+        i->n_known++;
+    } else if (at == i->n_known) {
+        at--;
+    }
+    memmove(i->known + 1, i->known, at * sizeof(i->known[0]));
+    i->known[0] = source;
+    (void)pthread_mutex_unlock(&i->lock);
+}
+
+/* A place for one more fetch of a stranger; NULL: its source has had its share. */
+static struct turn *stranger_place(struct issuer *i, uint64_t source, uint64_t now_ms)
+{
+    struct turn *oldest = &i->turns[0];
+    unsigned n = 0;
+    for (size_t k = 0; k < MAX_TURNS; k++) {
+        struct turn *t = &i->turns[k];
+        n += t->source == source && t->until_ms > now_ms ? 1 : 0;
+        oldest = t->until_ms < oldest->until_ms ? t : oldest;
+    }
+    return n < ISSUER_STRANGER_FETCHES ? oldest : NULL;
+}
+
 /* A bucket of tokens, as the time at which it is full again. */
-static bool take_turn(struct issuer *i, uint64_t now_ms)
+static bool take_token(struct issuer *i, unsigned n_early, uint64_t now_ms)
 {
     uint64_t step_ms = i->conf.refresh_min_ms;
     uint_fast64_t due_ms = atomic_load(&i->due_ms);
     uint64_t next_ms;
     do {
-        if (due_ms > now_ms + ISSUER_EXTRA_FETCHES * step_ms) {
+        if (due_ms > now_ms + n_early * step_ms) {
             return false;
         }
         next_ms = (due_ms > now_ms ? due_ms : now_ms) + step_ms;
@@ -166,24 +216,44 @@ static bool take_turn(struct issuer *i, uint64_t now_ms)
     return true;
 }
 
-bool issuer_want(struct issuer *i, uint64_t now_ms)
+static bool take_turn(struct issuer *i, uint64_t source, uint64_t now_ms)
 {
+    (void)pthread_mutex_lock(&i->lock);
+    bool is_known = place_of(i, source) < i->n_known;
+    struct turn *t = is_known ? NULL : stranger_place(i, source, now_ms);
+    bool is_taken =
+        (is_known || t) &&
+        take_token(i, ISSUER_EXTRA_FETCHES + (is_known ? ISSUER_KNOWN_FETCHES : 0U), now_ms);
+    if (is_taken && t) {
+        *t = (struct turn){source, now_ms + i->conf.refresh_min_ms};
+    }
+    (void)pthread_mutex_unlock(&i->lock);
+    return is_taken;
+}
+
+bool issuer_want(struct issuer *i, uint64_t source, uint64_t now_ms)
+{
+    if (!i->loop || atomic_load(&i->is_left)) {
+        return false;
+    }
     if (atomic_load(&i->is_busy)) {
         return true;
-    }
-    if (!i->loop) {
-        return false;
     }
     if (atomic_exchange(&i->is_wanted, true)) {
         return true;
     }
     struct issuer *given = issuer_ref(i);
-    if (!take_turn(i, now_ms) || loop_post(i->loop, i->wake, given)) {
+    if (!take_turn(i, source, now_ms) || loop_post(i->loop, i->wake, given)) {
         issuer_unref(&given);
         atomic_store(&i->is_wanted, false);
         return false;
     }
     return true;
+}
+
+bool issuer_is_left(const struct issuer *i)
+{
+    return atomic_load(&i->is_left);
 }
 
 unsigned issuer_next(const struct issuer *i)
@@ -204,6 +274,7 @@ bool issuer_has_ended(const struct issuer *i, unsigned number)
 void issuer_tend(struct issuer *i, struct loop *l, loop_job_fn fn, void *keeper)
 {
     i->keeper = keeper;
+    atomic_store(&i->is_left, !keeper);
     if (!i->loop) { /* workers may read it already, if it was another configuration's too */
         i->wake = fn;
         i->loop = l;

@@ -3,13 +3,16 @@
 
 import concurrent.futures
 import signal
+import socket
 import time
 
 import pytest
 
-from chain import PASSWORD, USER, assert_problem, merge, password_hash, program, run, wait_until
+from chain import (PASSWORD, USER, Background, assert_problem, merge, password_hash, program, run,
+                   wait_until)
 from issuers import Issuer, Key
 from oauth import push
+from test_reload import change
 
 
 @pytest.fixture
@@ -164,7 +167,41 @@ def test_made_up_keys_do_not_hammer_the_issuer(running, idp):
     chain = running(refresh_min="60 s")
     for i in range(30):
         refused(chain, idp.token(kid=f"made-up-{i}"), "not known here")
-    assert len(idp.fetches()) == 1 + 3  # a few may come early, and then none
+    assert len(idp.fetches()) == 1 + 2  # a few may come early, and then none from there
+    # Nor do they keep a new key from being found, whose tokens come from elsewhere.
+    idp.key = Key("k2")
+    idp.keys.append(idp.key)
+    for n in (2, 3):
+        s = socket.socket()
+        s.bind((f"127.0.0.{n}", 0))
+        s.connect(("127.0.0.1", chain.port))
+        assert push(chain, idp.token(), connection=s).status == 200
+    assert len(idp.fetches()) == 1 + 3
+
+
+@pytest.mark.parametrize("what", ["dropped", "changed"])
+def test_reload_ends_waiting_for_its_keys(running, idp, what):
+    """Its keys are being fetched, slowly, when its section goes or says something else."""
+    chain = running(refresh_min="60 s")
+    idp.key = Key("k2")
+    idp.delay = 4
+    waiting = Background(push, chain, idp.token())
+    wait_until(lambda: len(idp.fetches()) > 1, "keys are wanted", 10)
+    if what == "dropped":
+        basic = {"auth": "basic", "issuer": None, "token_client": None, "claim": None}
+        change(chain, **{"issuer IDP": None, "pusher s4-acme": basic, "pusher globex": {
+            **basic, "user": "globex", "password_hash": password_hash(PASSWORD)}})
+    else:
+        change(chain, **{"issuer IDP": {"refresh_min": "59 s"}})
+    begun = time.monotonic()
+    answer = waiting.result()
+    assert time.monotonic() - begun < 2, "it did not wait for what does not come"
+    if what == "dropped":
+        assert answer.status == 401, answer
+        assert "not accepted any more" in answer.get("WWW-Authenticate"), answer
+    else:
+        assert_problem(answer, 503)  # the keys are being fetched anew
+        assert int(answer.get("Retry-After")) > 0
 
 
 def test_rollover_right_after_a_fetch(running, idp):

@@ -160,7 +160,7 @@ static void comes_at_the_start(void **state)
     follow(b); /* a reload that changes nothing */
     turn(b, 50);
     assert_int_equal(atomic_load(&n_fetches), 1);
-    assert_true(issuer_want(b->issuer, mono_now_ms()));
+    assert_true(issuer_want(b->issuer, 1, mono_now_ms()));
     until_fetches(b, 2);
 }
 
@@ -179,7 +179,7 @@ static void failure_and_stale_keys(void **state)
     follow(b);
     until_fetches(b, 1);
     atomic_store(&with, FRUN_E_CONNECT);
-    assert_true(issuer_want(b->issuer, mono_now_ms()));
+    assert_true(issuer_want(b->issuer, 1, mono_now_ms()));
     until_fetches(b, 2);
     assert_int_equal(issuer_count(b->issuer), 1); /* used on */
     atomic_store(&later_ms, b->idp.stale_ms + 1000);
@@ -204,7 +204,7 @@ static void leaves_in_the_middle(void **state)
     turn(b, 100);
     assert_int_equal(issuer_count(b->issuer), 0);
     /* Who still has the old registry asks in vain, and is not left waiting for ever. */
-    (void)issuer_want(b->issuer, mono_now_ms());
+    (void)issuer_want(b->issuer, 1, mono_now_ms());
     turn(b, 20);
     assert_int_equal(atomic_load(&n_fetches), 1);
     registry_unref(&without);
@@ -237,9 +237,9 @@ static void no_memory_to_tell(void **state)
     follow(b);
     until_fetches(b, 1);
     atomic_store(&is_poor, true);
-    assert_false(issuer_want(b->issuer, mono_now_ms()));
+    assert_false(issuer_want(b->issuer, 1, mono_now_ms()));
     atomic_store(&is_poor, false);
-    assert_true(issuer_want(b->issuer, mono_now_ms()));
+    assert_true(issuer_want(b->issuer, 1, mono_now_ms()));
     until_fetches(b, 2);
 }
 

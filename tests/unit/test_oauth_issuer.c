@@ -111,16 +111,23 @@ static void run(struct bench *b)
 }
 
 /* A want, the fetch it makes, and its end. */
-static bool want(struct bench *b, uint64_t at_ms)
+static bool want_from(struct bench *b, uint64_t source, uint64_t at_ms)
 {
     int before = b->n_woken;
-    bool is_it = issuer_want(b->issuer, at_ms);
+    bool is_it = issuer_want(b->issuer, source, at_ms);
     run(b);
     assert_int_equal(b->n_woken, before + (is_it ? 1 : 0));
     if (is_it) {
         issuer_ended(b->issuer, at_ms + b->conf.refresh_min_ms);
     }
     return is_it;
+}
+
+/* From everywhere. */
+static bool want(struct bench *b, uint64_t at_ms)
+{
+    static uint64_t source = 1000;
+    return want_from(b, source++, at_ms);
 }
 
 static void views(void **state)
@@ -154,7 +161,7 @@ static void views(void **state)
 static void nobody_tends_it(void **state)
 {
     struct bench *b = *state;
-    assert_false(issuer_want(b->issuer, 1000000));
+    assert_false(issuer_want(b->issuer, 1, 1000000));
 }
 
 static void a_few_may_come_early(void **state)
@@ -182,16 +189,59 @@ static void a_few_may_come_early(void **state)
     assert_false(want(b, t + 100));
 }
 
+/* One stranger does not use up what others need; many do, but not what is kept for those who are
+ * known. */
+static void who_wants_them_counts(void **state)
+{
+    struct bench *b = *state;
+    uint64_t t = 1000000;
+    issuer_tend(b->issuer, b->loop, on_wanted, b);
+    issuer_began(b->issuer);
+    issuer_ended(b->issuer, t + b->conf.refresh_min_ms);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(want_from(b, 1, t + i) == (i < ISSUER_STRANGER_FETCHES));
+    }
+    issuer_know(b->issuer, 7);
+    assert_true(want_from(b, 2, t + 200)); /* the third; all the others come too late */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_false(want_from(b, 100 + i, t + 300));
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(want_from(b, 7, t + 400 + i) == (i < ISSUER_KNOWN_FETCHES));
+    }
+    for (unsigned i = 0; i < ISSUER_MAX_KNOWN; i++) {
+        issuer_know(b->issuer, 1000 + i);
+        issuer_know(b->issuer, 1000);
+    }
+    t += UINT64_C(3600000);
+    for (unsigned i = 0; i < 100; i++) { /* it is a stranger again */
+        assert_true(want_from(b, 7, t + i) == (i < ISSUER_STRANGER_FETCHES));
+    }
+    assert_true(want_from(b, 1000, t + 200)); /* it has always been there */
+}
+
+static void nobody_tends_it_any_more(void **state)
+{
+    struct bench *b = *state;
+    issuer_tend(b->issuer, b->loop, on_wanted, b);
+    assert_true(want(b, 1000000));
+    issuer_began(b->issuer);
+    assert_false(issuer_is_left(b->issuer));
+    issuer_tend(b->issuer, b->loop, on_wanted, NULL);
+    assert_true(issuer_is_left(b->issuer));
+    assert_false(issuer_want(b->issuer, 1, 1000000)); /* although one is under way */
+}
+
 static void many_wants_are_one(void **state)
 {
     struct bench *b = *state;
     issuer_tend(b->issuer, b->loop, on_wanted, b);
     for (int i = 0; i < 100; i++) {
-        assert_true(issuer_want(b->issuer, 1000000));
+        assert_true(issuer_want(b->issuer, 1, 1000000));
     }
     run(b);
     assert_int_equal(b->n_woken, 1);
-    assert_true(issuer_want(b->issuer, 1000000)); /* under way */
+    assert_true(issuer_want(b->issuer, 1, 1000000)); /* under way */
     run(b);
     assert_int_equal(b->n_woken, 1);
     issuer_ended(b->issuer, 0);
@@ -213,7 +263,7 @@ static void memory_is_refused(void **state)
     assert_true(n > 2);
     issuer_tend(b->issuer, b->loop, on_wanted, b);
     left = 0;
-    assert_false(issuer_want(b->issuer, 1000000)); /* the keeper could not be told */
+    assert_false(issuer_want(b->issuer, 1, 1000000)); /* the keeper could not be told */
     left = -1;
     assert_true(want(b, 1000001)); /* and is, the next time */
 }
@@ -244,6 +294,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(views, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_tends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_few_may_come_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_wants_them_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_tends_it_any_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_wants_are_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(memory_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(same_place, set_up, tear_down),

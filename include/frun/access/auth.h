@@ -62,6 +62,7 @@ struct auth_waiter {
     bool is_old;      /**< out: proved by the password or secret before the present one */
     const char *why;  /**< out: BAD_TOKEN: what is wrong, constant text */
     const unsigned char *shown; /**< in: SHA-256 of the connection's certificate, or NULL */
+    struct span from;           /**< in: IP address of the sender, absent if unknown; borrowed */
     struct guest guest;         /**< private; zero before the first use */
     struct auth *auth;          /**< private */
     /** Told once: @p verdict is not AUTH_PENDING; @p who is set for GRANTED and FOREIGN. */

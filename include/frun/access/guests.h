@@ -42,6 +42,7 @@ struct guest {
     struct guests *all;          /**< private */
     uint64_t until_ms;           /**< private */
     unsigned fetch;              /**< private: the one that decides */
+    uint64_t source;             /**< where it came from, see guests_source() */
     void (*fn)(struct guest *g); /**< look again: guests_check(), which may tell to wait on */
 };
 
@@ -61,6 +62,10 @@ frun_err guests_new(struct loop *l, struct guests **out) FRUN_MUST_CHECK;
 /** Free it; who waits is not told. @param g guests or NULL. Thread: worker. */
 void guests_free(struct guests *g);
 
+/** What counts as one source of tokens: an IPv4 address, a /64 of IPv6. @param address IP address
+ * as text, or absent @return number for struct guest; 0: none of both. Thread: any. */
+uint64_t guests_source(struct span address);
+
 /** See whether the keys of any issuer have changed. @param g guests @param s issuers of the
  * registry in use @return true: they have, what was verified with them does not count any more.
  * Thread: worker. */
@@ -73,7 +78,8 @@ bool guests_is_ours(const struct issuers *s, struct span text);
 /** Judge a token. @param g guests @param r registry the request pinned @param e endpoint @param
  * text as sent @param who who may have to wait; until_ms 0 at its first look @param out verdict
  * @return FRUN_OK; FRUN_E_DENIED it is not good, out->why tells; FRUN_E_AGAIN keys are on their
- * way, guests_wait() for them; FRUN_E_NOT_FOUND the issuer's keys are not here: 503; FRUN_E_NOMEM.
+ * way, guests_wait() for them; FRUN_E_NOT_FOUND the issuer's keys are not here: 503; FRUN_E_CLOSED
+ * nor will they come, because a reload has dropped it or has changed its section; FRUN_E_NOMEM.
  * Thread: worker. Source: RFC 6750 3.1. */
 frun_err guests_check(struct guests *g, struct registry *r, const struct endpoint *e,
                       struct span text, struct guest *who,

@@ -32,6 +32,16 @@
  * refresh_min. Strangers can use them up by making up names of keys, but not more. */
 #define ISSUER_EXTRA_FETCHES 3
 
+/** So many of them a source gets within refresh_min of which nothing good is known: one alone does
+ * not use them up. */
+#define ISSUER_STRANGER_FETCHES 2
+
+/** Fetches beyond those, for sources of which a good token has come: strangers leave them. */
+#define ISSUER_KNOWN_FETCHES 2
+
+/** Sources that are known at once; who has shown a good token last stays. */
+#define ISSUER_MAX_KNOWN 64
+
 /** An issuer. */
 struct issuer;
 
@@ -81,10 +91,18 @@ bool issuer_look(struct issuer *i, struct issuer_view *v);
 /** Give back what a view holds. @param v view. Thread: its owner. */
 void issuer_view_done(struct issuer_view *v);
 
-/** The keys are not enough: ask for fresh ones. @param i issuer @param now_ms mono_now_ms() @return
- * true: they are being fetched, or will be at once, and the keeper will tell; false: not now, there
- * were too many fetches lately. Thread: any. */
-bool issuer_want(struct issuer *i, uint64_t now_ms);
+/** The keys are not enough: ask for fresh ones. @param i issuer @param source where the token came
+ * from, any number @param now_ms mono_now_ms() @return true: they are being fetched, or will be at
+ * once, and the keeper will tell; false: not now, there were too many fetches lately, or nobody
+ * tends it. Thread: any. */
+bool issuer_want(struct issuer *i, uint64_t source, uint64_t now_ms);
+
+/** A good token has come. @param i issuer @param source as in issuer_want(). Thread: any. */
+void issuer_know(struct issuer *i, uint64_t source);
+
+/** Has the keeper left it? Its keys stay what they are then. @param i issuer @return true if so.
+ * Thread: any. */
+bool issuer_is_left(const struct issuer *i);
 
 /** The first fetch that begins after now, and so shows what the issuer shows now. @param i issuer
  * @return its number. Thread: any. */
