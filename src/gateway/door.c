@@ -46,6 +46,7 @@ struct handover {
     struct worker *to;
     struct stream *stream;
     struct hub_member member;
+    size_t n_tried; /* workers that had no use for it */
     size_t n_first;
     char first[];
 };
@@ -165,15 +166,38 @@ bool door_knows(const struct generation *g, const struct hub_member *m)
     return c && g->seats[index] == m->seat && generation_may_serve(c, span_of(m->location_id));
 }
 
+static void arrive(void *arg);
+
+/* Of workers that drain one may be done while requests of another wait for a tunnel. */
+static bool pass_on(struct handover *m)
+{
+    const struct gateway_shared *g = m->to->shared;
+    size_t from = m->to->index;
+    size_t next = (from + 1) % g->n_workers;
+    if (worker_takes_tunnels(m->to) || ++m->n_tried >= g->n_workers) {
+        return false;
+    }
+    m->to = g->workers[next];
+    if (loop_post(m->to->loop, arrive, m) != FRUN_OK) {
+        m->to = g->workers[from];
+        return false;
+    }
+    seat_move(m->member.seat, from, next);
+    return true;
+}
+
 /* On the worker that shall have the tunnel. Its configuration may be newer than the one that let
  * the connector in. */
 static void arrive(void *arg)
 {
     struct handover *m = arg;
+    if (pass_on(m)) {
+        return;
+    }
     struct worker *w = m->to;
     struct buf out;
     buf_init(&out, DOOR_HELLO_BYTES);
-    bool is_refused = w->is_draining || !door_knows(w->gen, &m->member) ||
+    bool is_refused = !worker_takes_tunnels(w) || !door_knows(w->gen, &m->member) ||
                       !tls_has_same_trust(stream_tls(m->stream), w->gen->tunnel_tls);
     frun_err err = is_refused ? FRUN_E_CLOSED : stream_attach(m->stream, w->loop);
     if (!err) {
@@ -281,9 +305,10 @@ static void greet(struct door *d, const struct head *h, struct span first)
         refuse_known(d, seat, &(struct refusal){403, 0, text});
         return;
     }
-    if (d->w->is_draining || !g->tunnel_tls) {
+    bool is_over = !worker_takes_tunnels(d->w);
+    if (is_over || !g->tunnel_tls) {
         refuse(d, 503, DOOR_RETRY_S,
-               d->w->is_draining ? "the gateway is stopping" : "no tunnels are taken any more");
+               is_over ? "the gateway is stopping" : "no tunnels are taken any more");
         return;
     }
     if (seat_sum(seat) >= g->conf->tunnel->max_tunnels) {

@@ -84,7 +84,7 @@ static void on_ready(void *ctx)
     const struct tls_ctx *shown = stream_tls(g->stream);
     meter_add(&w->count.handshakes, shown ? 1 : 0);
     bool is_tunnel = shown && tls_is_mutual(shown);
-    if (is_tunnel && w->is_draining) {
+    if (is_tunnel && !worker_takes_tunnels(w)) {
         end(&g->base); /* connectors come again by themselves */
         return;
     }

@@ -81,7 +81,7 @@ static void let_in(struct porch *p, const struct proxy_head *h)
 {
     struct worker *w = p->base.w;
     io_close(&p->io);
-    if (w->is_draining && p->is_tunnel) {
+    if (p->is_tunnel && !worker_takes_tunnels(w)) {
         leave(p); /* connectors come again by themselves */
         return;
     }

@@ -76,6 +76,12 @@ size_t seat_enter(struct seat *s)
     }
 }
 
+void seat_move(struct seat *s, size_t from, size_t to)
+{
+    atomic_fetch_add(&s->tunnels[to], 1);
+    atomic_fetch_sub(&s->tunnels[from], 1);
+}
+
 void seat_leave(struct seat *s, size_t worker)
 {
     atomic_fetch_sub(&s->tunnels[worker], 1);

@@ -107,12 +107,38 @@ static void on_beat(struct deadline *d)
  * ---------------------------------------------------------------------------------------------------
  */
 
+bool worker_takes_tunnels(const struct worker *w)
+{
+    return !w->is_saying_goodbye && !w->is_stopped;
+}
+
+/* Connectors come again by themselves; pushers in the queue would be told of a reset. */
+static void end_listening(struct worker_door *d)
+{
+    struct listener *l = d->listener;
+    d->listener = NULL;
+    (d->is_tunnel ? listener_free : listener_drain)(l);
+}
+
+static void end_doors(struct worker *w, bool is_tunnel)
+{
+    for (size_t i = 0; i < w->n_listen; i++) {
+        if (w->listen[i].is_tunnel == is_tunnel) {
+            end_listening(&w->listen[i]);
+        }
+    }
+    for (struct list *d; is_tunnel && (d = list_first(&w->doors)) != NULL;) {
+        door_kill((struct door *)d);
+    }
+}
+
 static void stopped(struct worker *w)
 {
     if (w->is_stopped) {
         return;
     }
     w->is_stopped = true;
+    end_doors(w, true);
     deadline_clear(&w->drain_deadline);
     if (loop_post(w->shared->main_loop, w->shared->on_stopped, w->shared->on_stopped_arg) !=
         FRUN_OK) {
@@ -133,6 +159,7 @@ void worker_on_gone(struct worker *w)
     }
     if (!w->is_saying_goodbye) {
         w->is_saying_goodbye = true;
+        end_doors(w, true);
         deadline_set(w->loop, &w->drain_deadline, WORKER_GOODBYE_MS);
         hub_drain(w->hub);
     }
@@ -170,14 +197,6 @@ static void on_drain_deadline(struct deadline *d)
     stopped(w);
 }
 
-/* Connectors come again by themselves; pushers in the queue would be told of a reset. */
-static void end_listening(struct worker_door *d)
-{
-    struct listener *l = d->listener;
-    d->listener = NULL;
-    (d->is_tunnel ? listener_free : listener_drain)(l);
-}
-
 /* Before they are closed: with systemd's copy calls wait for the next start. A datagram that
  * systemd takes at once. */
 static void keep_sockets(const struct worker *w)
@@ -200,9 +219,7 @@ static void drain_job(void *arg)
     }
     w->is_draining = true;
     keep_sockets(w);
-    for (size_t i = 0; i < w->n_listen; i++) {
-        end_listening(&w->listen[i]);
-    }
+    end_doors(w, false);
     deadline_clear(&w->accept_deadline);
     w->drain_ends_ms = loop_now_ms(w->loop) + w->conf->gateway->drain_timeout_ms;
     deadline_set(w->loop, &w->drain_deadline, w->conf->gateway->drain_timeout_ms);
@@ -210,9 +227,6 @@ static void drain_job(void *arg)
     struct list *next;
     list_foreach_safe (it, next, &w->fronts) {
         front_drain((struct front *)it);
-    }
-    for (struct list *d; (d = list_first(&w->doors)) != NULL;) {
-        door_kill((struct door *)d);
     }
     exchange_kill_errands(w);
     worker_on_gone(w);

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM: what is under way is finished, nothing new is begun, the end is 0."""
 
+import json
 import signal
 import socket
 import time
 
-from chain import Background, wait_until
+from chain import Background, program, run, wait_until
 
 SLOW = "/ACME_PROD/sap/frun/x?_sim=delay:2s"
+
+
+def status(chain):
+    r = run([program("frunctl"), "status", "--json", "--socket", chain.path("control.sock")])
+    assert r.returncode == 0, r
+    return json.loads(r.stdout)
 
 
 def test_gateway_finishes_what_is_under_way(make_chain):
@@ -96,6 +103,21 @@ def test_connections_in_the_queue_are_served(make_chain):
     served = [Background(serve, s) for s in waiting]
     assert {s.result() for s in served} <= {200, 503}
     assert chain.gateway.wait(10) == 0
+
+
+def test_a_tunnel_that_comes_late_is_taken(make_chain):
+    """Requests that wait for a tunnel when the drain begins: it comes, and they are served."""
+    chain = make_chain(gateway={"gateway": {"hold": "30s", "drain_timeout": "60s"}})
+    chain.connector.kill()
+    chain.gateway.wait_log("ended after")
+    waiting = [Background(chain.push) for _ in range(6)]
+    wait_until(lambda: status(chain)["waiting"] == 6, "they wait")
+    chain.gateway.signal(signal.SIGTERM)
+    chain.gateway.wait_log("stopping")
+    chain.connector.start()
+    assert [w.result().status for w in waiting] == [200] * 6
+    assert chain.gateway.wait(10) == 0
+    assert chain.connector.is_running()
 
 
 def test_drain_timeout_ends_it(make_chain):

@@ -41,6 +41,10 @@ const char *seat_name(const struct seat *s);
  * Thread: any. */
 size_t seat_enter(struct seat *s);
 
+/** Count a tunnel over to another worker. @param s seat @param from index of its worker @param to
+ * of the other. Thread: any. */
+void seat_move(struct seat *s, size_t from, size_t to);
+
 /** Count a tunnel out. @param s seat @param worker index of its worker. Thread: any. */
 void seat_leave(struct seat *s, size_t worker);
 

@@ -168,7 +168,8 @@ void worker_abort(void *change);
 frun_err worker_start(struct worker *w) FRUN_MUST_CHECK;
 
 /** Drain: no new connections, present requests finish, then main is told; forced after
- * drain_timeout. The loop still turns until worker_stop(). @param w started worker. Thread: main.
+ * drain_timeout. Tunnels are taken until the last request has ended: it may wait for one. The loop
+ * still turns until worker_stop(). @param w started worker. Thread: main.
  */
 void worker_drain(struct worker *w);
 
@@ -184,6 +185,11 @@ void worker_free(struct worker *w);
 /** A front-door connection, an orphan or a door has gone: go on accepting, or end draining. @param
  * w worker. Thread: worker. */
 void worker_on_gone(struct worker *w);
+
+/** Is a tunnel of use to it? While it drains one is, as long as requests may need it. @param w
+ * worker
+ * @return true if so. Thread: worker. */
+bool worker_takes_tunnels(const struct worker *w);
 
 /** Why is the daemon not able to serve? @param w worker @return constant text, or NULL: it is.
  * Thread: worker. */
