@@ -5,7 +5,10 @@
  *                       \-- wrong: kept <--------- abort <--/
  *
  * Everything that can fail is done before anything changes; what comes behind cannot fail, only
- * wait for memory. One change at a time: who asks meanwhile gets the next one.
+ * wait for memory. One change at a time: who asks meanwhile gets the next one. Main never waits for
+ * a worker: one that does not turn for RELOAD_PATIENCE_MS makes a change be given up, or, if it has
+ * been put into force, takes it over when it turns again; who asked is told, and until then nothing
+ * else is begun.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_int.h"
@@ -23,6 +26,9 @@
 
 /** Main looks by itself after this time, in case there was no memory for mail; milliseconds. */
 #define RELOAD_LOOK_MS 200
+
+/** Who asked is answered after this time of waiting for workers that do not turn, milliseconds. */
+#define RELOAD_PATIENCE_MS 5000
 
 /** How often the files of certificates are looked at, milliseconds; what has changed must stay the
  * same for so long. */
@@ -49,6 +55,8 @@ struct reload {
     char why[RELOAD_WHY_BYTES];
     char next_why[RELOAD_WHY_BYTES]; /* with is_wanted */
     uint64_t begun_ms;
+    uint64_t phase_ms;       /* when this phase began */
+    bool is_told;            /* who asked has been answered */
     struct conf_gw *started; /* what keys that need a restart are compared with */
     struct admin_reloading told;
     char kept[sizeof(((struct diag *)NULL)->text)]; /* why; "": it is not */
@@ -180,8 +188,19 @@ static void keep(struct reload *r, const char *why)
 static void enter(struct reload *r, enum phase phase)
 {
     r->phase = phase;
+    r->phase_ms = mono_now_ms();
     for (size_t i = 0; i < r->g->shared.n_workers; i++) {
         r->is_posted[i] = false;
+    }
+}
+
+static void tell(struct reload *r)
+{
+    if (!r->is_told) {
+        r->is_told = true;
+        admin_reloading_end(&r->told, r->why, r->kept[0] ? r->kept : NULL,
+                            mono_now_ms() - r->begun_ms);
+        service_reloaded();
     }
 }
 
@@ -190,8 +209,7 @@ static void finish(struct reload *r)
     r->phase = PHASE_IDLE;
     deadline_clear(&r->look);
     drop(r);
-    admin_reloading_end(&r->told, r->why, r->kept[0] ? r->kept : NULL, mono_now_ms() - r->begun_ms);
-    service_reloaded();
+    tell(r);
     if (r->is_wanted && !r->is_stopped) {
         deadline_set(r->g->loop, &r->look, 1);
     }
@@ -325,6 +343,14 @@ static void done(struct reload *r)
     finish(r);
 }
 
+/* Once it has been told to prepare, the change is the worker's until it has. */
+static bool is_with_worker(const struct reload *r, const struct worker_change *c, int state)
+{
+    bool is_new = state == WORKER_CHANGE_NEW;
+    return r->phase == PHASE_PREPARE ? is_new
+                                     : state == WORKER_CHANGE_PREPARED || (is_new && c->is_asked);
+}
+
 /* Give every worker the job of this phase; true: all have finished it. */
 static bool run_phase(struct reload *r, loop_job_fn job, bool *is_failed)
 {
@@ -334,12 +360,11 @@ static bool run_phase(struct reload *r, loop_job_fn job, bool *is_failed)
         int state = atomic_load(&c->state);
         if (!r->is_posted[i] && (r->phase == PHASE_PREPARE || state == WORKER_CHANGE_PREPARED)) {
             r->is_posted[i] = loop_post(c->w->loop, job, c) == FRUN_OK;
+            c->is_asked |= r->is_posted[i];
             is_over = false;
             continue;
         }
-        bool is_waiting = r->phase == PHASE_PREPARE ? state == WORKER_CHANGE_NEW
-                                                    : state == WORKER_CHANGE_PREPARED;
-        is_over &= !is_waiting;
+        is_over &= !is_with_worker(r, c, state);
         *is_failed |= state == WORKER_CHANGE_FAILED;
     }
     return is_over;
@@ -354,6 +379,51 @@ static void tell_failed(struct reload *r)
     char text[sizeof(r->kept)];
     (void)snprintf(text, sizeof(text), "a worker could not prepare for it: %s", err_text(err));
     keep(r, text);
+}
+
+/* The first that keeps us waiting. */
+static size_t find_slow(const struct reload *r)
+{
+    size_t i = 0;
+    while (i + 1 < r->g->shared.n_workers &&
+           !is_with_worker(r, &r->changes[i], atomic_load(&r->changes[i].state))) {
+        i++;
+    }
+    return i;
+}
+
+static void lose_patience(struct reload *r)
+{
+    size_t i = find_slow(r);
+    bool unused = false;
+    char text[sizeof(r->kept)];
+    if (r->phase == PHASE_COMMIT) {
+        log_error("reload",
+                  "worker %zu has not turned for %d s: it goes on with the former configuration "
+                  "until it does",
+                  i, RELOAD_PATIENCE_MS / 1000);
+        tell(r);
+    } else if (r->phase == PHASE_PREPARE) {
+        (void)snprintf(text, sizeof(text),
+                       "worker %zu has not turned for %d s; if it never does, restart the daemon",
+                       i, RELOAD_PATIENCE_MS / 1000);
+        keep(r, text);
+        enter(r, PHASE_ABORT);
+        (void)run_phase(r, worker_abort, &unused);
+        tell(r);
+    }
+}
+
+/* Nothing can be begun while a worker has not come to the end of the change before. */
+static void refuse(struct reload *r, const char *cause)
+{
+    char text[sizeof(r->kept)];
+    (void)snprintf(text, sizeof(text),
+                   "worker %zu does not turn, and has not come to the end of the reload before; if "
+                   "it never does, restart the daemon",
+                   find_slow(r));
+    (void)admin_reloading_begin(&r->told);
+    admin_reloading_end(&r->told, cause, text, 0);
 }
 
 static void look(struct reload *r)
@@ -375,6 +445,8 @@ static void look(struct reload *r)
         done(r);
     } else if (r->phase == PHASE_ABORT && run_phase(r, worker_abort, &is_failed)) {
         finish(r);
+    } else if (!r->is_told && mono_now_ms() - r->phase_ms > RELOAD_PATIENCE_MS) {
+        lose_patience(r);
     }
 }
 
@@ -382,6 +454,10 @@ static void begin(struct reload *r, const char *why, bool is_files_only)
 {
     if (r->is_stopped) {
         admin_reloading_done(&r->told);
+        return;
+    }
+    if (r->phase != PHASE_IDLE && r->is_told) {
+        refuse(r, why);
         return;
     }
     if (r->phase != PHASE_IDLE) {
@@ -396,6 +472,7 @@ static void begin(struct reload *r, const char *why, bool is_files_only)
     FILE *report = admin_reloading_begin(&r->told);
     r->begun_ms = mono_now_ms();
     r->kept[0] = '\0';
+    r->is_told = false;
     service_reloading();
     log_info("reload", "%s: reading %s", r->why,
              is_files_only ? "certificates, keys and CAs again" : r->g->path);

@@ -141,6 +141,16 @@ void __wrap_admin_reloading_end(struct admin_reloading *x, const char *cause, co
     __real_admin_reloading_end(x, cause, kept, ms);
 }
 
+static uint64_t later_ms; /* added to the clock */
+
+uint64_t __real_mono_now_ms(void);
+uint64_t __wrap_mono_now_ms(void);
+
+uint64_t __wrap_mono_now_ms(void)
+{
+    return __real_mono_now_ms() + later_ms;
+}
+
 /* -- a gateway that does not run
  * ----------------------------------------------------------------------------------------- */
 
@@ -446,6 +456,87 @@ static void test_switched_meanwhile(void **state)
     }
 }
 
+/* The other worker does not turn, for a while that seems longer, until main says so. */
+static void lose_patience(unsigned before)
+{
+    for (int i = 0; i < 2000 && n_ended == before; i++) {
+        pass(gateway->shared.workers[0]->loop);
+        pass(gateway->loop);
+        (void)usleep(5000);
+        later_ms += 100;
+    }
+    pass(gateway->shared.workers[0]->loop); /* has nothing to do with it any more */
+}
+
+/* Before or after the commit. Nobody waits for it for ever. */
+static void stuck(bool is_late)
+{
+    struct generation *old = gateway->gen;
+    struct loop *first = gateway->shared.workers[0]->loop;
+    struct loop *second = gateway->shared.workers[1]->loop;
+    unsigned before = n_ended;
+    write_conf(true);
+    reload_begin(gateway->reload, "test");
+    pass(first);
+    if (is_late) {
+        pass(second);
+        pass(gateway->loop);
+        pass(first);
+    }
+    assert_int_equal(n_ended, before);
+    lose_patience(before);
+    assert_int_equal(n_ended, before + 1);
+    assert_true(is_kept == !is_late);
+    assert_true(is_late || strstr(why, "worker 1 has not turned"));
+    reload_begin(gateway->reload, "another"); /* is answered too */
+    assert_int_equal(n_ended, before + 2);
+    assert_true(is_kept && strstr(why, "worker 1"));
+    assert_ptr_equal(gateway->shared.workers[1]->gen, old);
+    for (int i = 0; i < 50; i++) { /* it turns again */
+        turn_workers();
+        pass(gateway->loop);
+        (void)usleep(1000);
+        later_ms += 50;
+    }
+    assert_int_equal(n_ended, before + 2); /* told once */
+    assert_true((gateway->gen == old) == !is_late);
+    assert_in_force(gateway->gen);
+    reload();
+    assert_false(is_kept);
+    assert_in_force(gateway->gen);
+}
+
+static void test_a_worker_is_stuck(void **state)
+{
+    (void)state;
+    stuck(false);
+}
+
+static void test_a_worker_is_stuck_at_the_end(void **state)
+{
+    (void)state;
+    stuck(true);
+}
+
+/* Whatever it has come to. */
+static void test_stopped_meanwhile(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 2; n++) {
+        write_conf(n == 0);
+        reload_begin(gateway->reload, "test");
+        reload_begin(gateway->reload, "again");
+        turn_workers();
+        if (n) {
+            pass(gateway->loop);
+            pass(gateway->shared.workers[0]->loop);
+            break;
+        }
+        finish(n_ended);
+    }
+    reload_stop(gateway->reload); /* and all of it is freed */
+}
+
 int main(void)
 {
     if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1) {
@@ -454,6 +545,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_memory_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_refused_to_openssl, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_switched_meanwhile, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(test_switched_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_worker_is_stuck, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_worker_is_stuck_at_the_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stopped_meanwhile, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,7 @@ struct worker_change {
     size_t n_remove;                           /**< their number */
     struct roads *roads;                       /**< prepared; the worker's */
     frun_err err;                              /**< why it failed */
+    bool is_asked;                             /**< main's: it has been told to prepare */
     atomic_int state;                          /**< enum worker_change_state */
     loop_job_fn on_step; /**< posted to main after a step, if there is memory */
     void *arg;           /**< for it */
