@@ -50,7 +50,8 @@ int64_t tls_seconds(const ASN1_TIME *at);
 frun_err tls_crl_load(struct tls_ctx *t, const char *file, struct diag *d) FRUN_MUST_CHECK;
 
 /** What OpenSSL complains about last, behind a text and a file's name. @param d filled @param file
- * name @param text what is wrong @return FRUN_E_TLS. Thread: any. */
+ * name @param text what is wrong @return FRUN_E_TLS; FRUN_E_NOMEM that was the cause, errno
+ * being 0 before. Thread: any. */
 frun_err tls_refuse(struct diag *d, const char *file, const char *text);
 
 /** Make the method by which OpenSSL reads and writes a stream's socket. @return method, or NULL.

@@ -263,7 +263,8 @@ static void clean_folder(const char *name)
 static int set_up(void **state)
 {
     (void)state;
-    const struct log_settings quiet = {LOG_LEVEL_ERROR, LOG_TARGET_FILE, "/dev/null"};
+    const struct log_settings quiet = {.level = LOG_LEVEL_ERROR,
+                                       .events = {LOG_TARGET_FILE, "/dev/null", 0}};
     fixture_init(&files);
     for (size_t i = 0; i < 3; i++) {
         ports[i] = free_port();
