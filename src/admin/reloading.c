@@ -146,6 +146,15 @@ void admin_reloading_end(struct admin_reloading *x, const char *cause, const cha
         log_changes(&x->restart, " (with the next restart)");
         audit_changes(x->audit, cause, &x->live, "");
         audit_changes(x->audit, cause, &x->restart, " with the next restart");
+        if (x->live.n + x->restart.n == 0) {
+            /* certificates, keys, CAs, revocation lists, secrets may be others all the same */
+            audit_tell(x->audit, &(struct audit_event){
+                                     .name = "config.reloaded",
+                                     .outcome = "ok",
+                                     .who = span_of(cause),
+                                     .detail = SPAN_LIT("no key has changed; the files that the "
+                                                        "configuration names were read anew")});
+        }
         log_info("reload", "%s: the changed configuration is in use after %llu ms: %zu change(s)%s",
                  cause, (unsigned long long)ms, x->live.n + x->live.n_more,
                  x->restart.n ? ", others need a restart" : "");

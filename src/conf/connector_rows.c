@@ -49,8 +49,6 @@ static const struct conf_row connector_rows[] = {
      "without a reload; a pair that does not fit is told once, and the present one is used on."},
     {"drain_timeout", CONF_TIME, AT(drain_timeout_ms), 0, 3600000, "30 s", false, NULL, LIVE,
      "After SIGTERM requests in flight get this time to end."},
-    {"audit", CONF_CHOICE, AT(audit), 0, 0, "security", false, "off|security|all", LIVE,
-     "Which access decisions are logged: none, denials, or all."},
 };
 
 #undef AT

@@ -28,9 +28,6 @@
 /** Octets of a path in an audit line. */
 #define MAX_LOGGED_PATH 256
 
-/** [connector] audit. */
-enum { AUDIT_OFF, AUDIT_SECURITY, AUDIT_ALL };
-
 /** Seconds after which a request may come again that found no connection free. */
 enum { RETRY_AFTER_BUSY_S = 2 };
 
@@ -371,13 +368,14 @@ static void audit_request(const struct forward *f, bool is_denied)
                       .is_frequent = true});
 }
 
+/* The audit log counts what comes again; the log has each one. */
 static void audit(const struct forward *f)
 {
     audit_request(f, f->access.verdict != ACCESS_ALLOWED);
-    int level = f->env->conf->connector->audit;
+    int level = f->env->conf->audit->level;
     char text[ACCESS_TEXT_BYTES];
     bool is_denied = f->access.verdict != ACCESS_ALLOWED;
-    if (level == AUDIT_OFF || (level == AUDIT_SECURITY && !is_denied)) {
+    if (level == CONF_AUDIT_OFF || (level == CONF_AUDIT_SECURITY && !is_denied)) {
         return;
     }
     access_text(&f->access, text);

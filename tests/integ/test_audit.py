@@ -83,6 +83,12 @@ def test_what_is_written(make_chain):
     wait_for(chain, "config.reloaded", outcome="failed")
     os.unlink(chain.path("endpoints.d/bad.ini"))
 
+    # nothing but files, perhaps
+    chain.gateway.child.send_signal(signal.SIGHUP)
+    again = wait_for(chain, "config.reloaded", outcome="ok",
+                     detail="no key has changed; the files that the configuration names were read anew")
+    assert again["who"] == "SIGHUP"
+
     # what frunctl changes in a file is in the same chain
     chain.gateway_sections["pusher s4-acme"]["auth"] = "basic"
     r = subprocess.run([program("frunctl"), "pusher", "rotate", "s4-acme", "--password", "--config",
@@ -123,6 +129,40 @@ def test_denials_of_the_connector(make_chain):
     assert "/sap/frun/ngdci" in denied["detail"]
 
 
+def test_levels_of_the_connector(make_chain):
+    """One key says what goes into the audit log and into the log, also after a reload."""
+    name = "dc1-a-audit.log"
+    chain = make_chain(connector={"audit": {"file": name, "level": "all"},
+                                  "resource frun": {"path": "/sap/frun/ngdci"}})
+
+    def pushes():
+        """One that is allowed, one that is not."""
+        assert chain.push().status == 200
+        assert chain.push(target="/ACME_PROD/sap/frun/other").status == 403
+
+    def change(old, new):
+        with open(chain.path("dc1-a.ini"), encoding="utf-8") as f:
+            text = f.read()
+        chain.write("dc1-a.ini", text.replace(f"file = {name}\nlevel = {old}", f"file = {name}\nlevel = {new}"))
+        chain.connector.child.send_signal(signal.SIGHUP)
+        wait_for(chain, "audit.level", name, detail=f"from {old} to {new}")
+
+    pushes()
+    wait_for(chain, "access.allowed", name)
+    wait_for(chain, "access.denied", name)
+    change("all", "security")
+    pushes()
+    change("security", "off")
+    n = len(records(chain, name))
+    pushes()
+    chain.connector.child.send_signal(signal.SIGTERM)
+    wait_until(lambda: not chain.connector.is_running(), "the connector ends")
+    assert chain.connector.log().count("access allowed: POST /sap/frun/ngdci") == 1
+    assert chain.connector.log().count("access denied: POST /sap/frun/other") == 2
+    assert not [r for r in records(chain, name)[n:] if r["event"] in ("access.allowed", "daemon.stopped")]
+    assert ": good: " in verify(chain, chain.path(name))
+
+
 def test_strangers_at_the_tunnel(make_chain):
     chain = start(make_chain, wait=False, gateway={**GATEWAY, "connector DC1-A": {"location_id": "OTHER"}})
     refused = wait_for(chain, "tunnel.refused")
@@ -149,6 +189,9 @@ def test_tampering_is_found(make_chain):
     spoil(whole.replace(b'"who":"DC1-A"', b'"who":"DC1-B"', 1), "was changed")
     spoil(b"".join(lines[:1] + lines[2:]), "record(s) were removed before record 3")
     spoil(b"".join(lines[:2] + lines[1:]), "it was inserted or moved")
+    spoil(b"".join(lines[:1] + [lines[2], lines[1]] + lines[3:]), "it was inserted or moved")
+    spoil(b"".join(lines[:1] + [b'{"seq":2,"event":"harmless"}\n'] + lines[1:]), "is no record")
+    spoil(b"".join(lines[1:]), "record(s) are missing at the beginning")
     spoil(b"".join(lines[:-1]), "1 record(s) are missing at the end")
     spoil(whole[:-9], "cut short")
     with open(chain.path("audit.log"), "wb") as f:

@@ -233,6 +233,32 @@ static void tampering_is_named(void **state)
     spill(path, other, strlen(other));
     assert_told(key, "audit.log:3: record 2 stands behind record 2: it was inserted or moved");
 
+    /* two in the other order */
+    memcpy(other, text, n + 1);
+    size_t second = (size_t)(line_at(text, 2) - text);
+    size_t n_2 = (size_t)(line_at(text, 3) - line_at(text, 2));
+    size_t n_3 = (size_t)(line_at(text, 4) - line_at(text, 3));
+    memcpy(other + second, text + second + n_2, n_3);
+    memcpy(other + second + n_3, text + second, n_2);
+    spill(path, other, n);
+    assert_told(key, "audit.log:2: 1 record(s) were removed before record 3");
+    assert_told(key, "audit.log:3: record 2 stands behind record 3: it was inserted or moved");
+
+    /* a line that never ends takes no memory; NULs end nothing */
+    memcpy(other, text, n);
+    memset(other + n, 0, 40);
+    other[n + 40] = '\n';
+    spill(path, other, n + 41);
+    assert_told(key, "audit.log:6: is no record");
+    FILE *f = fopen(path, "ae");
+    assert_non_null(f);
+    for (int i = 0; i < 3 * CHAIN_LINE_BYTES; i++) {
+        assert_int_equal(fputc('x', f), 'x');
+    }
+    assert_int_equal(fputs("\n", f) < 0, 0);
+    assert_int_equal(fclose(f), 0);
+    assert_told(key, "audit.log:7: is no record");
+
     /* the end cut off at a line end */
     spill(path, text, (size_t)(line_at(text, 4) - text));
     assert_told(key, "audit.log.head:0: 2 record(s) are missing at the end, the last one was 5");

@@ -68,7 +68,7 @@ static void test_resolved(void **state)
     assert_string_equal(c->subaccounts[0]->location_id, "");
     assert_string_equal(c->subaccounts[0]->certificate, c->connector->certificate);
     assert_int_equal(c->connector->retry_min_ms, 500);
-    assert_int_equal(c->connector->audit, 1);
+    assert_int_equal(c->audit->level, CONF_AUDIT_SECURITY);
     struct conf_cn *pin = conf_cn_ref(c);
     conf_cn_unref(&c);
     conf_cn_unref(&pin);

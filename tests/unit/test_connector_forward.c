@@ -77,6 +77,9 @@ struct bench {
     bool is_abandoned;
 };
 
+/* Denials are logged. */
+static const struct conf_audit audited = {.level = CONF_AUDIT_SECURITY};
+
 static struct bench b;
 
 static void end_peer(struct peer *p)
@@ -276,8 +279,7 @@ static int setup(void **state)
                                           .connect_timeout_ms = 2000,
                                           .response_timeout_ms = 300,
                                           .body_timeout_ms = 2000,
-                                          .backend_keepalive_ms = 5000,
-                                          .audit = 1};
+                                          .backend_keepalive_ms = 5000};
     b.resource = (struct conf_resource){
         .place = {.name = "frun"}, .path = "/sap/frun", .policy = 1, .active = true};
     b.resources[0] = &b.resource;
@@ -289,7 +291,8 @@ static int setup(void **state)
                                       .resources = b.resources,
                                       .n_resources = 1};
     b.mappings[0] = &b.mapping;
-    b.conf = (struct conf_cn){.connector = &b.connector, .mappings = b.mappings, .n_mappings = 1};
+    b.conf = (struct conf_cn){
+        .connector = &b.connector, .audit = &audited, .mappings = b.mappings, .n_mappings = 1};
     b.trust = (struct trust){.mappings = b.ctx, .n_mappings = 1};
     buf_init(&b.record, RECORD_BYTES);
     buf_init(&b.body, RECORD_BYTES);

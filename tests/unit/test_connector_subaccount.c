@@ -3,6 +3,9 @@
 
 #include "connector_gateway.h"
 
+/* Denials are logged. */
+static const struct conf_audit audited = {.level = CONF_AUDIT_SECURITY};
+
 static struct subaccount *membership;
 static struct conf_connector connector;
 static struct conf_subaccount conf_subaccount;
@@ -29,11 +32,10 @@ static int setup(void **state)
                                         .ping_interval_ms = 15000,
                                         .ping_timeout_ms = 10000,
                                         .retry_min_ms = 50,
-                                        .retry_max_ms = 100,
-                                        .audit = 1};
+                                        .retry_max_ms = 100};
     conf_subaccount = (struct conf_subaccount){
         .place = {.name = "provider"}, .gateway = {addresses, 1}, .location_id = ""};
-    conf = (struct conf_cn){.connector = &connector};
+    conf = (struct conf_cn){.connector = &connector, .audit = &audited};
     trust = (struct trust){0};
     membership = NULL;
     assert_int_equal(backends_new(gw.loop, gw.offload, &conf, &trust, &backends), FRUN_OK);

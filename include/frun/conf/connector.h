@@ -39,7 +39,6 @@ struct conf_connector {
     uint64_t retry_max_ms;         /**< and ends here; 60 s */
     bool auto_reload_certificates; /**< changed files are used by themselves; yes */
     uint64_t drain_timeout_ms;     /**< SIGTERM to the end at the latest; 30 s */
-    int audit; /**< off|security|all: which access decisions are logged; security (denials) */
 };
 
 /** [subaccount NAME]: membership at one set of gateways. */
