@@ -72,6 +72,10 @@ static json_t *entry_json(const struct admin_recent_entry *e)
     set_text(&o, "endpoint", e->endpoint);
     set_text(&o, "pusher", e->pusher);
     set_text(&o, "connector", e->connector);
+    set_text(&o, "tunnel", e->tunnel);
+    if (e->backend_us) {
+        admin_json_set(&o, "backend_ms", json_real((double)e->backend_us / 1000.0));
+    }
     set_text(&o, "method", e->method);
     set_text(&o, "path", e->path);
     set_text(&o, "route", e->route);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/connector/forward.h"
 
+#include "frun/admin/accesslog.h"
 #include "frun/base/arena.h"
 #include "frun/base/log.h"
 #include "frun/base/mono.h"
+#include "frun/base/text.h"
 #include "frun/connector/access.h"
 #include "frun/connector/rewrite.h"
 #include "frun/http/policy.h"
@@ -62,10 +64,14 @@ struct forward {
     struct span request_id;          /**< the gateway's, may be absent */
     struct span log_id;              /**< the same for the log, "-" if absent */
     struct span rest;                /**< refusing: what of our text has not been taken */
+    const char *error;               /**< RFC 9209 error type of what went wrong, or NULL */
+    struct span note;                /**< more about it, for the access line alone */
     unsigned repeats;                /**< how often it was sent again */
     unsigned status;                 /**< of the answer, 0: none yet */
     uint64_t begun_us;               /**< when it came */
+    uint64_t named_us;               /**< when its principal's certificate was there, 0: none */
     uint64_t answered_us;            /**< when the back end's head came, 0: not yet */
+    uint64_t own_bytes;              /**< octets of our own text that went out */
     bool is_repeatable;              /**< may be sent again though it may have been processed */
 };
 
@@ -118,9 +124,10 @@ static void recycle(void *obj)
     }
     f->state = FORWARD_JUDGING;
     f->access = (struct access_result){0};
-    f->path = f->method = f->request_id = f->log_id = f->rest = (struct span){0};
+    f->path = f->method = f->request_id = f->log_id = f->rest = f->note = (struct span){0};
     f->repeats = f->status = 0;
-    f->begun_us = f->answered_us = 0;
+    f->begun_us = f->named_us = f->answered_us = f->own_bytes = 0;
+    f->error = NULL;
     f->is_repeatable = false;
     f->next_spare = env->spare;
     env->spare = f;
@@ -132,6 +139,13 @@ void forward_env_done(struct forward_env *env)
     while (env->spare) {
         destroy(make(env)); /* takes the first of them */
     }
+}
+
+/* "tunnel LABEL #N", for log lines, is "LABEL #N" here. */
+static const char *tunnel_name(const char *scope)
+{
+    static const char word[] = "tunnel ";
+    return strncmp(scope, word, sizeof(word) - 1) == 0 ? scope + sizeof(word) - 1 : scope;
 }
 
 static void remember(const struct forward *f, const struct meter_event *e)
@@ -153,8 +167,54 @@ static void remember(const struct forward *f, const struct meter_event *e)
     };
     admin_recent_text(x->id, sizeof(x->id), f->request_id);
     admin_recent_text(x->endpoint, sizeof(x->endpoint), span_of(m ? m->place.name : NULL));
+    admin_recent_text(x->tunnel, sizeof(x->tunnel), span_of(tunnel_name(f->scope)));
     admin_recent_text(x->method, sizeof(x->method), f->method);
     admin_recent_text(x->path, sizeof(x->path), f->path);
+}
+
+static struct span field_of(const struct head *h, struct span name)
+{
+    const struct field *f = head_find(h, name);
+    return f ? f->value : (struct span){0};
+}
+
+/* What the gateway's line cannot say; the request ID joins the two. */
+static void write_line(const struct forward *f, const struct meter_event *e)
+{
+    const struct head *h = &f->got;
+    const struct conf_mapping *m = f->access.mapping;
+    struct span path = f->path;
+    if (!path.p && h->target.n && h->target.p[0] == '/') {
+        path = span_head(h->target, span_find(h->target, '?'));
+    }
+    uint64_t sent_us = f->named_us ? f->named_us : f->begun_us;
+    const struct accesslog_entry line = {
+        /* The gateway says it, nobody else can: it drops what comes by that name. */
+        .client = field_of(h, SPAN_LIT("X-Forwarded-For")),
+        .method = f->method,
+        .path = path,
+        .protocol = SPAN_LIT("HTTP/2.0"),
+        .user_agent = field_of(h, SPAN_LIT("User-Agent")),
+        .request_id = f->request_id,
+        .traceparent = field_of(h, SPAN_LIT("traceparent")),
+        .subaccount = f->subaccount,
+        .system = m ? m->place.name : NULL,
+        .resource = f->access.resource ? f->access.resource->place.name : NULL,
+        .tunnel = tunnel_name(f->scope),
+        .status = e->status,
+        .by = e->origin == METER_ORIGIN_BACKEND ? "focused-run"
+              : e->origin == METER_ORIGIN_OWN   ? "connector"
+                                                : NULL,
+        .error = f->error,
+        .note = f->note,
+        .repeats = e->repeats,
+        .bytes_in = e->bytes_in,
+        .bytes_out = e->bytes_out + f->own_bytes,
+        .total_us = e->total_us,
+        .wait_us = f->named_us ? f->named_us - f->begun_us : 0,
+        .upstream_us = f->answered_us ? f->answered_us - sent_us : 0,
+    };
+    accesslog_write(&line, (enum conf_access)f->env->conf->log->access);
 }
 
 /* The request has ended: count it under its mapping, or under none. */
@@ -199,6 +259,9 @@ static void count(const struct forward *f)
     if (f->env->recent) {
         remember(f, &e);
     }
+    if (f->env->conf->log && f->env->conf->log->access != CONF_ACCESS_OFF) {
+        write_line(f, &e);
+    }
 }
 
 static void set_state(struct forward *f, enum forward_state to)
@@ -229,6 +292,7 @@ static void cancel_call(struct forward *f)
 static void abandon(struct forward *f)
 {
     struct served *s = f->in;
+    f->error = f->error ? f->error : "connection_terminated";
     cancel_call(f);
     set_state(f, FORWARD_GONE);
     s->ops->abandon(s);
@@ -238,6 +302,7 @@ static void send_rest(struct forward *f)
 {
     size_t n = f->in->ops->send_body(f->in, f->rest, true);
     bool is_taken = n == f->rest.n;
+    f->own_bytes += n;
     f->rest = span_skip(f->rest, n);
     if (is_taken) {
         set_state(f, FORWARD_GONE);
@@ -259,6 +324,10 @@ static void refuse(struct forward *f, const struct fault *why, const char *detai
     cancel_call(f);
     set_state(f, FORWARD_REFUSING);
     f->status = why->status;
+    f->error = why->type;
+    if (!f->note.p && arena_copy(&f->arena, span_of(detail), &f->note) != FRUN_OK) {
+        f->note = (struct span){0};
+    }
     relay_done(&f->relay);
     if (problem_build(&p, &f->arena, &h, &f->rest) ||
         head_add(&h, SPAN_LIT(PTTH_ORIGIN_FIELD), SPAN_LIT(REWRITE_ORIGIN_CONNECTOR)) ||
@@ -346,6 +415,9 @@ static void refuse_failed(struct forward *f, const struct call_failure *x)
         backends_failed(f->env->backends, f->access.index, line);
     }
     log_debug(f->scope, "request %.*s: %s, answered %u", SPAN_FMT(f->log_id), line, why.status);
+    if (arena_copy(&f->arena, span_of(line), &f->note) != FRUN_OK) {
+        f->note = (struct span){0};
+    }
     refuse(f, &why, detail);
 }
 
@@ -407,6 +479,17 @@ static bool may_repeat(const struct forward *f, const struct call_failure *x)
     return (x->is_unprocessed && is_broken) || (x->is_stale && f->is_repeatable);
 }
 
+/* The gateway takes what is left of its own time for the tunnel's. Without it nothing is missing.
+ */
+static void tell_time(struct forward *f, struct head *out)
+{
+    char *text = arena_alloc(&f->arena, TEXT_NUMBER_BYTES);
+    if (text) {
+        size_t n = text_number(f->answered_us - f->begun_us, text);
+        (void)!head_add(out, SPAN_LIT(PTTH_BACKEND_FIELD), span_make(text, n));
+    }
+}
+
 static void on_call_head(void *owner, const struct head *h)
 {
     struct forward *f = owner;
@@ -420,6 +503,7 @@ static void on_call_head(void *owner, const struct head *h)
     }
     f->status = h->status;
     f->answered_us = mono_now_us();
+    tell_time(f, &out);
     backends_answered(f->env->backends, f->access.index);
     set_state(f, FORWARD_ANSWERING);
     err = f->in->ops->send_head(f->in, &out);
@@ -460,6 +544,7 @@ static void on_call_fail(void *owner, const struct call_failure *x)
     relay_detach(&f->relay);
     if (f->state == FORWARD_ANSWERING) {
         backends_failed(f->env->backends, f->access.index, x->text);
+        f->note = span_of(x->text); /* lives as long as this call */
         abandon(f);
         return;
     }
@@ -505,6 +590,8 @@ static void on_served_gone(void *owner, frun_err err, const char *why)
 {
     struct forward *f = owner;
     log_debug(f->scope, "request %.*s: gone: %s (%s)", SPAN_FMT(f->log_id), why, err_text(err));
+    f->error = f->error ? f->error : "connection_terminated";
+    f->note = f->note.p ? f->note : span_of(why && *why ? why : err_text(err));
     cancel_call(f);
     set_state(f, FORWARD_GONE);
 }
@@ -582,6 +669,7 @@ static void on_named(struct principals_waiter *w, frun_err err, struct span text
 {
     struct forward *f = list_entry(w, struct forward, naming);
     struct span own;
+    f->named_us = mono_now_us();
     if (err) {
         refuse_unnamed(f, err);
         return;

@@ -93,6 +93,7 @@ static void remember(struct admin_recent *r, const struct accesslog_entry *log)
     admin_recent_text(e->endpoint, sizeof(e->endpoint), log->endpoint);
     admin_recent_text(e->pusher, sizeof(e->pusher), log->pusher);
     admin_recent_text(e->connector, sizeof(e->connector), span_of(log->connector));
+    admin_recent_text(e->tunnel, sizeof(e->tunnel), span_of(log->tunnel));
     admin_recent_text(e->method, sizeof(e->method), log->method);
     admin_recent_text(e->path, sizeof(e->path), log->path);
     e->route = log->route;
@@ -102,6 +103,7 @@ static void remember(struct admin_recent *r, const struct accesslog_entry *log)
     e->total_us = log->total_us;
     e->wait_us = log->wait_us;
     e->upstream_us = log->upstream_us;
+    e->backend_us = log->backend_us;
     e->bytes_in = log->bytes_in;
     e->bytes_out = log->bytes_out;
 }

@@ -81,7 +81,7 @@ static void recycle(void *obj)
     x->policy = NULL;
     x->who = NULL;
     x->errand = NULL;
-    x->via = NULL;
+    x->via = (struct hub_way){0};
     x->repeats = 0;
     x->is_client_slow = x->is_body_open = x->is_orphan = false;
     x->rest = (struct span){0};
@@ -177,14 +177,6 @@ void exchange_count_for(struct exchange *x, struct exchange_tally *t)
     t->n++;
 }
 
-static const char *way_name(unsigned way)
-{
-    return way == CONF_AUTH_OAUTH2        ? "oauth2"
-           : way == CONF_AUTH_CERTIFICATE ? "certificate"
-           : way == CONF_AUTH_JWT         ? "jwt"
-                                          : "basic";
-}
-
 /* The served side is gone, the call side too: write the line, go back to stock. */
 static void finish(struct exchange *x)
 {
@@ -194,30 +186,6 @@ static void finish(struct exchange *x)
     exchange_stop_waiting(x);
     turn_end(&x->turn);
     x->state = EXCHANGE_STATE_ENDED;
-    const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
-    x->log.method = x->in.method;
-    x->log.protocol = x->in.is_http2 ? SPAN_LIT("HTTP/2.0")
-                      : x->in.minor  ? SPAN_LIT("HTTP/1.1")
-                                     : SPAN_LIT("HTTP/1.0");
-    /* A target that was refused may be anything; one that is no path could carry credentials. */
-    x->log.path = x->uri.path;
-    if (!x->uri.path.p && x->in.target.n && x->in.target.p[0] == '/') {
-        x->log.path = span_head(x->in.target, span_find(x->in.target, '?'));
-    }
-    x->log.user_agent = agent ? agent->value : (struct span){0};
-    x->log.request_id = x->facts.request_id;
-    x->log.traceparent = x->facts.traceparent;
-    x->log.endpoint = x->e ? x->e->name : (struct span){0};
-    x->log.pusher = x->who ? x->who->name : (struct span){0};
-    x->log.auth = x->who ? way_name(x->auth_waiter.way) : NULL;
-    x->log.route = x->route ? x->route->ops->name : NULL;
-    x->log.connector = x->via;
-    x->log.repeats = x->repeats;
-    x->log.bytes_in += x->relay.request_bytes;
-    x->log.bytes_out += x->relay.answer_bytes;
-    if (x->is_orphan) {
-        x->log.bytes_out = 0; /* nobody got them */
-    }
     x->log.total_us = mono_now_us() - x->begun_us;
     if (x->e && !x->opened_us) {
         x->log.wait_us = x->log.total_us; /* it never came to anything else */
@@ -444,7 +412,7 @@ static void call_on_head(void *owner, const struct head *h)
 {
     struct exchange *x = owner;
     const struct field *origin = head_find(h, SPAN_LIT(PTTH_ORIGIN_FIELD));
-    bool is_connector = x->via && origin && span_eq(origin->value, SPAN_LIT("connector"));
+    bool is_connector = x->via.connector && origin && span_eq(origin->value, SPAN_LIT("connector"));
     x->log.status = h->status;
     x->log.by = is_connector ? "connector" : "focused-run";
     const struct field *cause = is_connector ? head_find(h, SPAN_LIT("proxy-status")) : NULL;
@@ -452,6 +420,9 @@ static void call_on_head(void *owner, const struct head *h)
         x->log.note = (struct span){0};
     }
     x->log.upstream_us = mono_now_us() - x->opened_us;
+    if (x->via.connector) {
+        exchange_note_backend(x, h);
+    }
     if (h->status == 401 && x->route->ops->refused) {
         x->route->ops->refused(x->route);
     }
@@ -689,7 +660,7 @@ static void wait_for_tunnel(struct exchange *x)
                  x->hold_until_ms > now_ms ? x->hold_until_ms - now_ms : 1);
 }
 
-/* The connector's tunnel may end before the request does. */
+/* The tunnel may end before the request does. */
 static const char *copy_name(struct exchange *x, const char *name)
 {
     struct span copy = {0};
@@ -700,7 +671,7 @@ static const char *copy_name(struct exchange *x, const char *name)
 void exchange_open_route(struct exchange *x)
 {
     struct call *c = NULL;
-    const char *via = NULL;
+    const struct hub_way *via = NULL;
     frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &via);
     if (err == FRUN_E_AGAIN) {
         wait_for_tunnel(x);
@@ -726,7 +697,10 @@ void exchange_open_route(struct exchange *x)
                                           .retry_after_s = EXCHANGE_RETRY_S});
         return;
     }
-    x->via = copy_name(x, via);
+    x->via = (struct hub_way){0};
+    if (via) {
+        x->via = (struct hub_way){copy_name(x, via->connector), copy_name(x, via->tunnel)};
+    }
     x->state = EXCHANGE_STATE_OPEN;
     x->opened_us = mono_now_us();
     x->log.wait_us = x->opened_us - x->begun_us;

@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exchange_int.h"
 #include "frun/gateway/count.h"
+#include "frun/tunnel/ptth.h"
 
 void exchange_take_route(struct exchange *x, struct route *r)
 {
@@ -23,8 +24,58 @@ void exchange_retake_route(struct exchange *x)
     }
 }
 
+static const char *way_name(unsigned way)
+{
+    return way == CONF_AUTH_OAUTH2        ? "oauth2"
+           : way == CONF_AUTH_CERTIFICATE ? "certificate"
+           : way == CONF_AUTH_JWT         ? "jwt"
+                                          : "basic";
+}
+
+/* What the exchange knows at its end; the rest has been noted as it came. */
+static void note_facts(struct exchange *x)
+{
+    const struct field *agent = head_find(&x->in, SPAN_LIT("User-Agent"));
+    x->log.method = x->in.method;
+    x->log.protocol = x->in.is_http2 ? SPAN_LIT("HTTP/2.0")
+                      : x->in.minor  ? SPAN_LIT("HTTP/1.1")
+                                     : SPAN_LIT("HTTP/1.0");
+    /* A target that was refused may be anything; one that is no path could carry credentials. */
+    x->log.path = x->uri.path;
+    if (!x->uri.path.p && x->in.target.n && x->in.target.p[0] == '/') {
+        x->log.path = span_head(x->in.target, span_find(x->in.target, '?'));
+    }
+    x->log.user_agent = agent ? agent->value : (struct span){0};
+    x->log.request_id = x->facts.request_id;
+    x->log.traceparent = x->facts.traceparent;
+    x->log.endpoint = x->e ? x->e->name : (struct span){0};
+    x->log.pusher = x->who ? x->who->name : (struct span){0};
+    x->log.auth = x->who ? way_name(x->auth_waiter.way) : NULL;
+    x->log.route = x->route ? x->route->ops->name : NULL;
+    x->log.connector = x->via.connector;
+    x->log.tunnel = x->via.tunnel;
+    x->log.repeats = x->repeats;
+    x->log.bytes_in += x->relay.request_bytes;
+    x->log.bytes_out += x->relay.answer_bytes;
+    if (x->is_orphan) {
+        x->log.bytes_out = 0; /* nobody got them */
+    }
+}
+
+/* How long the request has been in the connector's hands; it is its own word, and no more than we
+ * have waited. */
+void exchange_note_backend(struct exchange *x, const struct head *h)
+{
+    const struct field *took = head_find(h, SPAN_LIT(PTTH_BACKEND_FIELD));
+    uint64_t us = 0;
+    if (took && span_to_u64(took->value, &us) == FRUN_OK && us <= x->log.upstream_us) {
+        x->log.backend_us = us;
+    }
+}
+
 void exchange_tell(struct exchange *x)
 {
+    note_facts(x);
     if (x->errand) {
         list_remove(&x->node);
         x->errand->done(x->errand, &x->log);

@@ -66,7 +66,7 @@ struct exchange {
     struct identity_trust trust; /* by what that is judged */
     const struct pusher *who;
     struct route *route;
-    const char *via;
+    struct hub_way via; /* copies, or NULL: no tunnel */
     struct uri uri;
     struct policy_facts facts;
     char id_made[POLICY_ID_BYTES];
@@ -115,6 +115,10 @@ void exchange_take_route(struct exchange *x, struct route *r);
 /** Before it is sent again: the road that counts now, it may have been switched meanwhile. An
  * errand stays on its own. @param x exchange. Thread: worker. */
 void exchange_retake_route(struct exchange *x);
+
+/** Note how long the connector had the request. @param x exchange whose upstream time is known
+ * @param h the answer's head. Thread: worker. */
+void exchange_note_backend(struct exchange *x, const struct head *h);
 
 /** Say what became of it: in the access line and the counters, or to who sent the errand; and leave
  * its road. @param x exchange that has ended. Thread: worker. */

@@ -91,6 +91,7 @@ static json_t *tunnel_json(const struct hub_view *t, size_t worker, bool is_stea
                           "in_flight", (json_int_t)t->in_flight, "max_in_flight",
                           (json_int_t)t->max_in_flight, "since", t->since, "rtt_ms",
                           (double)t->rtt_us / 1000.0);
+    admin_json_set(&o, "name", admin_json_text(t->name));
     if (!is_steady_wanted) {
         admin_json_set(&o, "age_seconds", json_real((double)t->age_ms / 1000.0));
     }

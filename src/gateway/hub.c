@@ -29,6 +29,9 @@ struct hub_location {
     struct later wake;   /* a tunnel came or has room: try the waiters */
 };
 
+/* What the log calls a tunnel is this and its name. */
+#define HUB_SCOPE "tunnel "
+
 struct tunnel {
     struct list node; /* in location.tunnels, or in hub.draining */
     struct hub *hub;
@@ -38,7 +41,8 @@ struct tunnel {
     bool is_suspect; /* of an earlier instance of its connector */
     uint64_t since_ms;
     char since[MONO_WALL_TEXT_BYTES];
-    char scope[64];
+    struct hub_way way;
+    char scope[sizeof(HUB_SCOPE) + HUB_NAME_BYTES];
 };
 
 struct hub {
@@ -257,7 +261,9 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
     t->member.seat = seat_ref(m->seat);
     t->since_ms = loop_now_ms(h->loop);
     mono_wall_text(t->since);
-    (void)snprintf(t->scope, sizeof(t->scope), "tunnel %s/%.8s", seat_name(m->seat), m->instance);
+    (void)snprintf(t->scope, sizeof(t->scope), HUB_SCOPE "%.64s/%.8s#%u", seat_name(m->seat),
+                   m->instance, seat_next_number(m->seat));
+    t->way = (struct hub_way){seat_name(m->seat), t->scope + sizeof(HUB_SCOPE) - 1};
     err = h2_new(s, first, &h->settings, &tunnel_events, t, &t->h2);
     if (err) {
         seat_unref(&t->member.seat);
@@ -310,7 +316,7 @@ static struct tunnel *pick(const struct hub_location *loc)
 }
 
 frun_err hub_call(struct hub_location *loc, const struct head *req, const struct call_events *ev,
-                  void *owner, struct call **out, const char **connector)
+                  void *owner, struct call **out, const struct hub_way **via)
 {
     struct tunnel *t = pick(loc);
     if (!t) {
@@ -324,7 +330,7 @@ frun_err hub_call(struct hub_location *loc, const struct head *req, const struct
         return FRUN_E_AGAIN;
     }
     if (!err) {
-        *connector = seat_name(t->member.seat);
+        *via = &t->way;
     }
     return err;
 }
@@ -414,6 +420,7 @@ static void view(const struct tunnel *t, bool is_draining, struct hub_view *out)
     (void)snprintf(out->connector_name, sizeof(out->connector_name), "%s",
                    seat_name(t->member.seat));
     memcpy(out->since, t->since, sizeof(out->since));
+    (void)snprintf(out->name, sizeof(out->name), "%s", t->way.tunnel);
     out->member.seat = NULL; /* whoever looks at it may live longer */
 }
 

@@ -55,7 +55,7 @@ struct tunnel_route {
 };
 
 static frun_err tunnel_open(struct route *r, const struct head *req, const struct call_events *ev,
-                            void *owner, struct call **out, const char **via)
+                            void *owner, struct call **out, const struct hub_way **via)
 {
     struct tunnel_route *t = (struct tunnel_route *)r;
     struct head told; /* read before the return; other roads must not see the field */
@@ -119,7 +119,7 @@ struct direct_route {
 };
 
 static frun_err direct_open(struct route *r, const struct head *req, const struct call_events *ev,
-                            void *owner, struct call **out, const char **via)
+                            void *owner, struct call **out, const struct hub_way **via)
 {
     struct direct_route *t = (struct direct_route *)r;
     *via = NULL;

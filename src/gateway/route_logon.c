@@ -25,7 +25,7 @@ struct logon_route {
 };
 
 static frun_err logon_open(struct route *r, const struct head *req, const struct call_events *ev,
-                           void *owner, struct call **out, const char **via)
+                           void *owner, struct call **out, const struct hub_way **via)
 {
     struct logon_route *t = (struct logon_route *)r;
     struct token_value *v = NULL;

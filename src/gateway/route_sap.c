@@ -561,7 +561,7 @@ static frun_err begin(struct sap_route *r, const struct head *req, const struct 
 }
 
 static frun_err sap_open(struct route *base, const struct head *req, const struct call_events *ev,
-                         void *owner, struct call **out, const char **via)
+                         void *owner, struct call **out, const struct hub_way **via)
 {
     struct sap_route *r = (struct sap_route *)base;
     struct token_value *v = NULL;

@@ -9,6 +9,7 @@
 
 struct seat {
     atomic_uint refs;
+    atomic_uint numbers; /* given to tunnels */
     char *name;
     size_t n_workers;
     pthread_mutex_t lock; /* guards news; taken when a tunnel comes or goes */
@@ -80,6 +81,11 @@ void seat_move(struct seat *s, size_t from, size_t to)
 {
     atomic_fetch_add(&s->tunnels[to], 1);
     atomic_fetch_sub(&s->tunnels[from], 1);
+}
+
+unsigned seat_next_number(struct seat *s)
+{
+    return atomic_fetch_add(&s->numbers, 1) + 1;
 }
 
 void seat_leave(struct seat *s, size_t worker)

@@ -171,13 +171,13 @@ class Site:
         c.wait_healthy()
         return c
 
-    def _connector(self, **over):
-        return {"log": {"level": "info"}, "connector": over,
+    def _connector(self, access="off", **over):
+        return {"log": {"level": "info", "access": access}, "connector": over,
                 "system fr1_frun:443": {"internal_port": str(self.port)}}
 
     def _chain(self, mark):
-        c = self._gateway("chain" + mark, {"log": {"access": "json" if mark else "off"}},
-                          connector=self._connector())
+        access = "json" if mark else "off"
+        c = self._gateway("chain" + mark, {"log": {"access": access}}, connector=self._connector(access))
         gateway, connector = [c.gateway], [c.connector]
         return [Subject("direct" + mark, c.port, "/ACME_PROD", {"gateway": gateway}),
                 Subject("tunnel" + mark, c.port, "/GLOBEX",

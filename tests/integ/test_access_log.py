@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from chain import FRUN_PASSWORD, PASSWORD, USER, program, wait_until
+from chain import FRUN_PASSWORD, PASSWORD, USER, ini_text, program, wait_until
 
 # Apache: LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" combined
 COMBINED = re.compile(
@@ -116,6 +116,95 @@ def test_combined_is_what_programs_know(make_chain, tmp_path):
     assert any((m["user"], m["status"]) == ("-", "401") for m in parsed)
     no_secrets("\n".join(lines_of(log)))
     assert not any(COMBINED.search(x) for x in chain.gateway.log().splitlines()), "only where they belong"
+
+
+def json_lines(log):
+    return [json.loads(x) for x in log.splitlines() if x.startswith("{")]
+
+
+def both_lines(chain, request_id):
+    """What gateway and connector say of one request."""
+    def found():
+        lines = [[x for x in json_lines(p.log()) if x.get("request_id") == request_id]
+                 for p in (chain.gateway, chain.connector)]
+        return lines if all(lines) else None
+
+    (gateway,), (connector,) = wait_until(found, "both lines")
+    return gateway, connector
+
+
+def test_gateway_and_connector_tell_of_the_same_request(make_chain):
+    chain = make_chain()
+    fields = [("X-Request-ID", "id-of-this-push"), ("User-Agent", "a sender"), ("Content-Type", "application/json")]
+    assert chain.push(fields=fields, body=b"x" * 5000).status == 200
+    gateway, connector = both_lines(chain, "id-of-this-push")
+    for line in (gateway, connector):
+        assert (line["status"], line["by"], line["method"]) == (200, "focused-run", "POST")
+        assert (line["bytes_in"], line["user_agent"], line["client"]) == (5000, "a sender", "127.0.0.1")
+        assert line["ms"] >= line["upstream_ms"] > 0
+    assert gateway["traceparent"].split("-")[1] == connector["traceparent"].split("-")[1]
+    assert re.fullmatch(r"DC1-A/[0-9a-f]{8}#\d+", gateway["tunnel"]) and gateway["connector"] == "DC1-A"
+    assert re.fullmatch(r"provider at 127\.0\.0\.1:\d+ #\d+", connector["tunnel"])
+    assert (connector["subaccount"], connector["system"], connector["resource"]) == ("provider", "fr1_frun:443", "frun")
+    assert connector["path"] == "/sap/frun/ngdci" and "endpoint" not in connector
+    # The connector's word; what is left of the gateway's waiting was the tunnel's.
+    assert 0 < gateway["backend_ms"] <= gateway["upstream_ms"]
+    assert connector["upstream_ms"] == pytest.approx(gateway["backend_ms"], abs=0.01)
+    assert connector["ms"] <= gateway["ms"] - gateway["wait_ms"] + 1000
+    no_secrets(json.dumps(connector))
+    # The back end's time does not travel farther.
+    assert "frun-backend-us" not in dict((n.lower(), v) for n, v in chain.push().fields)
+
+
+def test_the_connector_tells_what_it_refuses(make_chain):
+    chain = make_chain(connector={"resource frun": {"path": "/sap/frun/other"}})
+    assert chain.push(fields=[("X-Request-ID", "denied")]).status == 403
+    gateway, connector = both_lines(chain, "denied")
+    assert (gateway["by"], connector["by"], connector["error"]) == ("connector", "connector", "http_request_denied")
+    assert "resource" not in connector and "backend_ms" not in gateway
+    assert connector["note"] and connector["bytes_out"] > 0 and connector["upstream_ms"] == 0
+    chain.sim.stop()
+    assert chain.request("GET", "/ACME_PROD/sap/bc/ping", fields=[("X-Request-ID", "down")]).status == 502
+    gateway, connector = both_lines(chain, "down")
+    assert (connector["status"], connector["by"], connector["error"]) == (502, "connector", "connection_refused")
+    assert connector["resource"] == "ping"
+
+
+def test_the_connector_has_the_same_forms_and_targets(make_chain, daemon_socket, tmp_path):
+    taken, log = daemon_socket(), str(tmp_path / "access.log")
+    chain = make_chain(connector={"log": {"access": "combined", "access_target": "file:" + log}})
+    assert chain.push().status == 200
+    line = wait_until(lambda: [m for m in map(COMBINED.fullmatch, lines_of(log)) if m and "ngdci" in m["request"]],
+                      "a combined line")[0]
+    assert line["request"] == "POST /sap/frun/ngdci HTTP/2.0" and line["user"] == "-"
+    os.rename(log, log + ".1")
+    chain.connector.signal(signal.SIGUSR1)
+    wait_until(lambda: os.path.exists(log), "a new file")
+    sections = chain.default_connector("dc1-a")
+    sections["log"] = {"level": "info", "access_target": "journal:" + taken.address()}
+    chain.write("dc1-a.ini", ini_text(sections))
+    chain.connector.signal(signal.SIGHUP)
+    wait_until(lambda: "the changed configuration is in use" in chain.connector.log(), "another target")
+    assert chain.push(fields=[("X-Request-ID", "by-journal")]).status == 200
+    record = wait_until(lambda: [x for x in map(journal, taken.all()) if x.get("FRUN_REQUEST_ID") == "by-journal"],
+                        "a record")[0]
+    assert record["FRUN_SYSTEM"] == "fr1_frun:443" and record["FRUN_RESOURCE"] == "frun"
+    assert record["SYSLOG_IDENTIFIER"] == "frunconnector"
+
+
+def test_every_fact_is_in_the_manual(make_chain):
+    chain = make_chain(connector={"resource frun": {"path": "/sap/frun/ngdci"}})
+    assert chain.push(fields=[("X-Request-ID", "good"), ("User-Agent", "x")]).status == 200
+    assert chain.push(target="/ACME_PROD/sap/frun/other", fields=[("X-Request-ID", "bad")]).status == 403
+    told = {k for name in ("good", "bad") for line in both_lines(chain, name) for k in line}
+    assert {"tunnel", "backend_ms", "resource", "error", "note"} <= told
+    root = os.path.join(os.path.dirname(__file__), "..", "..")
+    with open(os.path.join(root, "docs", "MANUAL.md"), encoding="utf-8") as f:
+        section = f.read().split("\n## Log\n")[1].split("\n## ")[0]
+    documented = {name for row in re.findall(r"^\|([^|]*)\|", section, re.M) for name in re.findall(r"`(\w+)`", row)}
+    with open(os.path.join(root, "src", "admin", "accesslog.c"), encoding="utf-8") as f:
+        known = set(re.findall(r'FACT\("(\w+)"', f.read()))
+    assert told <= known | {"time"} and known <= documented, known - documented
 
 
 @pytest.mark.parametrize("is_udp", [False, True])

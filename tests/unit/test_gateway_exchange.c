@@ -138,7 +138,7 @@ static void road_cancel(struct call *c)
 static const struct call_ops road_call_ops = {road_send, road_resume, road_cancel};
 
 static frun_err road_open(struct route *r, const struct head *req, const struct call_events *ev,
-                          void *owner, struct call **out, const char **via)
+                          void *owner, struct call **out, const struct hub_way **via)
 {
     struct road *road = (struct road *)r;
     if (road->open_result) {
@@ -150,7 +150,8 @@ static frun_err road_open(struct route *r, const struct head *req, const struct 
     append_head(road->request, sizeof(road->request), req);
     road->call = (struct call){.ops = &road_call_ops, .ev = ev, .owner = owner};
     *out = &road->call;
-    *via = "dc1-a";
+    static const struct hub_way way = {"dc1-a", "dc1-a/1#1"};
+    *via = &way;
     return FRUN_OK;
 }
 

@@ -229,7 +229,7 @@ static frun_err ask(struct world *x, const char *method, enum whim whim, size_t 
                      .authority = SPAN_LIT("push.example.com"),
                      .minor = 1,
                      .is_keep_alive = true};
-    const char *via = NULL;
+    const struct hub_way *via = NULL;
     x->k = (struct client){.r = &x->rig, .whim = whim, .take_max = take_max};
     later_init(&x->k.resume, on_resume);
     return x->route->ops->open(x->route, &h, &events, &x->k, &x->k.c, &via);

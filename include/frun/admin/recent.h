@@ -28,6 +28,7 @@ struct admin_recent_entry {
     char endpoint[ADMIN_RECENT_NAME_BYTES];  /**< endpoint, or virtual host:port */
     char pusher[ADMIN_RECENT_NAME_BYTES];    /**< pusher */
     char connector[ADMIN_RECENT_NAME_BYTES]; /**< connector on the way */
+    char tunnel[ADMIN_RECENT_NAME_BYTES];    /**< which of its tunnels */
     char method[16];                         /**< method */
     char path[ADMIN_RECENT_PATH_BYTES];      /**< path without query */
     const char *route;                       /**< road it took, constant text; NULL: none */
@@ -37,6 +38,7 @@ struct admin_recent_entry {
     uint64_t total_us;                       /**< head received to answer handed over */
     uint64_t wait_us;                        /**< of it: waiting for verification and tunnel */
     uint64_t upstream_us;                    /**< of it: request sent on to head of the answer */
+    uint64_t backend_us;                     /**< of that: with the connector; 0: not known */
     uint64_t bytes_in;                       /**< request body */
     uint64_t bytes_out;                      /**< answer body */
 };

@@ -98,12 +98,18 @@ frun_err hub_locate(struct hub *h, struct span id, struct hub_location **out) FR
  * worker. */
 void hub_leave(struct hub_location *loc);
 
+/** By what a call goes; lives until the tunnel ends. */
+struct hub_way {
+    const char *connector; /**< its name */
+    const char *tunnel;    /**< "connector/start#number": no other tunnel has had it */
+};
+
 /** Open a call through a tunnel of @p loc. @param loc place @param req head @param ev events @param
- * owner for them @param out call @param connector out: name of the connector taken, lives until
- * the tunnel ends @return FRUN_OK; FRUN_E_AGAIN no usable tunnel now: wait; FRUN_E_UNSUPPORTED the
- * connector takes no head of this size; FRUN_E_NOMEM. Thread: worker. */
+ * owner for them @param out call @param via out: what was taken @return FRUN_OK; FRUN_E_AGAIN no
+ * usable tunnel now: wait; FRUN_E_UNSUPPORTED the connector takes no head of this size;
+ * FRUN_E_NOMEM. Thread: worker. */
 frun_err hub_call(struct hub_location *loc, const struct head *req, const struct call_events *ev,
-                  void *owner, struct call **out, const char **connector) FRUN_MUST_CHECK;
+                  void *owner, struct call **out, const struct hub_way **via) FRUN_MUST_CHECK;
 
 /** Wait for a tunnel of @p loc: fn is called when one comes or has room again, oldest waiter first.
  * @param loc place @param w waiter. Thread: worker. */
@@ -122,10 +128,14 @@ size_t hub_count(const struct hub *h);
 /** Places that somebody names now. @param h hub @return count. Thread: worker. */
 size_t hub_places(const struct hub *h);
 
+/** Octets of the name of a tunnel with its final NUL; a longer one is cut. */
+#define HUB_NAME_BYTES 96
+
 /** A tunnel as administrators see it. */
 struct hub_view {
     struct hub_member member;         /**< who it is; the name's text is in connector_name */
     char connector_name[64];          /**< name of the connector, cut if longer */
+    char name[HUB_NAME_BYTES];        /**< its own, as in struct hub_way */
     size_t in_flight;                 /**< requests in it */
     size_t max_in_flight;             /**< ceiling of that */
     uint64_t age_ms;                  /**< since it stands */

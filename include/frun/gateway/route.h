@@ -22,11 +22,11 @@ struct worker;
 /** What a route can do. */
 struct route_ops {
     const char *name; /**< "tunnel", "direct", "sap-connectivity": for the access line */
-    /** Open a call; @p via out: name of the connector, or NULL. FRUN_OK; FRUN_E_AGAIN not usable
+    /** Open a call; @p via out: connector and tunnel, or NULL. FRUN_OK; FRUN_E_AGAIN not usable
      * now, wait(); FRUN_E_LIMIT too much under way; FRUN_E_UNSUPPORTED the head is larger than the
      * connector takes; FRUN_E_DENIED not to be had, why() says it; FRUN_E_NOMEM. */
     frun_err (*open)(struct route *r, const struct head *req, const struct call_events *ev,
-                     void *owner, struct call **out, const char **via);
+                     void *owner, struct call **out, const struct hub_way **via);
     /** Be told when open() may work; hub_forget() ends it. Only after FRUN_E_AGAIN.
      */
     void (*wait)(struct route *r, struct hub_waiter *w);

@@ -45,6 +45,9 @@ size_t seat_enter(struct seat *s);
  * of the other. Thread: any. */
 void seat_move(struct seat *s, size_t from, size_t to);
 
+/** A number that none of its tunnels had. @param s seat @return 1.. Thread: any. */
+unsigned seat_next_number(struct seat *s);
+
 /** Count a tunnel out. @param s seat @param worker index of its worker. Thread: any. */
 void seat_leave(struct seat *s, size_t worker);
 

@@ -41,6 +41,10 @@
  * a pusher. */
 #define PTTH_ORIGIN_FIELD "frun-origin"
 
+/** Field by which the connector says how long a request has been with it when the back end's answer
+ * comes, microseconds; never passed to a pusher. */
+#define PTTH_BACKEND_FIELD "frun-backend-us"
+
 /** Field by which the gateway says that a request may be sent to the back end twice ("1"); never
  * passed to the back end. */
 #define PTTH_REPEATABLE_FIELD "frun-repeatable"

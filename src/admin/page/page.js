@@ -465,10 +465,13 @@ function statusCell(r) {
 }
 
 /* Where the time went: waiting, on the way and at Focused Run, and the rest (bodies, our own work). */
-const PARTS = [['p-wait', 'queue'], ['p-up', 'tunnel and back end'], ['p-rest', 'transfer and own work']];
+const PARTS = [['p-wait', 'queue'], ['p-tunnel', 'tunnel'], ['p-up', 'back end'], ['p-rest', 'transfer and own work']];
 function splitCell(r) {
   const up = Math.min(r.upstream_ms, r.ms), wait = Math.min(r.wait_ms, r.ms - up);
-  const parts = [wait, up, Math.max(r.ms - up - wait, 0)];
+  /* The connector tells its part; without its word both are one. */
+  const back = r.backend_ms === undefined ? up : Math.min(r.backend_ms, up);
+  const name = (i) => (i === 2 && r.backend_ms === undefined && r.connector ? 'tunnel and back end' : PARTS[i][1]);
+  const parts = [wait, up - back, back, Math.max(r.ms - up - wait, 0)];
   const bar = el('span', 'split');
   parts.forEach((v, i) => {
     if (v <= 0) return;
@@ -476,7 +479,7 @@ function splitCell(r) {
     p.style.flexGrow = String(Math.max(v / (r.ms || 1), 0.02));
     bar.append(p);
   });
-  const words = parts.map((v, i) => `${PARTS[i][1]} ${ms(v)}`).join(', ');
+  const words = parts.map((v, i) => (i === 1 && !v ? '' : `${name(i)} ${ms(v)}`)).filter(Boolean).join(', ');
   const box = el('div', 'took', el('span', 'num-text', ms(r.ms)), bar, el('span', 'hidden', words));
   box.title = words;
   return box;
