@@ -125,11 +125,27 @@ static bool is_plain(char c, enum quoting q)
     return c >= 0x20 && c < 0x7f && (q == BARE || c != '"') && c != '\\';
 }
 
+/* Does any of eight octets not stand for itself? Exact below 0x80, and all others do not. */
+static bool has_special(uint64_t w, enum quoting q)
+{
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t quote = w ^ (ones * (q == BARE ? '\\' : '"'));
+    uint64_t slash = w ^ (ones * '\\');
+    uint64_t del = w ^ (ones * 0x7f);
+    uint64_t zeros = (quote - ones) | (slash - ones) | (del - ones) | (w - ones * 0x20) | w;
+
+    return (zeros & (ones * 0x80)) != 0;
+}
+
 /* Octets at the front that stand for themselves, at most max. */
 static size_t plain_run(struct span s, size_t max, enum quoting q)
 {
+    size_t end = s.n < max ? s.n : max;
     size_t n = 0;
-    while (n < s.n && n < max && is_plain(s.p[n], q)) {
+    while (end - n >= 8 && !has_special(span_load8(s.p + n, 8), q)) {
+        n += 8;
+    }
+    while (n < end && is_plain(s.p[n], q)) {
         n++;
     }
     return n;

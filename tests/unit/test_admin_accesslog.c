@@ -103,6 +103,31 @@ static void hostile_values_stay_inside_their_quotes(void **state)
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 }
 
+/* Whatever octet at whatever place among others: what stands for itself and what does not. */
+static void each_octet_at_each_place(void **state)
+{
+    (void)state;
+    char agent[20];
+    char line[16384];
+    char want[64];
+    for (unsigned c = 1; c < 256; c++) {
+        for (size_t at = 0; at < 18; at += 5) {
+            struct accesslog_entry e = full;
+            bool is_plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+            memset(agent, 'x', sizeof(agent));
+            agent[at] = (char)c;
+            e.user_agent = span_make(agent, 18);
+            line_of(&e, CONF_ACCESS_JSON, line, sizeof(line));
+            (void)snprintf(want, sizeof(want),
+                           is_plain ? "\"%.*s%c%.*s\"}\n" : "\"%.*s\\u00%02x%.*s\"}\n", (int)at,
+                           agent, c, (int)(17 - at), agent + at + 1);
+            if (!strstr(line, want)) {
+                fail_msg("octet %u at %zu: %s", c, at, line);
+            }
+        }
+    }
+}
+
 static void long_values_are_cut(void **state)
 {
     (void)state;
@@ -222,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_every_fact),
         cmocka_unit_test(hostile_values_stay_inside_their_quotes),
+        cmocka_unit_test(each_octet_at_each_place),
         cmocka_unit_test(long_values_are_cut),
         cmocka_unit_test(escaped_values_leave_room_for_the_end),
         cmocka_unit_test(combined_is_apaches_format),
