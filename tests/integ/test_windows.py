@@ -66,7 +66,7 @@ def one_worker(make_chain, memory="16M", **kw):
                       connector={"connector": {"window_memory": memory}}, **kw)
 
 
-def best(far, enough, tries=4):
+def best(far, enough, tries=10):
     """The fewest round trips: on a busy machine one may last so long that nothing is concluded from it."""
     fewest = far.upload()
     while fewest > enough and tries > 1:
