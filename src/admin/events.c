@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/events.h"
 
-#include "frun/base/buf.h"
+#include "events_int.h"
 #include "frun/base/list.h"
+#include "frun/base/mono.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/** The shortest period, and what others are multiples of, milliseconds. */
-#define TICK_MS 1000
+/** A topic that took so long to answer is left alone for so many times that. */
+#define PAUSES 20
 
 struct topic {
     const struct events_topic *is;
     struct events *of;
-    char *text; /* newest; NULL: none yet */
+    struct events_rows *rows; /* NULL: the text is sent as a whole */
+    char *text;               /* newest; NULL: none yet */
     size_t n;
     uint64_t version; /* of the text; 0: none yet */
     uint64_t due_ms;
@@ -29,12 +31,14 @@ struct listening {
     struct admin_request *r;
     struct buf out; /* rest of the event that is on its way */
     uint64_t seen[EVENTS_MAX_TOPICS];
+    struct events_place places[EVENTS_MAX_TOPICS];
     uint64_t moved_ms; /* when it last took something, or had nothing to take */
 };
 
 struct events {
     struct loop *loop;
     struct admin_server *server;
+    struct events_times times;
     struct topic topics[EVENTS_MAX_TOPICS];
     size_t n;
     struct list listeners;
@@ -55,26 +59,36 @@ static void leave(struct listening *x)
 /* -- to one listener
  * ------------------------------------------------------------------------------------------- */
 
-static frun_err compose(struct listening *x, const struct topic *t)
+static frun_err compose(struct listening *x, size_t i)
 {
+    const struct topic *t = &x->of->topics[i];
     frun_err err = buf_printf(&x->out, "event: %s\ndata: ", t->is->name);
-    err = err ? err : buf_put(&x->out, span_make(t->text, t->n));
+    if (!err && t->rows) {
+        err = events_rows_put(t->rows, &x->places[i], &x->out);
+    } else if (!err) {
+        err = buf_put(&x->out, span_make(t->text, t->n));
+    }
     return err ? err : buf_put(&x->out, SPAN_LIT("\n\n"));
+}
+
+static bool has_event(const struct listening *x, size_t i)
+{
+    const struct topic *t = &x->of->topics[i];
+    return t->rows ? events_rows_has(t->rows, &x->places[i]) : t->version > x->seen[i];
 }
 
 /* The next event that it has not seen; false: there is none. */
 static bool next_event(struct listening *x)
 {
-    const struct events *e = x->of;
-    for (size_t i = 0; i < e->n; i++) {
-        const struct topic *t = &e->topics[i];
-        if (t->version > x->seen[i]) {
-            x->seen[i] = t->version;
-            if (compose(x, t) == FRUN_OK) {
-                return true;
-            }
-            buf_done(&x->out); /* it gets the next one */
+    for (size_t i = 0; i < x->of->n; i++) {
+        if (!has_event(x, i)) {
+            continue;
         }
+        x->seen[i] = x->of->topics[i].version;
+        if (compose(x, i) == FRUN_OK) {
+            return true;
+        }
+        buf_done(&x->out); /* it gets the next one */
     }
     return false;
 }
@@ -118,11 +132,10 @@ static void pump_all(struct events *e)
     struct list *next;
     list_foreach_safe (it, next, &e->listeners) {
         struct listening *x = list_entry(it, struct listening, node);
-        bool is_stalled = loop_now_ms(e->loop) - x->moved_ms > EVENTS_STALL_MS;
-        if (is_stalled) {
+        /* Whoever has nothing to read cannot be late with it. */
+        if (pump(x) && buf_len(&x->out) > 0 &&
+            loop_now_ms(e->loop) - x->moved_ms > e->times.stall_ms) {
             leave(x);
-        } else {
-            (void)pump(x);
         }
     }
 }
@@ -131,27 +144,48 @@ static void pump_all(struct events *e)
  * ----------------------------------------------------------------------------------------------
  */
 
-static void on_heard(void *ctx, unsigned status, struct span body)
+/* The newest text; true: it is another one. */
+static bool take_text(struct topic *t, struct span body)
 {
-    struct topic *t = ctx;
-    t->is_asked = false;
-    if (body.n && body.p[body.n - 1] == '\n') {
-        body.n--;
+    if (t->rows) {
+        /* What memory was refused for comes with the next text. */
+        return events_rows_take(t->rows, body) == FRUN_OK;
     }
     /* A line end in it would end the event; compact JSON has none. */
-    if (status != 200 || body.n > EVENTS_MAX_BYTES || span_find(body, '\n') < body.n ||
+    if (body.n > EVENTS_MAX_BYTES || span_find(body, '\n') < body.n ||
         (t->text && span_eq(body, span_make(t->text, t->n)))) {
-        return;
+        return false;
     }
     char *copy = malloc(body.n + 1);
     if (copy) {
-        memcpy(copy, body.p, body.n);
+        memcpy(copy, body.n ? body.p : "", body.n);
         free(t->text);
         t->text = copy;
         t->n = body.n;
         t->version++;
+    }
+    return copy != NULL;
+}
+
+/* What took so long must not take all the time. */
+static void rest_after(struct topic *t, uint64_t since_us)
+{
+    uint64_t due_ms = loop_now_ms(t->of->loop) + (mono_now_us() - since_us) * PAUSES / 1000;
+    t->due_ms = due_ms > t->due_ms ? due_ms : t->due_ms;
+}
+
+static void on_heard(void *ctx, unsigned status, struct span body)
+{
+    struct topic *t = ctx;
+    uint64_t since_us = mono_now_us();
+    t->is_asked = false;
+    if (body.n && body.p[body.n - 1] == '\n') {
+        body.n--;
+    }
+    if (status == 200 && take_text(t, body)) {
         pump_all(t->of);
     }
+    rest_after(t, since_us);
 }
 
 static void ask(struct events *e, uint64_t now_ms)
@@ -161,13 +195,15 @@ static void ask(struct events *e, uint64_t now_ms)
         if (t->is_asked || t->is_absent || now_ms < t->due_ms) {
             continue;
         }
-        t->due_ms = now_ms + t->is->period_ms - TICK_MS / 2;
+        uint64_t since_us = mono_now_us();
+        t->due_ms = now_ms + t->is->period_ms - e->times.tick_ms / 2;
         t->is_asked = true;
         frun_err err = admin_server_ask(e->server, t->is->path, on_heard, t);
         if (err) {
             t->is_asked = false;
             t->is_absent = err == FRUN_E_NOT_FOUND;
         }
+        rest_after(t, since_us);
     }
 }
 
@@ -177,7 +213,7 @@ static void on_tick(struct deadline *d)
     ask(e, loop_now_ms(e->loop));
     pump_all(e);
     if (e->n_listeners > 0) {
-        deadline_set(e->loop, d, TICK_MS);
+        deadline_set(e->loop, d, e->times.tick_ms);
     }
 }
 
@@ -214,7 +250,7 @@ static void get_events(void *ctx, struct admin_request *r)
         e->topics[i].due_ms = 0;
     }
     ask(e, loop_now_ms(e->loop));
-    deadline_set(e->loop, &e->tick, TICK_MS);
+    deadline_set(e->loop, &e->tick, e->times.tick_ms);
     pump_all(e);
 }
 
@@ -223,7 +259,7 @@ static const struct admin_route routes[] = {
 };
 
 frun_err events_new(struct loop *l, struct admin_server *s, const struct events_topic *topics,
-                    size_t n, struct events **out)
+                    size_t n, const struct events_times *times, struct events **out)
 {
     assert(n <= EVENTS_MAX_TOPICS);
     struct events *e = calloc(1, sizeof(*e));
@@ -234,11 +270,16 @@ frun_err events_new(struct loop *l, struct admin_server *s, const struct events_
     }
     e->loop = l;
     e->server = s;
-    e->n = n;
+    e->times = *times;
     list_init(&e->listeners);
     deadline_init(&e->tick, on_tick);
-    for (size_t i = 0; i < n; i++) {
-        e->topics[i] = (struct topic){.is = &topics[i], .of = e};
+    for (; e->n < n; e->n++) {
+        struct topic *t = &e->topics[e->n];
+        *t = (struct topic){.is = &topics[e->n], .of = e};
+        if (t->is->key && events_rows_new(t->is->key, &t->rows) != FRUN_OK) {
+            events_free(e);
+            return FRUN_E_NOMEM;
+        }
     }
     *out = e;
     return FRUN_OK;
@@ -255,6 +296,7 @@ void events_free(struct events *e)
     }
     for (size_t i = 0; i < e->n; i++) {
         free(e->topics[i].text);
+        events_rows_free(e->topics[i].rows);
     }
     free(e);
 }

@@ -25,6 +25,7 @@ struct ring {
     struct meter_sum last;
     struct meter_sum now; /* while the table is read */
     struct series_point points[SERIES_MINUTES];
+    uint64_t errors; /* of all points */
 };
 
 struct series {
@@ -109,7 +110,9 @@ static void look(struct series *s)
 
 static void keep(struct series *s, struct ring *r)
 {
+    r->errors -= r->points[s->next].errors;
     r->points[s->next] = point_of(&r->now, &r->last);
+    r->errors += r->points[s->next].errors;
     r->last = r->now;
 }
 
@@ -194,6 +197,31 @@ frun_err series_read(struct series *s, struct span name, struct series_point *ou
     return FRUN_OK;
 }
 
+static uint64_t errors_of(const struct meter_sum *sum)
+{
+    uint64_t n = 0;
+    for (size_t k = 0; k < METER_ORIGINS; k++) {
+        n += sum->requests[0][k] + sum->requests[5][k];
+    }
+    return n;
+}
+
+void series_errors(const struct series *s, struct span name, const struct meter_sum *now,
+                   struct series_errors *out)
+{
+    const struct ring *r = map_get(s->by_name, name);
+    *out = (struct series_errors){0};
+    if (!r) {
+        return;
+    }
+    uint64_t present = errors_of(now) - errors_of(&r->last);
+    for (size_t i = 1; i < SERIES_LATE_MINUTES; i++) {
+        out->late += r->points[(s->next + SERIES_MINUTES - i) % SERIES_MINUTES].errors;
+    }
+    out->late += present;
+    out->all = r->errors + present;
+}
+
 /* -- as JSON
  * ---------------------------------------------------------------------------------------------------
  */
@@ -259,21 +287,39 @@ static json_t *frame(const struct series *s, size_t step)
                      (json_int_t)s->last_s);
 }
 
+/* Those that are asked for; whoever asks for an empty name wants none. */
+static json_t *some_json(const struct series *s, struct admin_request *r)
+{
+    json_t *list = json_array();
+    struct span name;
+    for (size_t i = 0; (name = admin_request_query_at(r, "name", i)).p; i++) {
+        const struct ring *ring = name.n ? map_get(s->by_name, name) : NULL;
+        if (ring) {
+            admin_json_append(&list, ring_json(s, ring, STEP));
+        }
+    }
+    return list;
+}
+
+static json_t *each_json(const struct series *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->n; i++) {
+        admin_json_append(&list, ring_json(s, s->rings[i], STEP));
+    }
+    return list;
+}
+
 static void get_all(void *ctx, struct admin_request *r)
 {
     struct series *s = ctx;
-    json_t *list = json_array();
+    bool is_chosen = admin_request_query(r, "name").p != NULL;
     json_t *o = frame(s, STEP);
     look(s);
-    for (size_t i = 0; i < s->n; i++) {
-        (void)json_array_append_new(list, ring_json(s, s->rings[i], STEP));
+    if (admin_request_query(r, "name").n == 0) {
+        admin_json_set(&o, "all", ring_json(s, &s->all, 1));
     }
-    if (o) {
-        (void)json_object_set_new(o, "all", ring_json(s, &s->all, 1));
-        (void)json_object_set_new(o, "series", list);
-    } else {
-        json_decref(list);
-    }
+    admin_json_set(&o, "series", is_chosen ? some_json(s, r) : each_json(s));
     admin_json_answer(r, o);
 }
 

@@ -227,18 +227,23 @@ struct span admin_request_param(const struct admin_request *r, size_t i)
     return i < ADMIN_MAX_PARAMS ? r->params[i] : (struct span){0};
 }
 
-struct span admin_request_query(struct admin_request *r, const char *name)
+struct span admin_request_query_at(struct admin_request *r, const char *name, size_t i)
 {
     struct span rest = r->uri.query;
     struct span part;
     while (span_split(&rest, '&', &part)) {
         size_t equals = span_find(part, '=');
-        if (span_eq(span_head(part, equals), span_of(name))) {
+        if (span_eq(span_head(part, equals), span_of(name)) && i-- == 0) {
             return admin_server_decode(
                 r, equals < part.n ? span_skip(part, equals + 1) : SPAN_LIT(""), true);
         }
     }
     return (struct span){0};
+}
+
+struct span admin_request_query(struct admin_request *r, const char *name)
+{
+    return admin_request_query_at(r, name, 0);
 }
 
 const struct head *admin_request_head(const struct admin_request *r)

@@ -273,14 +273,14 @@ static const struct admin_route routes[] = {
 
 /* What a page that is open listens to. */
 static const struct events_topic topics[] = {
-    {"status", "/api/v1/status", 1000},
-    {"subaccounts", "/api/v1/subaccounts", 2000},
-    {"tunnels", "/api/v1/tunnels", 2000},
-    {"systems", "/api/v1/systems", 2000},
-    {"requests", "/api/v1/requests", 1000},
-    {"alerts", "/api/v1/alerts", 2000},
-    {"certificates", "/api/v1/certificates", 60000},
-    {"series", "/api/v1/series", 20000},
+    {"status", "/api/v1/status", 1000, NULL},
+    {"subaccounts", "/api/v1/subaccounts", 2000, NULL},
+    {"tunnels", "/api/v1/tunnels?steady=1", 2000, NULL},
+    {"systems", "/api/v1/systems", 2000, NULL},
+    {"requests", "/api/v1/requests", 1000, NULL},
+    {"alerts", "/api/v1/alerts", 2000, NULL},
+    {"certificates", "/api/v1/certificates", 60000, NULL},
+    {"series", "/api/v1/series?name=", 20000, NULL},
 };
 
 frun_err connector_admin_open(struct connector *c, struct diag *d)
@@ -302,9 +302,9 @@ frun_err connector_admin_open(struct connector *c, struct diag *d)
     err = err ? err : alerts_serve(c->alerts, c->admin);
     err = err ? err : series_new(c->meter, &c->series);
     err = err ? err : series_serve(c->series, c->admin);
-    err =
-        err ? err
-            : events_new(c->loop, c->admin, topics, sizeof(topics) / sizeof(topics[0]), &c->events);
+    err = err ? err
+              : events_new(c->loop, c->admin, topics, sizeof(topics) / sizeof(topics[0]),
+                           &EVENTS_TIMES_DEFAULT, &c->events);
     if (err) {
         diag_set(d, "%s", err_text(err));
         return err;

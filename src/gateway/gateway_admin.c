@@ -153,6 +153,10 @@ static json_t *endpoint_json(const struct gateway *g, const struct endpoint *e)
         (json_int_t)sum.bytes_in, "bytes_out", (json_int_t)sum.bytes_out, "p50_ms",
         meter_quantile_ms(sum.total_buckets, 500), "p95_ms",
         meter_quantile_ms(sum.total_buckets, 950), "seconds_in_all", (double)sum.total_us / 1e6);
+    struct series_errors errors;
+    series_errors(g->series, e->name, &sum, &errors);
+    admin_json_set(&o, "errors_6h", json_integer((json_int_t)errors.all));
+    admin_json_set(&o, "errors_15min", json_integer((json_int_t)errors.late));
     admin_json_set(&o, "road", json_string(switchover_name(switchover_now(e))));
     admin_json_set(&o, "health",
                    json_string(health_word((enum endpoint_health)atomic_load(&e->state->health))));
@@ -453,16 +457,16 @@ static const struct admin_route routes[] = {
 
 /* What a page that is open listens to. */
 static const struct events_topic topics[] = {
-    {"status", "/api/v1/status", 1000},
-    {"endpoints", "/api/v1/endpoints", 2000},
-    {"health", "/api/v1/health", 2000},
-    {"tunnels", "/api/v1/tunnels", 2000},
-    {"connectors", "/api/v1/connectors", 2000},
-    {"requests", "/api/v1/requests", 1000},
-    {"alerts", "/api/v1/alerts", 2000},
-    {"systems", "/api/v1/systems", 10000},
-    {"certificates", "/api/v1/certificates", 60000},
-    {"series", "/api/v1/series", 20000},
+    {"status", "/api/v1/status", 1000, NULL},
+    {"endpoints", "/api/v1/endpoints", 2000, "name"},
+    {"health", "/api/v1/health?steady=1", 2000, "endpoint"},
+    {"tunnels", "/api/v1/tunnels?steady=1", 2000, "address"},
+    {"connectors", "/api/v1/connectors", 2000, "name"},
+    {"requests", "/api/v1/requests", 1000, NULL},
+    {"alerts", "/api/v1/alerts", 2000, NULL},
+    {"systems", "/api/v1/systems", 10000, NULL},
+    {"certificates", "/api/v1/certificates", 60000, NULL},
+    {"series", "/api/v1/series?name=", 20000, NULL},
 };
 
 frun_err gateway_admin_open(struct gateway *g, struct diag *d)
@@ -483,9 +487,9 @@ frun_err gateway_admin_open(struct gateway *g, struct diag *d)
     err = err ? err : alerts_serve(g->alerts, g->admin);
     err = err ? err : series_new(g->shared.meter, &g->series);
     err = err ? err : series_serve(g->series, g->admin);
-    err =
-        err ? err
-            : events_new(g->loop, g->admin, topics, sizeof(topics) / sizeof(topics[0]), &g->events);
+    err = err ? err
+              : events_new(g->loop, g->admin, topics, sizeof(topics) / sizeof(topics[0]),
+                           &EVENTS_TIMES_DEFAULT, &g->events);
     if (err) {
         diag_set(d, "%s", err_text(err));
         return err;

@@ -219,7 +219,9 @@ def test_events(plain):
     assert e.until("status")["uptime_seconds"] > first["uptime_seconds"]  # it comes again by itself
     assert plain.push().status == 200
     e.until("requests", lambda d: any(r["path"] == "/ACME_PROD/sap/frun/ngdci" for r in d["requests"]))
-    e.until("endpoints", lambda d: any(x["name"] == "ACME_PROD" and x["requests"] == 1 for x in d["endpoints"]))
+    # Of a list only what has changed comes.
+    changed = e.until("endpoints", lambda d: any(x["name"] == "ACME_PROD" and x["requests"] == 1 for x in d["set"]))
+    assert [x["name"] for x in changed["set"]] == ["ACME_PROD"] and not changed["first"] and changed["gone"] == []
     e.close()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status page in a real browser: it loads without a word on the console, moves by itself, fits on a phone."""
 
+import base64
 import os
 import time
 
@@ -110,6 +111,7 @@ def test_gateway_page(browser, pages):
     assert text(browser, "#n-endpoints") == ["1 of 122"]
     box.send_keys(Keys.ESCAPE)
     wait_until(lambda: len(text(browser, "#endpoints tbody tr")) == 40, "the first 40", PATIENCE)
+    assert browser.find_element(By.ID, "show-all").text == "Show 82 more"
     browser.find_element(By.ID, "show-all").click()
     wait_until(lambda: len(text(browser, "#endpoints tbody tr")) == 122, "all of them", PATIENCE)
     Select(browser.find_element(By.ID, "sort")).select_by_value("name")
@@ -184,4 +186,65 @@ def test_behind_a_login(browser, make_chain):
     open_page(browser, f"http://127.0.0.1:{port}/")
     until(browser, ".tile", "Healthy", "the page works with a login")
     time.sleep(1.2)
+    assert complaints(browser) == []
+
+
+def shot(browser, name):
+    """A picture for whoever wants to look: FRUN_SHOTS names a folder."""
+    folder = os.environ.get("FRUN_SHOTS")
+    if folder:
+        size = browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        picture = browser.execute_cdp_cmd("Page.captureScreenshot", {
+            "captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 4000), "scale": 1}})
+        with open(os.path.join(folder, name + ".png"), "wb") as f:
+            f.write(base64.b64decode(picture["data"]))
+
+
+def wide(browser, width):
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600})
+
+
+def test_a_thousand_endpoints(browser, make_chain):
+    """As usable as with two: the first rows are drawn, trouble stands first, the rest is found by a filter."""
+    ports = free_port(), free_port()
+    n = 1200
+    away = {f"connector AWAY{i:03}": {"certificate_subject": f"CN=away-{i:03}", "location_id": f"A{i:03}"} for i in range(300)}
+    chain = make_chain(gateway={"admin": {"listen": f"127.0.0.1:{ports[0]}"}, **many_endpoints(n), **away},
+                       connector={"admin": {"listen": f"127.0.0.1:{ports[1]}"}})
+    for status in ("500", "200", "200"):
+        chain.push(target=f"/ACME_PROD/sap/frun/x?_sim=status:{status}")
+    with chain.raw(timeout=60) as c:
+        for i in range(0, n, 4):
+            c.send(chain.octets("POST", f"/TENANT_{i:03}/sap/frun/x", body=b"{}"))
+            assert c.answer().status in (401, 403)
+    wide(browser, 1400)
+    open_page(browser, f"http://127.0.0.1:{ports[0]}/")
+    until(browser, "#n-endpoints", "1,202", "all are counted")
+    wait_until(lambda: text(browser, "#endpoints tbody tr strong")[:1] == ["ACME_PROD"], "trouble stands first", PATIENCE)
+    assert len(text(browser, "#endpoints tbody tr")) == 40
+    until(browser, "#n-tunnels", "301 connectors away", "who is away is counted")
+    assert len(text(browser, "#tunnels tbody tr")) == 20
+    until(browser, "#tunnels tbody tr", "not dialled in", "and why")
+    wait_until(lambda: browser.execute_script("return document.querySelectorAll('svg.spark').length") > 5, "charts of what is shown", PATIENCE)
+    nodes = browser.execute_script("return document.querySelectorAll('*').length")
+    assert nodes < 6000, nodes
+    for box, rows, what in (("#filter", "#endpoints tbody tr", "t0777"), ("#s-tunnels input", "#tunnels tbody tr", "away123")):
+        browser.find_element(By.CSS_SELECTOR, box).send_keys(what)
+        wait_until(lambda r=rows, w=what: len(text(browser, r)) == 1 or w, "one is left", PATIENCE)
+        browser.find_element(By.CSS_SELECTOR, box).send_keys(Keys.ESCAPE)
+    wait_until(lambda: len(text(browser, "#endpoints tbody tr")) == 40, "all again", PATIENCE)
+    browser.find_element(By.ID, "show-all").click()
+    wait_until(lambda: len(text(browser, "#endpoints tbody tr")) == 140, "a hundred more", PATIENCE)
+    browser.refresh()
+    for scheme in ("light", "dark"):
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        for width in (1400, 400):
+            wide(browser, width)
+            for k, url in enumerate(ports):
+                open_page(browser, f"http://127.0.0.1:{url}/")
+                until(browser, "#tunnels tbody tr", "Open" if k else "Away", "tunnels are there")
+                until(browser, "#requests tbody tr", "/sap/frun/x", "requests too")
+                assert not is_too_wide(browser), (url, width)
+                shot(browser, f"{('gateway', 'connector')[k]}-{width}-{scheme}")
     assert complaints(browser) == []

@@ -117,10 +117,38 @@ static void test_ceiling(void **state)
     assert_int_equal(p[LAST].requests, SERIES_MAX_NAMES + 50);
 }
 
+/* Errors of all minutes, of the last ones, and of the present one at once. */
+static void test_errors(void **state)
+{
+    struct series_errors e;
+    struct meter_sum now;
+    (void)state;
+    count(1, 0, "ACME", 503, 2);
+    count(1, 0, "ACME", 200, 2);
+    series_take(s, 60);
+    for (unsigned i = 2; i < 20; i++) {
+        series_take(s, (uint64_t)i * 60);
+    }
+    count(1, 0, "ACME", 0, 3);
+    meter_of(m, 1, &now);
+    series_errors(s, SPAN_LIT("ACME"), &now, &e);
+    assert_int_equal(e.all, 5);
+    assert_int_equal(e.late, 3);
+    for (unsigned i = 0; i < SERIES_MINUTES; i++) {
+        series_take(s, (uint64_t)(20 + i) * 60);
+    }
+    series_errors(s, SPAN_LIT("ACME"), &now, &e);
+    assert_int_equal(e.late, 0);
+    assert_true(e.all <= 3);
+    series_errors(s, SPAN_LIT("GLOBEX"), &now, &e);
+    assert_int_equal(e.all, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_minutes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_begin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ceiling, set_up, tear_down),

@@ -56,9 +56,23 @@ void series_start(struct series *s, struct loop *l);
  * FRUN_E_NOT_FOUND. Thread: main. */
 frun_err series_read(struct series *s, struct span name, struct series_point *out) FRUN_MUST_CHECK;
 
-/** Serve GET /api/v1/series (everything together by minutes, each name in steps of ten) and GET
- * /api/v1/series/{name} by minutes. @param s series @param server
- * server @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */
+/** Minutes that count as just now. */
+#define SERIES_LATE_MINUTES 15
+
+/** Errors of a name: requests without an answer, or with 5xx. */
+struct series_errors {
+    uint64_t all;  /**< of all minutes that are kept */
+    uint64_t late; /**< of the last SERIES_LATE_MINUTES */
+};
+
+/** What a name has had of errors. @param s series @param name name @param now what the table has of
+ * it now @param out filled; zero: it has no ring. Thread: main. */
+void series_errors(const struct series *s, struct span name, const struct meter_sum *now,
+                   struct series_errors *out);
+
+/** Serve GET /api/v1/series (everything together by minutes, each name in steps of ten; with
+ * ?name=A&name=B those names alone, with ?name= none) and GET /api/v1/series/{name} by minutes.
+ * @param s series @param server server @return FRUN_OK; FRUN_E_NOMEM. Thread: main. */
 frun_err series_serve(struct series *s, struct admin_server *server) FRUN_MUST_CHECK;
 
 #endif

@@ -149,6 +149,12 @@ const struct head *admin_request_head(const struct admin_request *r);
 /** The request's body. @param r request @return octets, live with @p r. Thread: owner. */
 struct span admin_request_body(const struct admin_request *r);
 
+/** A parameter that may come several times. @param r request @param name name @param i which of
+ * them, 0.. @return value, decoded; absent: there are no more, or it is badly encoded. Thread:
+ * owner.
+ */
+struct span admin_request_query_at(struct admin_request *r, const char *name, size_t i);
+
 /** Who asks. @param r request @return peer, lives with @p r. Thread: owner. */
 const struct admin_peer *admin_request_peer(const struct admin_request *r);
 

@@ -3,14 +3,20 @@
 'use strict';
 
 const $ = (id) => document.getElementById(id);
-const FIRST_ROWS = 40;
+const isNarrow = matchMedia('(max-width: 860px)').matches;
+const FIRST_ROWS = isNarrow ? 12 : 40; /* of endpoints; of other lists half as many */
+const MORE_ROWS = 100;
+const FILTER_FROM = 15;
+const FIRST_ALERTS = 8;
 const RATE_WINDOW_MS = 15000;
 const STALE_MS = 6000;
+const DRAW_MS = 250;
+const SERIES_MS = 60000;
 
-const seen = { endpoints: [], health: new Map(), series: new Map(), all: null };
+/* Lists that come as changes: by name. */
+const seen = { endpoints: new Map(), health: new Map(), tunnels: new Map(), connectors: new Map(), series: new Map(), all: null };
 const rates = new Map();
 let status = null;
-let isAll = false;
 let lastEvent = 0;
 let source = null;
 let retry = 0;
@@ -132,11 +138,77 @@ function table(place, columns, caption) {
   };
 }
 
+/* Thousands of rows may change at a time: the page is drawn a few times a second at most, and not while nobody sees it. */
+const due = new Set();
+let drawing = 0;
+function draw() {
+  drawing = 0;
+  if (document.hidden) return;
+  const fns = [...due];
+  due.clear();
+  for (const fn of fns) fn();
+}
+function soon(fn) {
+  due.add(fn);
+  if (!drawing) drawing = setTimeout(draw, DRAW_MS);
+}
+document.addEventListener('visibilitychange', () => { if (!document.hidden && due.size) draw(); });
+
+const collator = new Intl.Collator('en', { numeric: true });
+const byName = (a, b) => collator.compare(a, b);
+const wordsOf = (text) => text.toLowerCase().split(/\s+/).filter((w) => w);
+
 const made = new Map();
 function show(id, columns, caption, items, key, empty) {
   $('s-' + id).hidden = false;
   if (!made.has(id)) made.set(id, table($(id), columns, caption));
   made.get(id)(items, key, empty);
+}
+
+/* A long list: a filter when there is something to filter, the first rows, and more of them on demand. */
+const lists = new Map();
+function listOf(id) {
+  let l = lists.get(id);
+  if (l) return l;
+  const button = el('button');
+  button.type = 'button';
+  l = { words: [], limit: FIRST_ROWS / 2, button, more: el('p', 'more', button), again: () => {} };
+  button.addEventListener('click', () => { l.limit += MORE_ROWS; l.again(); });
+  const h2 = $('h-' + id);
+  const input = el('input');
+  input.type = 'search';
+  input.placeholder = 'Filter …';
+  input.autocomplete = 'off';
+  input.spellcheck = false;
+  input.setAttribute('aria-label', 'Filter ' + id);
+  input.addEventListener('input', () => { l.words = wordsOf(input.value); l.limit = FIRST_ROWS / 2; l.again(); });
+  input.addEventListener('keydown', (ev) => { if (ev.key === 'Escape') { input.value = ''; l.words = []; l.again(); } });
+  l.tools = el('div', 'tools small', input);
+  const head = el('div', 'head');
+  h2.before(head);
+  head.append(h2, l.tools);
+  $(id).after(l.more);
+  lists.set(id, l);
+  return l;
+}
+
+/* o: { columns, caption, key, text: what the filter looks at, empty, count } */
+function showList(id, items, o) {
+  const l = listOf(id);
+  l.again = () => showList(id, items, o);
+  const fit = l.words.length ? items.filter((x) => fits(o.text(x), l.words)) : items;
+  const some = fit.slice(0, l.limit);
+  show(id, o.columns, o.caption, some, o.key, items.length ? 'Nothing fits the filter.' : o.empty);
+  l.tools.hidden = items.length <= FILTER_FROM && !l.words.length;
+  moreOf(l.more, l.button, fit.length - some.length);
+  if ($('n-' + id)) put($('n-' + id), l.words.length ? `${fit.length} of ${items.length}` : o.count || number.format(items.length));
+}
+
+const fits = (text, words) => { const t = text.toLowerCase(); return words.every((w) => t.includes(w)); };
+
+function moreOf(place, button, rest) {
+  place.hidden = rest === 0;
+  put(button, rest > MORE_ROWS ? `Show ${MORE_ROWS} more of ${number.format(rest)}` : `Show ${number.format(rest)} more`);
 }
 
 /* ---- rates: how fast counters grow */
@@ -146,14 +218,14 @@ function grow(name, requests, errors, now) {
   if (!r) rates.set(name, r = []);
   if (r.length && requests < r[r.length - 1].requests) r.length = 0; /* the daemon was started anew */
   r.push({ t: now, requests, errors });
-  while (r.length > 2 && now - r[0].t > RATE_WINDOW_MS) r.shift();
+  while (r.length > 2 && now - r[1].t > RATE_WINDOW_MS) r.shift();
 }
 
 function rateOf(name) {
-  const r = rates.get(name);
-  if (!r || r.length < 2) return 0;
+  const r = rates.get(name), now = performance.now();
+  if (!r || r.length < 2 || now - r[r.length - 1].t > RATE_WINDOW_MS) return 0; /* what does not change is not told again */
   const a = r[0], b = r[r.length - 1];
-  return b.t > a.t ? (b.requests - a.requests) * 1000 / (b.t - a.t) : 0;
+  return (b.requests - a.requests) * 1000 / Math.max(1000, Math.min(now - a.t, RATE_WINDOW_MS));
 }
 
 /* ---- the top: who it is, and how it is */
@@ -178,7 +250,24 @@ function troubleCount() {
   return n;
 }
 
+/* Where things are: the page is long. */
+const JUMPS = [['alerts', 'Alerts'], ['endpoints', 'Endpoints'], ['systems', 'Systems'], ['subaccounts', 'Subaccounts'],
+  ['tunnels', 'Tunnels'], ['requests', 'Requests'], ['certificates', 'Certificates']];
+function showJumps() {
+  const some = JUMPS.filter(([id]) => !$('s-' + id).hidden);
+  const text = ([id]) => ($('n-' + id) ? $('n-' + id).textContent : '');
+  const sign = some.map((x) => x[0] + text(x)).join();
+  if ($('jump').dataset.sign === sign) return;
+  $('jump').dataset.sign = sign;
+  $('jump').replaceChildren(...some.map((x) => {
+    const a = el('a', '', x[1], text(x) ? el('span', 'dim', ' ' + text(x)) : null);
+    a.href = '#h-' + x[0];
+    return a;
+  }));
+}
+
 function showTop() {
+  showJumps();
   if (!status) return;
   const isGateway = status.daemon === 'frunproxyd';
   put($('daemon'), status.daemon + (status.name ? ' · ' + status.name : ''));
@@ -191,8 +280,10 @@ function showTop() {
   if (isGateway) {
     tile('Endpoints', number.format(status.endpoints),
       down ? plural(down, 'is', 'are') + ' down' : plural(status.pushers, 'pusher'), down ? 'bad' : '');
-    tile('Tunnels', number.format(status.tunnels), status.waiting ? plural(status.waiting, 'request') + ' waiting' : 'none waiting',
-      status.waiting ? 'warn' : '');
+    let away = 0;
+    for (const c of seen.connectors.values()) away += c.state === 'away';
+    tile('Tunnels', number.format(status.tunnels), away ? plural(away, 'connector') + ' away'
+      : status.waiting ? plural(status.waiting, 'request') + ' waiting' : 'nobody waits', status.waiting || away ? 'warn' : '');
   } else {
     const isShort = status.tunnels < status.tunnels_wanted;
     tile('Tunnels', `${status.tunnels} of ${status.tunnels_wanted}`, plural(status.subaccounts, 'subaccount'),
@@ -239,11 +330,6 @@ const HEALTH = {
   unknown: ['idle', 'Not checked'],
 };
 
-function errorsOf(name) {
-  const s = seen.series.get(name);
-  return s ? s.errors.reduce((x, y) => x + y, 0) : 0;
-}
-
 function latencyOf(e) {
   const s = seen.series.get(e.name);
   return (s && s.p95_ms.filter((v) => v).pop()) || e.p95_ms;
@@ -251,18 +337,29 @@ function latencyOf(e) {
 
 function trouble(e) {
   const h = seen.health.get(e.name);
-  const s = seen.series.get(e.name);
-  const late = s ? s.errors.slice(-2).reduce((x, y) => x + y, 0) : 0;
   const byHealth = { down: 1000, parked: 900, unverified: 50 }[h ? h.health : ''] || 0;
-  return byHealth + (late ? 200 + Math.min(late, 99) : 0) + (errorsOf(e.name) ? 10 : 0);
+  return byHealth + (e.errors_15min ? 200 + Math.min(e.errors_15min, 99) : 0) + (e.errors_6h ? 10 : 0);
 }
 
-const ORDERS = {
-  trouble: (a, b) => trouble(b) - trouble(a) || a.name.localeCompare(b.name),
-  name: (a, b) => a.name.localeCompare(b.name),
-  rate: (a, b) => rateOf(b.name) - rateOf(a.name) || b.requests - a.requests || a.name.localeCompare(b.name),
-  slow: (a, b) => latencyOf(b) - latencyOf(a) || a.name.localeCompare(b.name),
-};
+/* By what rows are ordered: the larger comes first, then the name. */
+const ORDERS = { trouble, name: () => 0, rate: (e) => rateOf(e.name) * 1e9 + e.requests, slow: (e) => e.p95_ms };
+
+/* Small charts for the rows that are shown, as they are shown. */
+const asked = new Map();
+async function wantSeries(names, again) {
+  const now = performance.now();
+  const missing = names.filter((n) => !(now - asked.get(n) < SERIES_MS)).slice(0, 60);
+  if (!missing.length) return;
+  for (const n of missing) asked.set(n, now);
+  try {
+    const answer = await fetch('api/v1/series?' + missing.map((n) => 'name=' + encodeURIComponent(n)).join('&'));
+    if (!answer.ok) return;
+    for (const s of (await answer.json()).series) seen.series.set(s.name, s);
+    soon(again);
+  } catch {
+    for (const n of missing) asked.delete(n); /* the next drawing tries again */
+  }
+}
 
 function say(text) {
   const s = $('said');
@@ -325,34 +422,54 @@ const endpointColumns = [
   { title: 'Last 6 hours', cls: 'c-spark', show: (e) => {
     const s = seen.series.get(e.name);
     return s ? Charts.spark(s.requests, s.errors, `${plural(s.requests.reduce((x, y) => x + y, 0), 'request')} in the last 6 hours`)
-      : el('span', 'dim', 'no requests');
-  }, sign: (e) => { const s = seen.series.get(e.name); return s ? s.requests.join() + '|' + s.errors.join() : ''; } },
+      : el('span', 'dim none', e.requests ? '…' : 'no requests');
+  }, sign: (e) => { const s = seen.series.get(e.name); return s ? s.requests.join() + '|' + s.errors.join() : e.requests > 0; } },
   { title: 'Rate', cls: 'num', show: (e) => rate(rateOf(e.name)) + ' /s' },
   { title: 'Requests', cls: 'num c-requests', show: (e) => number.format(e.requests) },
-  { title: 'Errors, 6 h', cls: 'num', show: (e) => {
-    const n = errorsOf(e.name);
-    return el('span', n ? 'bad-text' : 'dim', number.format(n));
-  } },
+  { title: 'Errors, 6 h', cls: 'num', show: (e) => el('span', e.errors_6h ? 'bad-text' : 'dim', number.format(e.errors_6h)) },
   { title: 'Latency (p95)', cls: 'num', show: (e) => ms(latencyOf(e)) },
 ];
 
-function matches(e, words) {
+let shown = FIRST_ROWS;
+let words = [];
+function matches(e) {
   const h = seen.health.get(e.name);
-  const text = [e.name, e.customer_network, e.system, e.description, e.route, e.root_url, e.location_id,
-    h ? h.health : ''].join(' ').toLowerCase();
-  return words.every((w) => text.includes(w));
+  return fits([e.name, e.customer_network, e.system, e.description, e.route, e.root_url, e.location_id, h ? h.health : ''].join(' '), words);
+}
+
+/* How many are in each state; a click filters for it. */
+function showStates() {
+  const count = new Map();
+  for (const e of seen.endpoints.values()) {
+    const h = (seen.health.get(e.name) || { health: 'unknown' }).health;
+    count.set(h, (count.get(h) || 0) + 1);
+  }
+  const sign = [...count].join();
+  if ($('states').dataset.sign === sign) return;
+  $('states').dataset.sign = sign;
+  $('states').hidden = count.size < 2;
+  $('states').replaceChildren(...Object.keys(HEALTH).filter((k) => count.get(k)).map((k) => {
+    const button = el('button', 'state', pill(HEALTH[k][0], `${number.format(count.get(k))} ${HEALTH[k][1].toLowerCase()}`));
+    button.type = 'button';
+    button.addEventListener('click', () => filterFor($('filter').value === k ? '' : k));
+    return button;
+  }));
 }
 
 function showEndpoints() {
   if (!status || status.daemon !== 'frunproxyd') return;
-  const words = $('filter').value.toLowerCase().split(/\s+/).filter((w) => w);
-  const fit = seen.endpoints.filter((e) => matches(e, words)).sort(ORDERS[$('sort').value]);
-  const some = isAll ? fit : fit.slice(0, FIRST_ROWS);
+  const order = ORDERS[$('sort').value];
+  const fit = [];
+  for (const e of seen.endpoints.values()) if (!words.length || matches(e)) fit.push([order(e), e]);
+  fit.sort((a, b) => b[0] - a[0] || byName(a[1].name, b[1].name));
+  const some = fit.slice(0, shown).map((x) => x[1]);
+  const all = seen.endpoints.size;
   show('endpoints', endpointColumns, 'Endpoints with health, root URL, rate, errors and latency', some, (e) => e.name,
-    seen.endpoints.length ? 'No endpoint fits the filter.' : 'There are no endpoints yet: an [endpoint NAME] section makes one.');
-  put($('n-endpoints'), words.length ? `${fit.length} of ${seen.endpoints.length}` : number.format(seen.endpoints.length));
-  $('more').hidden = some.length === fit.length;
-  put($('show-all'), `Show all ${number.format(fit.length)}`);
+    all ? 'No endpoint fits the filter.' : 'There are no endpoints yet: an [endpoint NAME] section makes one.');
+  put($('n-endpoints'), words.length ? `${fit.length} of ${all}` : number.format(all));
+  moreOf($('more'), $('show-all'), fit.length - some.length);
+  showStates();
+  wantSeries(some.filter((e) => e.requests).map((e) => e.name), showEndpoints);
 }
 
 /* ---- the other tables */
@@ -363,67 +480,83 @@ function tunnelPill(t) {
   return pill(kind, word);
 }
 
+const since = (text) => (Date.now() - new Date(text).getTime()) / 1000;
+const when = (text) => new Date(text).toLocaleString([], { hourCycle: 'h23' });
+
+/* What became of the last one, and when. */
+function lastError(t) {
+  if (!t.last_error) return el('span', 'dim', '–');
+  return el('div', '', t.last_error, t.last_error_time ? el('span', 'dim block', when(t.last_error_time)) : null);
+}
+
 const gatewayTunnels = [
-  { title: 'State', show: tunnelPill },
-  { title: 'Connector', isHead: true, show: (t) => t.connector },
+  { title: 'State', show: tunnelPill, sign: (t) => t.state },
+  { title: 'Connector', cls: 'c-who', isHead: true, show: (t) => t.connector },
   { title: 'Location ID', show: (t) => t.location_id || '(empty)' },
   { title: 'From', show: (t) => t.address },
-  { title: 'Age', cls: 'num', show: (t) => t.tunnels === 0 ? '–' : span(t.age_seconds) },
+  { title: 'Age', cls: 'num', show: (t) => t.away_since ? 'away ' + span(since(t.away_since)) : span(since(t.since)) },
   { title: 'Round trip', cls: 'num', show: (t) => ms(t.rtt_ms) },
   { title: 'In flight', cls: 'num', show: (t) => t.in_flight },
-  { title: 'Last error', cls: 'c-error', show: (t) => t.last_error || '–' },
+  { title: 'Last error', cls: 'c-error', show: lastError, sign: (t) => t.last_error + t.last_error_time },
   { title: 'Version', show: (t) => t.version || '–' },
 ];
 
 const connectorTunnels = [
-  { title: 'State', show: tunnelPill },
-  { title: 'Gateway', isHead: true, show: (t) => t.gateway },
+  { title: 'State', show: tunnelPill, sign: (t) => t.state },
+  { title: 'Gateway', cls: 'c-who', isHead: true, show: (t) => t.gateway },
   { title: 'Subaccount', show: (t) => t.subaccount },
   { title: 'Location ID', show: (t) => t.location_id || '(empty)' },
-  { title: 'Age', cls: 'num', show: (t) => t.age_seconds ? span(t.age_seconds) : '–' },
+  { title: 'Age', cls: 'num', show: (t) => t.since ? span(since(t.since)) : '–' },
   { title: 'Round trip', cls: 'num', show: (t) => ms(t.rtt_ms) },
   { title: 'In flight', cls: 'num', show: (t) => t.in_flight },
-  { title: 'Last error', cls: 'c-error', show: (t) => t.last_error || '–' },
+  { title: 'Last error', cls: 'c-error', show: lastError, sign: (t) => t.last_error + t.last_error_time },
 ];
 
-let tunnels = null;
-let connectors = null;
+/* A connector that is away has no tunnel, and is what one looks for here. */
+function awayRow(c) {
+  return { key: 'away ' + c.name, connector: c.name, state: 'away', location_id: c.location_ids.join(', '), address: '–', in_flight: 0,
+    away_since: c.away_since, last_error: c.away_because, last_error_time: c.last_error_time };
+}
+
+const TUNNEL_ORDER = { away: 0, suspect: 1, draining: 2 };
 function showTunnels() {
-  if (!status || !tunnels) return;
+  if (!status) return;
   const isGateway = status.daemon === 'frunproxyd';
+  const list = [];
   const count = new Map();
-  const list = tunnels.map((t) => {
-    const base = isGateway ? `${t.connector}|${t.instance}|${t.address}` : `${t.subaccount}|${t.gateway}`;
+  for (const t of seen.tunnels.values()) {
+    const base = isGateway ? t.address : `${t.subaccount}|${t.gateway}`;
     count.set(base, (count.get(base) || 0) + 1);
-    return { ...t, key: base + '#' + count.get(base) };
-  });
-  /* A connector that is away has no tunnel, and is what one looks for here. */
-  for (const c of (isGateway && connectors) || []) {
-    if (c.state !== 'away') continue;
-    list.unshift({ key: 'away ' + c.name, connector: c.name, state: 'away', location_id: c.location_ids.join(', '),
-      address: '–', in_flight: 0, tunnels: 0, last_error: c.last_error || 'it has not dialled in' });
+    list.push({ ...t, key: base + '#' + count.get(base) });
   }
-  put($('n-tunnels'), number.format(tunnels.length));
-  show('tunnels', isGateway ? gatewayTunnels : connectorTunnels, 'Tunnels with age, round-trip time and last error', list,
-    (t) => t.key, isGateway ? 'No connector is set up, and none is needed for direct roads.' : 'No tunnel yet.');
+  const order = (t) => TUNNEL_ORDER[t.state] ?? (t.state === 'open' ? 9 : 1);
+  let away = 0;
+  for (const c of seen.connectors.values()) if (c.state === 'away') away = list.push(awayRow(c)) && away + 1;
+  list.sort((a, b) => order(a) - order(b) || byName(a.connector || a.gateway, b.connector || b.gateway) || byName(a.key, b.key));
+  showList('tunnels', list, {
+    columns: isGateway ? gatewayTunnels : connectorTunnels, caption: 'Tunnels with age, round-trip time and last error', key: (t) => t.key,
+    text: (t) => [t.state, t.connector, t.gateway, t.subaccount, t.location_id, t.address, t.version, t.last_error].join(' '),
+    count: number.format(seen.tunnels.size) + (away ? `, ${plural(away, 'connector')} away` : ''),
+    empty: isGateway ? 'No connector is set up, and none is needed for direct roads.' : 'No tunnel yet.',
+  });
 }
 
 function showSystems(list) {
   if (status && status.daemon === 'frunproxyd') {
-    show('systems', [
-      { title: 'System', isHead: true, show: (s) => s.name },
+    showList('systems', list, { columns: [
+      { title: 'System', cls: 'c-who', isHead: true, show: (s) => s.name },
       { title: 'System ID', show: (s) => `${s.system_id} / ${s.client}` },
       { title: 'Role', show: (s) => s.role },
       { title: 'Virtual host', show: (s) => s.virtual_host || '–' },
       { title: 'Road', show: (s) => s.route + (s.location_id ? ` (${s.location_id})` : '') },
       { title: 'Logon URL', cls: 'c-wide', show: (s) => s.logon_url || '–' },
       { title: 'Endpoints', cls: 'num', show: (s) => s.endpoints },
-    ], 'Focused Run systems', list, (s) => s.name, 'There are no systems.');
+    ], caption: 'Focused Run systems', key: (s) => s.name, text: (s) => Object.values(s).join(' '), empty: 'There are no systems.' });
     return;
   }
   for (const s of list) grow(s.name, s.requests, s.server_errors, performance.now());
-  show('systems', [
-    { title: 'Virtual host', isHead: true, show: (s) => el('div', 'who', el('strong', '', s.name),
+  showList('systems', list, { columns: [
+    { title: 'Virtual host', cls: 'c-who', isHead: true, show: (s) => el('div', 'who', el('strong', '', s.name),
       s.sid ? el('span', 'dim', s.sid) : null), sign: (s) => s.name + s.sid },
     { title: 'Internal host', show: (s) => `${s.internal_host}:${s.internal_port} (${s.protocol})` },
     { title: 'Last 6 hours', cls: 'c-spark', show: (s) => {
@@ -441,7 +574,9 @@ function showSystems(list) {
         ` ${r.policy === 'path-only' ? 'path only' : 'and all sub-paths'}${r.active ? '' : ' · suspended'}` +
         (r.requests === undefined ? '' : ` · ${plural(r.requests, 'request')}`))))),
     sign: (s) => JSON.stringify(s.resources) },
-  ], 'Systems with their resources', list, (s) => s.name, 'There are no system mappings.');
+  ], caption: 'Systems with their resources', key: (s) => s.name, text: (s) => `${s.name} ${s.internal_host} ${s.sid}`,
+  empty: 'There are no system mappings.' });
+  wantSeries(list.filter((s) => s.requests).slice(0, 60).map((s) => s.name), () => showSystems(list));
 }
 
 function showSubaccounts(list) {
@@ -505,28 +640,37 @@ function showRequests(list) {
 const CERTIFICATE = {
   front: 'shown to managed services', tunnel: 'shown to connectors', 'client-ca': 'CA of connectors',
   'backend-ca': 'CA of Focused Run', admin: 'shown by this page', connector: 'shown to the gateway',
-  'gateway-ca': 'CA of the gateway', system: 'system certificate',
+  'gateway-ca': 'CA of the gateway', gateway: 'shown by the gateway', system: 'system certificate',
 };
+
+/* The other end's, as it was shown to us. */
+const useOf = (c) => c.what === 'connector' && status && status.daemon === 'frunproxyd' ? 'shown by the connector' : CERTIFICATE[c.what] || c.what;
 
 function showCertificates(list) {
   const sorted = [...list].sort((a, b) => a.days_left - b.days_left);
-  show('certificates', [
+  showList('certificates', sorted.map((c, i) => ({ ...c, key: `${c.what}|${c.name}|${i}` })), { columns: [
     { title: 'Days left', cls: 'c-days', show: (c) => c.state === 'expired' ? pill('bad', 'Expired')
       : pill(c.days_left < 7 ? 'bad' : c.days_left < 30 ? 'warn' : 'good', plural(c.days_left, 'day')) },
-    { title: 'Certificate', isHead: true, show: (c) => c.name },
-    { title: 'Use', show: (c) => CERTIFICATE[c.what] || c.what },
+    { title: 'Certificate', cls: 'c-who', isHead: true, show: (c) => c.name },
+    { title: 'Use', show: useOf },
     { title: 'Valid until', show: (c) => c.until.slice(0, 10) },
-  ], 'Certificates with days left', sorted.map((c, i) => ({ ...c, key: `${c.what}|${c.name}|${i}` })), (c) => c.key,
-  'No certificate is in use.');
+  ], caption: 'Certificates with days left', key: (c) => c.key, text: (c) => `${c.name} ${useOf(c)} ${c.until} ${c.state}`,
+  empty: 'No certificate is in use.' });
 }
 
+let alertsShown = FIRST_ALERTS;
 function showAlerts(list) {
   const box = $('alerts');
   $('s-alerts').hidden = list.length === 0;
-  const sign = JSON.stringify(list);
+  const some = list.slice(0, alertsShown);
+  const firing = list.filter((a) => a.state === 'firing').length;
+  const sign = JSON.stringify([some, list.length, firing]);
   if (box.dataset.sign === sign) return;
   box.dataset.sign = sign;
-  box.replaceChildren(...list.slice(0, 50).map((a) => {
+  put($('n-alerts'), `${number.format(firing)} firing` + (list.length > firing ? `, ${number.format(list.length - firing)} over` : ''));
+  moreOf($('more-alerts'), $('show-alerts'), list.length - some.length);
+  $('show-alerts').onclick = () => { alertsShown += MORE_ROWS; showAlerts(list); };
+  box.replaceChildren(...some.map((a) => {
     const isFiring = a.state ? a.state === 'firing' : true;
     return el('li', isFiring ? 'firing' : 'over',
       pill(isFiring ? 'bad' : 'good', isFiring ? 'Firing' : 'Over'),
@@ -538,22 +682,44 @@ function showAlerts(list) {
 
 /* ---- what comes */
 
+/* Changes of a list into what is known of it. */
+function take(map, key, d, onSet) {
+  if (d.first) map.clear();
+  for (const x of d.set) {
+    map.set(x[key], x);
+    if (onSet) onSet(x);
+  }
+  for (const k of d.gone) map.delete(k);
+}
+
 const HANDLERS = {
   status: (d) => { status = d; showTop(); },
   endpoints: (d) => {
     const now = performance.now();
-    seen.endpoints = d.endpoints;
-    for (const e of d.endpoints) grow(e.name, e.requests, e.server_errors + e.unanswered, now);
-    grow('', d.endpoints.reduce((n, e) => n + e.requests, 0), 0, now);
-    showEndpoints();
+    take(seen.endpoints, 'name', d, (e) => grow(e.name, e.requests, e.server_errors + e.unanswered, now));
+    for (const k of d.gone) rates.delete(k);
+    if (!d.last) return;
+    let total = 0;
+    for (const e of seen.endpoints.values()) total += e.requests;
+    grow('', total, 0, now);
+    soon(showEndpoints);
   },
   health: (d) => {
-    seen.health = new Map(d.map((h) => [h.endpoint, h]));
-    showTop();
-    showEndpoints();
+    take(seen.health, 'endpoint', d);
+    if (!d.last) return;
+    soon(showTop);
+    soon(showEndpoints);
   },
-  tunnels: (d) => { tunnels = d.tunnels; showTunnels(); },
-  connectors: (d) => { connectors = d.connectors; showTunnels(); },
+  tunnels: (d) => {
+    if (d.set) take(seen.tunnels, 'address', d);
+    else seen.tunnels = new Map(d.tunnels.map((t, i) => [i, t]));
+    soon(showTunnels);
+  },
+  connectors: (d) => {
+    take(seen.connectors, 'name', d);
+    soon(showTop);
+    soon(showTunnels);
+  },
   systems: (d) => {
     showSystems(d.systems);
     if (status && status.daemon !== 'frunproxyd') {
@@ -566,9 +732,7 @@ const HANDLERS = {
   alerts: (d) => showAlerts(d.alerts || []),
   series: (d) => {
     seen.all = { ...d.all, minute_began: d.minute_began };
-    seen.series = new Map(d.series.map((s) => [s.name, s]));
-    showAll();
-    showEndpoints();
+    soon(showAll);
   },
 };
 
@@ -609,10 +773,16 @@ setInterval(() => {
 }, 2000);
 
 $('legend').replaceChildren(...PARTS.map(([cls, word]) => el('span', 'key', el('i', cls), word)));
-$('filter').addEventListener('input', () => { isAll = false; showEndpoints(); });
-$('filter').addEventListener('keydown', (ev) => {
-  if (ev.key === 'Escape') { $('filter').value = ''; showEndpoints(); }
-});
+function filterFor(text) {
+  if ($('filter').value !== text) $('filter').value = text;
+  words = wordsOf(text);
+  shown = FIRST_ROWS;
+  showEndpoints();
+}
+$('filter').addEventListener('input', () => filterFor($('filter').value));
+$('filter').addEventListener('keydown', (ev) => { if (ev.key === 'Escape') filterFor(''); });
 $('sort').addEventListener('change', showEndpoints);
-$('show-all').addEventListener('click', () => { isAll = true; showEndpoints(); });
+$('show-all').addEventListener('click', () => { shown += MORE_ROWS; showEndpoints(); });
+/* Ages and rates go on, also when nothing comes. */
+setInterval(() => { soon(showEndpoints); soon(showTunnels); soon(showTop); }, 5000);
 listen();
