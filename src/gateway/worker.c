@@ -12,6 +12,7 @@
 #include "frun/gateway/front.h"
 #include "frun/gateway/porch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -287,6 +288,7 @@ frun_err worker_new(struct gateway_shared *shared, unsigned index, struct worker
     deadline_init(&w->drain_deadline, on_drain_deadline);
     deadline_init(&w->accept_deadline, on_accept_deadline);
     deadline_init(&w->beat, on_beat);
+    atomic_init(&w->turned_ms, mono_now_ms()); /* the watchdog looks before the loop's first turn */
     buf_init(&w->scratch, WORKER_SCRATCH_BYTES);
     frun_err err = make_parts(w);
     if (err) {
@@ -483,15 +485,20 @@ static void pin(void *arg)
         CPU_AND(&mine, &mine, &listed);
     }
     int cpu = cpus_pick(&mine, w->index);
-    if (cpu >= 0) {
-        CPU_ZERO(&mine);
-        CPU_SET((size_t)cpu, &mine);
-    }
-    if (cpu < 0 || sched_setaffinity(0, sizeof(mine), &mine)) {
+    if (cpu < 0) {
         log_warning(NULL,
                     "worker %u is not pinned: this process may use none of the CPUs of "
                     "cpu_affinity = %s",
                     w->index, wish);
+        return;
+    }
+    CPU_ZERO(&mine);
+    CPU_SET((size_t)cpu, &mine);
+    if (sched_setaffinity(0, sizeof(mine), &mine)) {
+        log_warning(NULL,
+                    "worker %u is not pinned to CPU %d (errno %d); under systemd the unit's "
+                    "SystemCallFilter must allow sched_setaffinity",
+                    w->index, cpu, errno);
     } else {
         log_debug(NULL, "worker %u stays on CPU %d", w->index, cpu);
     }

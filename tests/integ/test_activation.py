@@ -63,6 +63,7 @@ def test_ready_status_and_watchdog(make_chain, tmp_path):
                    "the watchdog is fed")
         assert chain.gateway.stop() == 0
         assert has("STOPPING=1")
+        assert "has not turned" not in chain.gateway.log(), "a worker that had not begun yet"
 
 
 @pytest.mark.parametrize("per_connection", [1, 10])
