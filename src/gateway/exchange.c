@@ -21,9 +21,6 @@
  * milliseconds. */
 #define EXCHANGE_SLACK_MS 3000
 
-/** Retry-After when nothing better is known, seconds. */
-#define EXCHANGE_RETRY_S 5
-
 static void on_tunnel(struct hub_waiter *w);
 static void on_deadline(struct deadline *d);
 
@@ -304,6 +301,9 @@ static void on_deadline(struct deadline *d)
 {
     struct exchange *x = list_entry(d, struct exchange, deadline);
     char detail[256];
+    if (x->state == EXCHANGE_STATE_WAITING && exchange_waits_on(x)) {
+        return;
+    }
     if (x->state == EXCHANGE_STATE_WAITING && x->route->ops->why) {
         reply_why(x);
         return;
@@ -626,40 +626,6 @@ void exchange_read_ahead(struct exchange *x)
     }
 }
 
-static void wait_for_tunnel(struct exchange *x)
-{
-    uint64_t now_ms = loop_now_ms(x->w->loop);
-    uint64_t hold_ms = x->w->conf->gateway->hold_ms;
-    if (x->errand && x->errand->hold_ms < hold_ms) {
-        hold_ms = x->errand->hold_ms;
-    }
-    if (!x->hold_until_ms) {
-        x->hold_until_ms = now_ms + hold_ms;
-    }
-    bool is_full = x->w->n_waiting >= x->w->conf->gateway->max_waiting;
-    if (is_full) {
-        exchange_reply(
-            x,
-            &(struct reply){
-                .status = 503,
-                .error = "destination_unavailable",
-                .detail = "Focused Run cannot be reached now, and too many requests wait for that "
-                          "already (max_waiting)",
-                .retry_after_s = EXCHANGE_RETRY_S});
-        return;
-    }
-    x->route->ops->wait(x->route, &x->hub_waiter);
-    x->state = EXCHANGE_STATE_WAITING;
-    x->w->n_waiting++;
-    list_append(&x->w->held, &x->held);
-    exchange_read_ahead(x);
-    if (x->state != EXCHANGE_STATE_WAITING) {
-        return;
-    }
-    deadline_set(x->w->loop, &x->deadline,
-                 x->hold_until_ms > now_ms ? x->hold_until_ms - now_ms : 1);
-}
-
 /* The tunnel may end before the request does. */
 static const char *copy_name(struct exchange *x, const char *name)
 {
@@ -674,7 +640,7 @@ void exchange_open_route(struct exchange *x)
     const struct hub_way *via = NULL;
     frun_err err = x->route->ops->open(x->route, &x->out, &call_events, x, &c, &via);
     if (err == FRUN_E_AGAIN) {
-        wait_for_tunnel(x);
+        exchange_wait(x);
         return;
     }
     if (err == FRUN_E_DENIED) {

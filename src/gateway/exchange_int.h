@@ -32,6 +32,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** Retry-After when nothing better is known, seconds. */
+#define EXCHANGE_RETRY_S 5
+
 /** Where an exchange stands. */
 enum exchange_state {
     EXCHANGE_STATE_NEW,       /* taken from stock; the head is being read */
@@ -96,6 +99,14 @@ void exchange_reply(struct exchange *x, const struct reply *r);
  * completely is delivered even if the sender leaves meanwhile. A sender that asks for 100 Continue
  * waits on. @param x exchange. Thread: worker. */
 void exchange_read_ahead(struct exchange *x);
+
+/** Wait for a usable road: exchange_open_route() is called again when one may have come. The
+ * exchange may end in it. @param x exchange whose route says "not now". Thread: worker. */
+void exchange_wait(struct exchange *x);
+
+/** The deadline of a waiting exchange: is there still reason to wait? @param x exchange that waits
+ * @return true: it waits on; false: its patience is over. Thread: worker. */
+bool exchange_waits_on(struct exchange *x);
 
 /** Take on a request: pin what it needs, listen to its served side. @param x exchange with head
  * @param s served side @param peer address text, may be absent. Thread: worker. */

@@ -26,6 +26,7 @@ struct hub_location {
     size_t id_len;
     struct list tunnels; /* open ones that take new calls */
     struct list waiters; /* oldest first */
+    struct seat *left;   /* connector that said last that it is going; NULL: it is back */
     struct later wake;   /* a tunnel came or has room: try the waiters */
 };
 
@@ -96,6 +97,7 @@ static void location_free(struct hub_location *loc)
         list_remove(list_first(&loc->waiters));
     }
     later_cancel(&loc->wake);
+    seat_unref(&loc->left);
     list_remove(&loc->node);
     free(loc);
 }
@@ -194,6 +196,8 @@ static void on_drain(void *ctx)
     if (!t->hub->is_draining) {
         log_info(t->scope, "connector says it is closing this tunnel; %zu request(s) finish on it",
                  h2_in_flight(t->h2));
+        seat_unref(&t->location->left);
+        t->location->left = seat_ref(t->member.seat);
     }
     list_remove(&t->node);
     list_append(&t->hub->draining, &t->node);
@@ -272,6 +276,7 @@ frun_err hub_join(struct hub *h, struct stream **s, struct span first, const str
         return err;
     }
     suspect_former(loc, m);
+    seat_unref(&loc->left);
     h->n_tunnels++;
     list_append(&loc->tunnels, &t->node);
     log_info(t->scope, "tunnel from %s open: connector %s (version %s), location \"%s\"",
@@ -348,6 +353,11 @@ void hub_forget(struct hub_waiter *w)
 bool hub_has(const struct hub_location *loc)
 {
     return !list_is_empty(&loc->tunnels);
+}
+
+bool hub_is_expected(const struct hub_location *loc)
+{
+    return loc->left && seat_sum(loc->left) > 0;
 }
 
 size_t hub_count(const struct hub *h)

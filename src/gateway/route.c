@@ -78,6 +78,11 @@ static bool tunnel_is_usable(const struct route *r)
     return hub_has(t->location);
 }
 
+static bool tunnel_is_expected(const struct route *r)
+{
+    return hub_is_expected(((const struct tunnel_route *)r)->location);
+}
+
 static void tunnel_free(struct route *r)
 {
     hub_leave(((struct tunnel_route *)r)->location);
@@ -89,6 +94,7 @@ static const struct route_ops tunnel_ops = {
     .open = tunnel_open,
     .wait = tunnel_wait,
     .is_usable = tunnel_is_usable,
+    .is_expected = tunnel_is_expected,
     .free = tunnel_free,
 };
 

@@ -106,6 +106,12 @@ static void logon_refused(struct route *r)
     }
 }
 
+static bool logon_is_expected(const struct route *r)
+{
+    const struct route *inner = ((const struct logon_route *)r)->inner;
+    return inner->ops->is_expected && inner->ops->is_expected(inner);
+}
+
 static void logon_free(struct route *r)
 {
     struct logon_route *t = (struct logon_route *)r;
@@ -128,6 +134,7 @@ frun_err route_logon_new(struct worker *w, const struct endpoint *e, struct rout
                                 .open = logon_open,
                                 .wait = logon_wait,
                                 .is_usable = logon_is_usable,
+                                .is_expected = logon_is_expected,
                                 .free = logon_free,
                                 .why = logon_why,
                                 .refused = logon_refused};

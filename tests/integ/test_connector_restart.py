@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connector dies during pushes and comes back: no push is lost without a word, none is doubled."""
 
+import signal
 import threading
 import time
 from collections import Counter
 
 from chain import Background
+from tools import wait_until
 
 IDLE = {"connector": {"retry_min": "100ms", "retry_max": "1s"}}
 
@@ -108,3 +110,23 @@ def test_a_stream_in_flight_ends_with_an_error_not_a_hang(make_chain):
     chain.connector.kill()
     assert slow.result().status == 502
     assert time.monotonic() - begin < 5
+
+
+def test_a_slow_request_holds_nobody_up_for_too_long(make_chain):
+    """A restart lasts as long as the longest request in flight, here longer than `hold`. The connector
+    said that it comes back: who came meanwhile waits for it and gets no error."""
+    chain = make_chain(gateway={"gateway": {"hold": "1s"}}, connector=IDLE)
+    slow = Background(chain.push, target="/ACME_PROD/sap/frun/slow?_sim=delay:4s", timeout=30)
+    wait_until(lambda: any("/slow" in g["path"] for g in chain.received()), "it is under way")
+    chain.connector.signal(signal.SIGTERM)
+    wait_until(lambda: "connector says it is closing" in chain.gateway.log(), "its farewell")
+    waiting = [Background(chain.push, target=f"/ACME_PROD/sap/frun/w{i}", timeout=30) for i in range(4)]
+    assert chain.connector.wait(20) == 0
+    chain.connector.start()
+    assert slow.result(20).status == 200
+    assert [w.result(20).status for w in waiting] == [200] * 4
+    # Gone for good, nobody waits longer than `hold`.
+    assert chain.connector.stop() == 0
+    begin = time.monotonic()
+    assert chain.push().status == 503
+    assert time.monotonic() - begin < 4

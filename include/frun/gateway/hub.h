@@ -122,6 +122,11 @@ void hub_forget(struct hub_waiter *w);
  * Thread: worker. */
 bool hub_has(const struct hub_location *loc);
 
+/** Has the connector of @p loc said that it is going, and does it still finish requests, maybe of
+ * other workers, or is it back there already? Then it is restarted, and worth waiting for. @param
+ * loc place @return true if so. Thread: worker. */
+bool hub_is_expected(const struct hub_location *loc);
+
 /** Tunnels open now. @param h hub @return count. Thread: worker. */
 size_t hub_count(const struct hub *h);
 

@@ -32,6 +32,9 @@ struct route_ops {
     void (*wait)(struct route *r, struct hub_waiter *w);
     /** Could a request be sent now? For health. */
     bool (*is_usable)(const struct route *r);
+    /** Is who is away still finishing requests, so that it is worth waiting for it to come back?
+     * NULL: never known. */
+    bool (*is_expected)(const struct route *r);
     /** Free. */
     void (*free)(struct route *r);
     /** Why did open() give no call, or why does nobody come out of waiting? Fills err, text and
