@@ -56,25 +56,27 @@ int ctl_control_parse(int argc, char **argv, size_t max_words, struct ctl_contro
     return EXIT_SUCCESS;
 }
 
-/* The socket that a configuration names, whichever daemon's it is; "" for none. */
+/* The socket that a configuration names, whichever daemon's it is; "" for none. Nothing else in the
+ * file matters: it may have errors, which the daemon tells best, and secrets that are out of reach
+ * here, as systemd's credentials are for ExecReload=. */
 static bool find_in_config(struct ctl_control *c)
 {
-    struct conf_gw *gw = NULL;
-    struct conf_cn *cn = NULL;
+    bool is_connector = false;
+    size_t n_kinds = 0;
+    struct conf_doc *d = NULL;
     const struct conf_admin *admin = NULL;
-    if (conf_gw_load(c->config, NULL, &gw) == FRUN_OK) {
-        admin = gw->admin;
-    } else if (conf_cn_load(c->config, NULL, &cn) == FRUN_OK) {
-        admin = cn->admin;
+    if (access(c->config, R_OK) != 0 || ctl_config_side(c->config, &is_connector)) {
+        return false;
     }
-    if (admin) {
-        (void)snprintf(c->found, sizeof(c->found), "%s",
-                       admin->socket_path ? admin->socket_path : "");
-        c->socket = c->found;
+    const struct conf_kind *kinds =
+        is_connector ? conf_cn_kinds(&n_kinds) : conf_gw_kinds(&n_kinds);
+    if (conf_admin_load(c->config, kinds, n_kinds, &d, &admin)) {
+        return false;
     }
-    conf_gw_unref(&gw);
-    conf_cn_unref(&cn);
-    return admin != NULL;
+    (void)snprintf(c->found, sizeof(c->found), "%s", admin->socket_path ? admin->socket_path : "");
+    c->socket = c->found;
+    conf_free(d);
+    return true;
 }
 
 static int complain(const struct ctl_control *c, int status, const char *fmt, ...)
@@ -108,7 +110,7 @@ static int find_socket(struct ctl_control *c)
     if (!find_in_config(c)) {
         return complain(
             c, EX_CONFIG,
-            "%s cannot be read or is not good; 'frunctl config check %s' tells why, and "
+            "%s cannot be read or is no configuration; 'frunctl config check %s' tells why, and "
             "--socket does without it",
             c->config, c->config);
     }

@@ -98,3 +98,20 @@ const struct conf_admin *conf_admin_resolve(struct conf_doc *d)
     }
     return a;
 }
+
+frun_err conf_admin_load(const char *path, const struct conf_kind *kinds, size_t n_kinds,
+                         struct conf_doc **doc, const struct conf_admin **out)
+{
+    struct conf_doc *d = NULL;
+    if (conf_load(path, kinds, n_kinds, &d) == FRUN_E_NOMEM) {
+        return FRUN_E_NOMEM;
+    }
+    const struct conf_admin *a = conf_admin_resolve(d);
+    if (!a) {
+        conf_free(d);
+        return FRUN_E_NOMEM;
+    }
+    *doc = d;
+    *out = a;
+    return FRUN_OK;
+}

@@ -46,6 +46,29 @@ def test_found_by_the_configuration(chain):
         assert daemon in r.stdout
 
 
+def test_found_whatever_else_the_file_says(chain, monkeypatch):
+    """For ExecReload= systemd hides the credentials, and a file with errors is what a reload has to tell
+    of: neither keeps frunctl from the daemon."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    for file, daemon, secret in (("frunproxy.ini", "frunproxyd", "tls/gateway.key"),
+                                 ("dc1-a.ini", "frunconnector", "tls/dc1-a.key")):
+        with open(chain.path(file), encoding="utf-8") as f:
+            text = f.read()
+        assert secret in text
+        chain.write(file, text.replace(secret, "credential:key"))
+        r = run([program("frunctl"), "status", "--config", chain.path(file)])
+        assert r.returncode == 0 and daemon in r.stdout, r.stderr
+        chain.write(file, text + "\nbogus = 1\n")
+        r = run([program("frunctl"), "reload", "--config", chain.path(file)])
+        assert r.returncode == 78, r.stdout
+        assert "bogus: unknown key" in r.stderr and "the configuration in use is kept" in r.stderr
+        chain.write(file, text)
+        r = run([program("frunctl"), "reload", "--config", chain.path(file)])
+        assert r.returncode == 0, r.stderr
+    r = run([program("frunctl"), "reload", "--config", chain.path("nowhere.ini")])
+    assert r.returncode == 78 and "cannot be read" in r.stderr
+
+
 def test_mode(chain):
     mode = os.stat(chain.path("control.sock")).st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660

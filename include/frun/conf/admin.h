@@ -38,4 +38,12 @@ struct conf_admin {
     const char *password_hash;  /**< crypt(5) */
 };
 
+/** [admin] of a file, whatever else is wrong with that file: whoever looks for a daemon's door
+ * needs no more of it, and may have no right to its secrets. @param path main file @param kinds
+ * schema of its daemon @param n_kinds its length @param doc out: the document, conf_free() it
+ * @param out section, lives with @p doc @return FRUN_OK; FRUN_E_NOMEM, nothing is out. Thread:
+ * main. */
+frun_err conf_admin_load(const char *path, const struct conf_kind *kinds, size_t n_kinds,
+                         struct conf_doc **doc, const struct conf_admin **out) FRUN_MUST_CHECK;
+
 #endif
