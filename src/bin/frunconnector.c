@@ -8,6 +8,7 @@
 #include "frun/connector/connector.h"
 #include "frun/connector/trust.h"
 #include "frun/loop/service.h"
+#include "frun/loop/startup.h"
 #include "frun/net/tls_memory.h"
 
 #include <getopt.h>
@@ -111,11 +112,13 @@ static int run(struct conf_cn *conf, const struct trust *trust)
     struct diag d = {0};
     if (log_start(&conf->log->settings, &d)) {
         conf_place_print(conf->doc, stderr, true, conf->log, conf_log_culprit(conf->log), d.text);
+        service_status(d.text);
         return EXIT_CONFIG;
     }
     frun_err err = connector_run(conf, trust, &d);
     if (err) {
         log_error(NULL, "%s", d.text);
+        service_status(d.text);
     }
     log_stop();
     return err ? EXIT_FAILED : EXIT_OK;
@@ -138,10 +141,13 @@ static int load_and_run(const struct arguments *args)
     struct conf_cn *conf = NULL;
     struct trust *trust = NULL;
     int status = EXIT_OK;
-    frun_err err = conf_cn_load(args->config, stderr, &conf);
+    struct startup_report report;
+    startup_report_begin(&report);
+    frun_err err = conf_cn_load(args->config, report.to, &conf);
     if (!err) {
-        err = trust_load(conf, stderr, &trust);
+        err = trust_load(conf, report.to, &trust);
     }
+    startup_report_end(&report, err ? err_text(err) : NULL);
     if (err == FRUN_E_NOMEM) {
         (void)fprintf(stderr, "frunconnector: %s\n", err_text(err));
         status = EXIT_FAILED;

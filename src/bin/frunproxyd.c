@@ -6,6 +6,7 @@
 #include "frun/conf/gateway.h"
 #include "frun/gateway/gateway.h"
 #include "frun/loop/service.h"
+#include "frun/loop/startup.h"
 #include "frun/net/tls_memory.h"
 
 #include <getopt.h>
@@ -50,19 +51,31 @@ static void protect(void)
     }
 }
 
-static int run(struct conf_gw *conf, const char *path, bool is_check)
+static int serve(struct gateway *g)
+{
+    frun_err err = gateway_run(g);
+    if (err) {
+        log_error(NULL, "cannot run: %s", err_text(err));
+    }
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The report ends here: before anything is served, and in any case. */
+static int run(struct conf_gw *conf, const char *path, bool is_check, struct startup_report *report)
 {
     struct diag d = {.text = ""};
     const struct log_settings *log = &conf->log->settings;
     frun_err bad_log = is_check ? log_check(log, &d) : log_start(log, &d);
     if (bad_log) {
-        conf_place_print(conf->doc, stderr, true, conf->log, conf_log_culprit(conf->log), d.text);
+        conf_place_print(conf->doc, report->to, true, conf->log, conf_log_culprit(conf->log), d.text);
         if (!is_check) {
+            startup_report_end(report, d.text);
             return EX_CONFIG;
         }
     }
     struct gateway *g = NULL;
-    frun_err err = gateway_new(conf, is_check, stderr, &g, &d);
+    frun_err err = gateway_new(conf, is_check, report->to, &g, &d);
+    startup_report_end(report, err || bad_log ? d.text : NULL);
     int status = EXIT_SUCCESS;
     if (err) {
         if (!is_check) {
@@ -75,11 +88,7 @@ static int run(struct conf_gw *conf, const char *path, bool is_check)
         (void)printf("%s: good: %zu endpoint(s), %zu pusher(s), %zu system(s)\n", path,
                      conf->n_endpoints, conf->n_pushers, conf->n_systems);
     } else {
-        err = gateway_run(g);
-        if (err) {
-            log_error(NULL, "cannot run: %s", err_text(err));
-            status = EXIT_FAILURE;
-        }
+        status = serve(g);
     }
     gateway_free(g);
     log_stop();
@@ -123,11 +132,14 @@ int main(int argc, char **argv)
     service_keep_memory();
     (void)tls_memory_from_stock();
     struct conf_gw *conf = NULL;
-    frun_err err = conf_gw_load(path, stderr, &conf);
+    struct startup_report report;
+    startup_report_begin(&report);
+    frun_err err = conf_gw_load(path, report.to, &conf);
     if (err) {
+        startup_report_end(&report, err_text(err));
         return err == FRUN_E_NOMEM ? EXIT_FAILURE : EX_CONFIG;
     }
-    int status = run(conf, path, is_check);
+    int status = run(conf, path, is_check, &report);
     conf_gw_unref(&conf);
     return status;
 }

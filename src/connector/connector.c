@@ -30,15 +30,18 @@ static void show_status(struct connector *c)
     for (size_t i = 0; i < c->n_subaccounts; i++) {
         subaccount_count(c->subaccounts[i], &n);
     }
-    if (n.open == c->shown.open && n.wanted == c->shown.wanted && n.draining == c->shown.draining) {
+    if (n.open == c->shown.open && n.wanted == c->shown.wanted && n.draining == c->shown.draining &&
+        c->is_refused == c->is_refused_shown) {
         return;
     }
     c->shown = n;
+    c->is_refused_shown = c->is_refused;
     if (c->is_draining) {
         (void)snprintf(text, sizeof(text), "draining, %zu requests in flight",
                        connector_in_flight(c));
     } else {
-        (void)snprintf(text, sizeof(text), "%zu of %zu tunnels open", n.open, n.wanted);
+        (void)snprintf(text, sizeof(text), "%zu of %zu tunnels open%s", n.open, n.wanted,
+                       c->is_refused ? "; the last reload was refused, see the log" : "");
     }
     service_status(text);
 }

@@ -93,6 +93,8 @@ struct connector {
     bool is_draining;                   /**< a signal came */
     bool is_cut_short;                  /**< the drain did not end by itself */
     struct subaccount_count shown;      /**< what the status line says */
+    bool is_refused;                    /**< the last reload was refused */
+    bool is_refused_shown;              /**< as the status line says */
 };
 
 /** Make everything of a configuration. @param c connector with its loop @param conf configuration,

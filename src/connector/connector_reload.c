@@ -411,6 +411,7 @@ static void change(struct connector *c, const char *cause, bool is_files_only)
         commit(c, &p);
     }
     drop(&p);
+    c->is_refused = err != FRUN_OK;
     admin_reloading_end(&c->told, cause,
                         !err                  ? NULL
                         : err == FRUN_E_NOMEM ? err_text(err)

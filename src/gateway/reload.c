@@ -194,10 +194,22 @@ static void enter(struct reload *r, enum phase phase)
     }
 }
 
+/* For systemctl status: that a reload was refused stays there until one is not. */
+static void show_status(const struct reload *r)
+{
+    const struct gateway *g = r->g;
+    char status[128 + sizeof(r->kept)];
+    (void)snprintf(status, sizeof(status), "serving %zu endpoint(s) with %zu worker(s)%s%s",
+                   g->gen->conf->n_endpoints, g->shared.n_workers,
+                   r->kept[0] ? "; the last reload was refused: " : "", r->kept);
+    service_status(status);
+}
+
 static void tell(struct reload *r)
 {
     if (!r->is_told) {
         r->is_told = true;
+        show_status(r);
         admin_reloading_end(&r->told, r->why, r->kept[0] ? r->kept : NULL,
                             mono_now_ms() - r->begun_ms);
         service_reloaded();
@@ -333,16 +345,6 @@ static void commit(struct reload *r)
     enter(r, PHASE_COMMIT);
 }
 
-static void done(struct reload *r)
-{
-    const struct gateway *g = r->g;
-    char status[128];
-    (void)snprintf(status, sizeof(status), "serving %zu endpoint(s) with %zu worker(s)",
-                   g->gen->conf->n_endpoints, g->shared.n_workers);
-    service_status(status);
-    finish(r);
-}
-
 /* Once it has been told to prepare, the change is the worker's until it has. */
 static bool is_with_worker(const struct reload *r, const struct worker_change *c, int state)
 {
@@ -442,7 +444,7 @@ static void look(struct reload *r)
         }
     }
     if (r->phase == PHASE_COMMIT && run_phase(r, worker_commit, &is_failed)) {
-        done(r);
+        finish(r);
     } else if (r->phase == PHASE_ABORT && run_phase(r, worker_abort, &is_failed)) {
         finish(r);
     } else if (!r->is_told && mono_now_ms() - r->phase_ms > RELOAD_PATIENCE_MS) {

@@ -66,6 +66,25 @@ def test_ready_status_and_watchdog(make_chain, tmp_path):
         assert "has not turned" not in chain.gateway.log(), "a worker that had not begun yet"
 
 
+@pytest.mark.parametrize("name", ["frunproxyd", "frunconnector"])
+def test_why_it_does_not_start(make_chain, tmp_path, name):
+    """systemctl status shows the lines since the last try only, hence the reason in its status."""
+    chain = make_chain(start=False)
+    process = chain.gateway if name == "frunproxyd" else chain.connector
+    file = process.argv[process.argv.index("--config") + 1]
+    with open(file, "a", encoding="utf-8") as f:
+        f.write("\nbogus = 1\nmore = 2\n")
+    with Manager(str(tmp_path / "notify")) as m:
+        m.start(process)
+        assert process.wait(10) == 78
+        m.look()
+        status = [x for x in m.seen if x.startswith("STATUS=")]
+    process.child = None
+    assert len(status) == 1 and status[0].startswith("STATUS=not started, 2 errors: " + file), status
+    assert "bogus" in status[0]
+    assert "bogus" in process.log() and "more" in process.log()
+
+
 @pytest.mark.parametrize("per_connection", [1, 10])
 def test_restarted_under_load(make_chain, per_connection):
     """systemd keeps the socket and starts the next one while the old one finishes: no connection is

@@ -49,6 +49,7 @@ def test_security_is_at_most_1_5(installed, name):
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_the_units_promise(name):
     text = unit(name)
+    assert "ExecStartPre=" not in text, "its lines are not those that systemctl status shows"
     for line in ("Type=notify", "WatchdogSec=", "DynamicUser=yes", "LoadCredential=",
                  "KillSignal=SIGTERM", "Restart="):
         assert re.search("^#?" + line, text, re.M), line
