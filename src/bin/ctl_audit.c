@@ -10,6 +10,7 @@
 
 #include "ctl.h"
 #include "ctl_out.h"
+#include "ctl_wish.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -94,6 +95,11 @@ int ctl_audit_parse(int argc, char **argv, bool is_show, struct ctl_audit_ask *a
 static int use_config(struct ctl_audit_ask *a)
 {
     const struct conf_audit *conf = NULL;
+    struct ctl_wish secrets = {.change = {.config = a->config}};
+    int status = ctl_wish_folder(&secrets); /* the key may be one of systemd's credentials */
+    if (status) {
+        return status;
+    }
     if (conf_gw_load(a->config, NULL, &a->gw) == FRUN_OK) {
         conf = a->gw->audit;
     } else if (conf_cn_load(a->config, NULL, &a->cn) == FRUN_OK) {
