@@ -23,7 +23,8 @@ void startup_report_begin(struct startup_report *r)
 static void write_line(const char *line, bool is_error)
 {
     /* One thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    if (getenv("JOURNAL_STREAM")) {
+    const char *journal = getenv("JOURNAL_STREAM");
+    if (journal && *journal) {
         log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, "%s", line);
     } else {
         (void)fprintf(stderr, "%s\n", line);
