@@ -13,7 +13,7 @@ build=${BUILD:-$top/build-test}
 . "$top/tests/need.sh"
 need gcc libc6-dev make cmake pkg-config clang-format clang-tidy libevent-dev libssl-dev \
     libnghttp2-dev libcurl4-openssl-dev libjansson-dev libinih-dev libcrypt-dev libsystemd-dev \
-    libcmocka-dev zlib1g-dev openssl curl systemd python3 python3-pytest python3-hpack \
+    libcmocka-dev zlib1g-dev openssl curl systemd dbus procps python3 python3-pytest python3-hpack \
     python3-requests-oauthlib \
     prometheus chromium chromium-driver python3-selenium \
     lintian mandoc zsh dpkg-dev file fakeroot \

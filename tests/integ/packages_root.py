@@ -125,9 +125,8 @@ def start(name, folder, sockets=()):
     text = unit(name + ".service")
     drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
     env = {"PATH": os.environ["PATH"], "CREDENTIALS_DIRECTORY": own}
-    before = shlex.split(re.search(r"^ExecStartPre=(.*)$", text, re.M)[1])
-    sh(*drop, *before, env=env)
     argv = drop + shlex.split(re.search(r"^ExecStart=(.*)$", text, re.M)[1])
+    sh(*argv, "--check", env=env)
     if sockets:
         hand = ("import os, sys\nn = int(sys.argv[1])\nos.dup2(n, 3)\n"
                 "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', "
@@ -188,4 +187,5 @@ def main():
                   check=False).stdout)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,6 @@
 The root they are installed into is an overlay over this machine's, in memory, in name spaces of its
 own: nothing is downloaded, and what is left over after the purge is what stands in the overlay."""
 
-import glob
 import json
 import os
 import re
@@ -14,13 +13,12 @@ import sys
 
 import pytest
 
-from chain import bin_dir, run
+import debs
+from chain import run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["frunproxy-common", "frunproxy-connector", "frunproxy-gateway"]
 
-pytestmark = pytest.mark.skipif(not shutil.which("dpkg-shlibdeps") or not shutil.which("cpack"),
-                                reason="no dpkg-dev")
+pytestmark = pytest.mark.skipif(not debs.can_build(), reason="no dpkg-dev")
 
 # In the overlay: / from $1 upwards, then the program.
 ENTER = """set -e
@@ -48,18 +46,7 @@ exit $code
 
 @pytest.fixture(scope="module")
 def packages():
-    """Of the build that ctest has made beside the one under test; it is made here if somebody has not."""
-    folder = os.environ.get("FRUN_PACKAGES")
-    if not folder:
-        release = os.path.join(bin_dir(), "..", "release")
-        for argv in (["sh", os.path.join(HERE, "..", "release.sh"), release],
-                     ["cpack", "--config", os.path.join(release, "CPackConfig.cmake")]):
-            r = run(argv, deadline=280)
-            assert r.returncode == 0, r.stdout[-4000:] + r.stderr[-4000:]
-        folder = os.path.join(release, "packages")
-    debs = sorted(glob.glob(os.path.join(folder, "*.deb")))
-    assert [os.path.basename(x).split("_")[0] for x in debs] == NAMES
-    return debs
+    return debs.build()
 
 
 @pytest.mark.skipif(not shutil.which("lintian"), reason="no lintian")
@@ -104,13 +91,6 @@ def test_what_they_hold(packages):
     assert not [x for x in files if x.startswith("./etc/")], "a sample as conffile asks at each upgrade"
 
 
-def can_overlay(folder):
-    r = subprocess.run(["unshare", "-mn", "sh", "-c", 'mount -t tmpfs x "$0" && mkdir "$0/u" "$0/w" "$0/m" &&'
-                        ' mount -t overlay x -o "lowerdir=/,upperdir=$0/u,workdir=$0/w" "$0/m"', str(folder)],
-                       capture_output=True, check=False, timeout=30)
-    return r.returncode == 0
-
-
 # What dpkg and the tools it calls keep for themselves.
 NOT_OURS = re.compile(r"/var/lib/dpkg/|/var/lib/systemd/(deb-systemd-helper-(enabled|masked))?$|"
                       r"/var/log/(dpkg|alternatives)\.log$|/var/cache/(man|ldconfig)/|/etc/(passwd|group|g?shadow|sub[ug]id)-$|"
@@ -121,7 +101,7 @@ NOT_OURS = re.compile(r"/var/lib/dpkg/|/var/lib/systemd/(deb-systemd-helper-(ena
 def test_install_start_upgrade_purge(packages, tmp_path):
     folder = tmp_path / "over"
     folder.mkdir()
-    if not can_overlay(folder):
+    if not debs.can_overlay(folder):
         pytest.skip("no right to mount an overlay")
     r = subprocess.run(["unshare", "-mnpf", "sh", "-c", ENTER, sys.executable, str(folder),
                         os.path.join(HERE, "packages_root.py"), *packages],
