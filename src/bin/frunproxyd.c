@@ -67,7 +67,8 @@ static int run(struct conf_gw *conf, const char *path, bool is_check, struct sta
     const struct log_settings *log = &conf->log->settings;
     frun_err bad_log = is_check ? log_check(log, &d) : log_start(log, &d);
     if (bad_log) {
-        conf_place_print(conf->doc, report->to, true, conf->log, conf_log_culprit(conf->log), d.text);
+        conf_place_print(conf->doc, report->to, true, conf->log, conf_log_culprit(conf->log),
+                         d.text);
         if (!is_check) {
             startup_report_end(report, d.text);
             return EX_CONFIG;
