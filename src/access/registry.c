@@ -160,11 +160,13 @@ static frun_err prepare_tls(struct registry *r, struct endpoint *e, FILE *report
     }
     const struct conf_doc *doc = r->conf->doc;
     bool is_own = conf_key_given(doc, c, "backend_ca");
+    const struct endpoint *old = r->before ? registry_endpoint_named(r->before, e->name) : NULL;
     struct tls_source s = {
         .tls = {.certificate = own_certificate(c),
                 .private_key = own_certificate(c) ? c->client_key : NULL,
                 .ca_file = c->backend_ca,
-                .alpn = "http/1.1"},
+                .alpn = "http/1.1",
+                .before = old ? old->backend_tls : NULL},
         .certificate = {c, "client_certificate"},
         .private_key = {c, "client_key"},
         .ca = {is_own ? (const void *)c : c->system, "backend_ca"},

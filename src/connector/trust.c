@@ -77,6 +77,12 @@ static frun_err load_ca(const struct conf_cn *conf, size_t i, FILE *report,
     return err;
 }
 
+/* Refused memory outranks what is wrong with files: it may be why. */
+static frun_err worse(frun_err a, frun_err b)
+{
+    return a == FRUN_E_NOMEM || !b ? a : b;
+}
+
 frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out)
 {
     struct trust *t = calloc(1, sizeof(*t));
@@ -94,17 +100,13 @@ frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out
     }
     frun_err worst = FRUN_OK;
     for (size_t i = 0; i < t->n_subaccounts; i++) {
-        frun_err err = load_subaccount(conf, i, report, &t->subaccounts[i]);
-        worst = err ? err : worst;
+        worst = worse(worst, load_subaccount(conf, i, report, &t->subaccounts[i]));
     }
     for (size_t i = 0; i < t->n_mappings; i++) {
-        frun_err err = load_mapping(conf, i, report, &t->mappings[i]);
-        worst = err ? err : worst;
-        err = load_ca(conf, i, report, &t->cas[i]);
-        worst = err ? err : worst;
+        worst = worse(worst, load_mapping(conf, i, report, &t->mappings[i]));
+        worst = worse(worst, load_ca(conf, i, report, &t->cas[i]));
     }
-    frun_err bad_door = admin_door_new(conf->doc, conf->admin, report, &t->door);
-    worst = bad_door ? bad_door : worst;
+    worst = worse(worst, admin_door_new(conf->doc, conf->admin, report, &t->door));
     if (worst) {
         trust_free(t);
         return worst == FRUN_E_NOMEM ? worst : FRUN_E_TLS;

@@ -34,6 +34,8 @@ struct tls_ctx {
     bool must_be_asked;          /**< client: the server has to ask for ours */
     unsigned char alpn[256];     /**< protocols in wire form: length, name, ... */
     unsigned alpn_len;           /**< octets of alpn, 0: none */
+    unsigned char source[32];    /**< client: digest of what it was made of, by tls_files_load() */
+    bool has_source;             /**< there is one */
     struct map *by_name;         /**< without case, to struct tls_name; or NULL */
     struct tls_name *names;      /**< all of them, owned */
     struct tls_tickets *tickets; /**< keys of session tickets, counted; NULL: none are given */

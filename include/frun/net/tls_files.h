@@ -33,7 +33,8 @@ struct tls_source {
 };
 
 /**
- * Load the files of a context.
+ * Load the files of a context. A client's is taken over from tls.before, if that was made here of
+ * the same settings and of files with the same content: to make one costs a hundred times as much.
  *
  * @param s         files and places; settings as for tls_server_new() or tls_client_new()
  * @param doc       configuration that the places belong to
