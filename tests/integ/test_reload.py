@@ -364,6 +364,25 @@ def test_many_times(make_chain):
         assert chain.gateway.memory() < rss + 16 * 1024 * 1024
 
 
+def test_storm(make_chain):
+    """Signals faster than reloads while one of two connectors ends; then reload and end at once."""
+    chain = make_chain(connectors=("dc1-a", "dc1-b"), gateway={"log": {"level": "info"}})
+    with Load(chain, threads=3) as load:
+        wait_until(lambda: load.n > 30, "load", 20)
+        chain.connectors["dc1-a"].signal(signal.SIGTERM)
+        for _ in range(30):
+            chain.gateway.signal(signal.SIGHUP)
+            time.sleep(0.02)
+        n = load.n
+        wait_until(lambda: load.n > n + 60, "load goes on", 40)
+    assert not load.failures, load.failures[:3]
+    assert outcomes(chain) <= 30 and KEPT not in chain.gateway.log()
+    assert chain.connectors["dc1-a"].wait(10) == 0
+    chain.gateway.signal(signal.SIGHUP)
+    chain.gateway.signal(signal.SIGTERM)
+    assert chain.gateway.wait(20) == 0
+
+
 @pytest.mark.skipif(not shutil.which("wrk"), reason="no wrk")
 def test_under_somebody_elses_load(make_chain):
     """wrk keeps its connections; reloads, a broken one among them, disturb none of its requests."""
