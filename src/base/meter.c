@@ -9,9 +9,10 @@
 #define SUBJECTS (METER_MAX_SUBJECTS + 2u)
 #define REST     (METER_MAX_SUBJECTS + 1u)
 
+/* Every worker reads it for every request; whoever made it writes beside it. */
 struct row {
-    char *name;       /* NULL: of nobody */
-    unsigned subject; /* which it was made for; others of the same name lead here too */
+    _Alignas(64) char *name; /* NULL: of nobody */
+    unsigned subject;        /* which it was made for; others of the same name lead here too */
     struct meter_cells *cells;
 };
 
@@ -76,11 +77,12 @@ void meter_free(struct meter *m)
 
 static struct row *row_new(const struct meter *m, unsigned subject, struct span name)
 {
-    struct row *r = calloc(1, sizeof(*r));
+    struct row *r = aligned_alloc(_Alignof(struct row), sizeof(*r));
     size_t bytes = m->workers * sizeof(struct meter_cells);
     if (!r) {
         return NULL;
     }
+    memset(r, 0, sizeof(*r));
     r->cells = aligned_alloc(_Alignof(struct meter_cells), bytes);
     r->name = subject == METER_NOBODY ? NULL
               : subject == REST       ? strdup("")

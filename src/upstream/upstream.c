@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A request under way is looked at this often within its shorter timeout. */
 #define CHECKS_PER_TIMEOUT 4
@@ -374,11 +375,12 @@ frun_err upstream_call(struct upstream *u, const struct head *req, const struct 
 frun_err upstream_new(struct loop *l, struct offload *o, const struct upstream_settings *s,
                       struct upstream **out)
 {
-    struct upstream *u = calloc(1, sizeof(*u));
+    struct upstream *u = aligned_alloc(UPSTREAM_LINE_BYTES, sizeof(*u));
 
     if (!u) {
         return FRUN_E_NOMEM;
     }
+    memset(u, 0, sizeof(*u));
     u->loop = l;
     u->offload = o;
     u->s = *s;

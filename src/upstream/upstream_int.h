@@ -82,17 +82,21 @@ struct conn {
     struct conn_call x;    /**< present call */
 };
 
-/** The pool. */
+/** Octets of a cache line. */
+#define UPSTREAM_LINE_BYTES 64
+
+/** The pool. It is written for every call, and made by main, beside what all workers read: in lines
+ * of its own. */
 struct upstream {
-    struct loop *loop;             /**< owner */
-    struct offload *offload;       /**< for the resolver */
-    struct upstream_settings s;    /**< as given, within our ceilings */
-    struct list lists[CONN_LISTS]; /**< connections by state */
-    size_t counts[CONN_LISTS];     /**< how many */
-    struct buf head;               /**< scratch for request heads */
-    struct buf spare_in;           /**< an empty read buffer, lent to whoever reads */
-    uint64_t check_ms;             /**< how often a request under way is looked at */
-    bool is_closing;               /**< upstream_free() has begun */
+    _Alignas(UPSTREAM_LINE_BYTES) struct loop *loop; /**< owner */
+    struct offload *offload;                         /**< for the resolver */
+    struct upstream_settings s;                      /**< as given, within our ceilings */
+    struct list lists[CONN_LISTS];                   /**< connections by state */
+    size_t counts[CONN_LISTS];                       /**< how many */
+    struct buf head;                                 /**< scratch for request heads */
+    struct buf spare_in; /**< an empty read buffer, lent to whoever reads */
+    uint64_t check_ms;   /**< how often a request under way is looked at */
+    bool is_closing;     /**< upstream_free() has begun */
 };
 
 /** Operations of a call that comes over a pooled connection. */
