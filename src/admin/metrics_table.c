@@ -7,7 +7,7 @@
 /** Cursors of one family. */
 #define FAMILY_SPAN ((size_t)1 << 20)
 
-_Static_assert((METER_MAX_SUBJECTS + 2u) * METER_VARIANTS < FAMILY_SPAN, "cursors overlap");
+_Static_assert(((size_t)METER_MAX_SUBJECTS + 2) * METER_VARIANTS < FAMILY_SPAN, "cursors overlap");
 
 static const char *const class_names[METER_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 

@@ -89,6 +89,7 @@ static bool read_line(FILE *in, char line[CHAIN_LINE_BYTES + 1], size_t *n)
     int c;
 
     *n = 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while ((c = getc_unlocked(in)) != EOF && c != '\n') {
         if (*n <= CHAIN_LINE_BYTES) {
             line[(*n)++] = (char)c;

@@ -67,6 +67,7 @@ static void put_own(struct fields *f, struct span name, struct span value)
     put_line(f, span_make(upper, n), value);
 }
 
+/* The table gives the type. NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t journal_write(const struct log_datagram *g, const struct log_record *r, char *out,
                             size_t room)
 {

@@ -38,14 +38,16 @@ int ctl_pki_parse(int argc, char **argv, struct ctl_pki_ask *a)
             a->config = optarg;
         } else if (c == 'd' && a->max_files) {
             if (span_to_u64(span_of(optarg), &a->days) || a->days == 0 || a->days > CA_DAYS) {
-                return ctl_misuse("--days takes 1 to %d", CA_DAYS);
+                (void)ctl_misuse("--days takes 1 to %d", CA_DAYS);
+                return EX_USAGE;
             }
         } else if (c == 'j') {
             continue; /* ctl_is_json() */
         } else if (c != 'n' && c != 'i') {
             return EX_USAGE;
         } else if (a->n_names + a->n_ips >= CTL_PKI_NAMES) {
-            return ctl_misuse("at most %d names and addresses", CTL_PKI_NAMES);
+            (void)ctl_misuse("at most %d names and addresses", CTL_PKI_NAMES);
+            return EX_USAGE;
         } else if (c == 'n') {
             a->names[a->n_names++] = optarg;
         } else {
@@ -53,9 +55,10 @@ int ctl_pki_parse(int argc, char **argv, struct ctl_pki_ask *a)
         }
     }
     if (argc == optind || (size_t)(argc - optind - 1) > a->max_files) {
-        return ctl_misuse(a->max_files ? "a folder DIR is wanted, then at most %d certificates"
-                                       : "one folder DIR is wanted",
-                          CTL_PKI_NAMES);
+        (void)ctl_misuse(a->max_files ? "a folder DIR is wanted, then at most %d certificates"
+                                      : "one folder DIR is wanted",
+                         CTL_PKI_NAMES);
+        return EX_USAGE;
     }
     a->dir = argv[optind++];
     while (optind < argc) {

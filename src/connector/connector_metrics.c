@@ -21,7 +21,7 @@ static bool put_state(void *ctx, struct admin_metrics *m, size_t *at)
 {
     const struct connector *c = ctx;
     struct admin_metrics_pool pools[] = {{.name = "names"}, {.name = "signatures"}};
-    (void)at;
+    *at = 0; /* in one go */
     admin_metrics_process(m, (double)c->started_s);
     single(m, "in_flight_requests", "", "Requests under way.", (double)connector_in_flight(c));
     single(m, "window_budget_bytes", "bytes", "What HTTP/2 windows may grow by.",
@@ -58,7 +58,7 @@ static bool put_tunnels(void *ctx, struct admin_metrics *m, size_t *at)
                     {"tunnels_failed", "counter",
                      "Times a tunnel was lost or could not be made; it is dialled again."}};
     const struct connector *c = ctx;
-    (void)at;
+    *at = 0; /* in one go */
     for (size_t k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
         admin_metrics_family(m, families[k].name, families[k].type, "", families[k].help);
         for (size_t i = 0; i < c->n_subaccounts; i++) {
@@ -107,7 +107,7 @@ static void put_certificate(void *ctx, const char *what, const char *name, int64
 static bool put_rest(void *ctx, struct admin_metrics *m, size_t *at)
 {
     const struct connector *c = ctx;
-    (void)at;
+    *at = 0; /* in one go */
     admin_metrics_family(m, "certificate_expiry_seconds", "gauge", "seconds",
                          "When a certificate ends, seconds since 1970.");
     connector_certificates(c, put_certificate, m);

@@ -443,9 +443,8 @@ static void look(struct reload *r)
             commit(r);
         }
     }
-    if (r->phase == PHASE_COMMIT && run_phase(r, worker_commit, &is_failed)) {
-        finish(r);
-    } else if (r->phase == PHASE_ABORT && run_phase(r, worker_abort, &is_failed)) {
+    if ((r->phase == PHASE_COMMIT && run_phase(r, worker_commit, &is_failed)) ||
+        (r->phase == PHASE_ABORT && run_phase(r, worker_abort, &is_failed))) {
         finish(r);
     } else if (!r->is_told && mono_now_ms() - r->phase_ms > RELOAD_PATIENCE_MS) {
         lose_patience(r);

@@ -39,8 +39,7 @@ void startup_report_end(struct startup_report *r, const char *failed)
     if (r->to != stderr) {
         (void)fclose(r->to);
     }
-    char *next = r->text;
-    for (char *line = r->text; line && *line; line = next) {
+    for (char *line = r->text, *next; line && *line; line = next) {
         char *end = strchr(line, '\n');
         next = end ? end + 1 : line + strlen(line);
         if (end) {
