@@ -26,6 +26,9 @@
 /** Octets of a hello at most. */
 #define DOOR_HELLO_BYTES 16384
 
+/** Lines about strangers in a window: enough for the connectors of a site that all fail at once. */
+#define DOOR_STRANGER_LINES 5
+
 /** Retry-After for connectors that come while we cannot take them, seconds. */
 #define DOOR_RETRY_S 5
 
@@ -386,13 +389,27 @@ static void on_ready(void *ctx)
     stream_read_on(d->stream, true);
 }
 
+/* Whoever only connects and goes away again is a balancer that looks whether somebody is there. */
+static void tell_stranger(struct door *d, frun_err err)
+{
+    const char *why = stream_why(d->stream);
+    size_t n;
+    if (!*why && (err == FRUN_E_EOF || err == FRUN_E_CLOSED)) {
+        log_debug("tunnel", "connection from %s ended before it became a tunnel", d->peer);
+    } else if (refused_is_told(&d->w->strangers, loop_now_ms(d->w->loop), DOOR_STRANGER_LINES,
+                               &n)) {
+        log_warning("tunnel",
+                    "connection from %s failed before it became a tunnel: %s (%zu such since the "
+                    "last line)",
+                    d->peer, *why ? why : err_text(err), n);
+    }
+}
+
 static void on_closed(void *ctx, frun_err err)
 {
     struct door *d = ctx;
     if (!d->is_refused) {
-        const char *why = stream_why(d->stream);
-        log_warning("tunnel", "connection from %s failed before it became a tunnel: %s", d->peer,
-                    *why ? why : err_text(err));
+        tell_stranger(d, err);
     }
     destroy(d);
 }

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One line about refused connections in this time, however many there are. */
-#define REFUSED_EVERY_MS 10000
+/* Lines about refused connections in a window, however many there are. */
+#define REFUSED_LINES 1
 
 /* Octets of the first piece; nearly every head is shorter. */
 #define FIRST_BYTES 256
@@ -34,18 +34,13 @@ struct porch {
  * ---------------------------------------------------------------------------------------------------
  */
 
-/* A scan of a whole network must not fill the log. */
 static void tell_refused(struct worker *w, const char *peer, const char *why)
 {
-    w->count_refused++;
-    uint64_t now = loop_now_ms(w->loop);
-    if (w->refused_told_ms && now - w->refused_told_ms < REFUSED_EVERY_MS) {
-        return;
+    size_t n;
+    if (refused_is_told(&w->refused, loop_now_ms(w->loop), REFUSED_LINES, &n)) {
+        log_warning(NULL, "connection from %s refused: %s (%zu such since the last line)", peer,
+                    why, n);
     }
-    log_warning(NULL, "connection from %s refused: %s (%zu such since the last line)", peer, why,
-                w->count_refused);
-    w->refused_told_ms = now;
-    w->count_refused = 0;
 }
 
 /* -- letting in

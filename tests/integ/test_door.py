@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may dial in: the certificate decides, for each location ID; connectors share a location."""
 
+import contextlib
+import socket
 import ssl
 
 import pytest
@@ -76,6 +78,22 @@ def test_without_certificate_nobody_gets_in(chain):
         with chain.raw(port=chain.tunnel_port) as c:
             c.send(hello())
             c.head()
+
+
+def test_strangers_do_not_fill_the_log(make_chain):
+    chain = make_chain(workers=1)
+    for _ in range(100):
+        with socket.create_connection(("127.0.0.1", chain.tunnel_port)) as s:
+            s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            s.settimeout(10)
+            with contextlib.suppress(OSError):
+                while s.recv(4096):
+                    pass
+    told = chain.gateway.log().count("failed before it became a tunnel")
+    assert 1 <= told <= 50, "some lines in ten seconds, not one for each"
+    socket.create_connection(("127.0.0.1", chain.tunnel_port)).close()
+    chain.gateway.wait_log("ended before it became a tunnel")  # a balancer's look, at debug
+    assert chain.push().status == 200
 
 
 def test_tls_1_2_is_not_enough_for_a_tunnel(chain):

@@ -17,6 +17,7 @@
 #include "frun/gateway/count.h"
 #include "frun/gateway/generation.h"
 #include "frun/gateway/hub.h"
+#include "frun/gateway/refused.h"
 #include "frun/gateway/roads.h"
 #include "frun/h2/session.h"
 #include "frun/loop/loop.h"
@@ -131,8 +132,8 @@ struct worker {
     bool is_draining;                /**< no new connections; stops when the last front has gone */
     struct deadline drain_deadline;  /**< forces the end of draining */
     uint64_t drain_ends_ms;          /**< when it does, while is_draining */
-    uint64_t refused_told_ms;        /**< when refused connections were last logged, or 0 */
-    size_t count_refused;            /**< refused since then, before they said anything */
+    struct refused refused;          /**< lines about connections that the porch turned away */
+    struct refused strangers;        /**< the same for the door of the tunnel */
     struct count count;              /**< read by main too */
     struct admin_recent recent;      /**< its last requests */
 };
