@@ -181,11 +181,12 @@ static bool pass_on(struct handover *m)
         return false;
     }
     m->to = g->workers[next];
+    seat_move(m->member.seat, from, next); /* now: what is posted is the other thread's */
     if (loop_post(m->to->loop, arrive, m) != FRUN_OK) {
+        seat_move(m->member.seat, next, from);
         m->to = g->workers[from];
         return false;
     }
-    seat_move(m->member.seat, from, next);
     return true;
 }
 
