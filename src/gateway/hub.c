@@ -41,6 +41,7 @@ struct tunnel {
     struct hub_member member;
     bool is_suspect; /* of an earlier instance of its connector */
     uint64_t since_ms;
+    const char *leave; /* why it was told to end, or says that it does; NULL: it stays */
     char since[MONO_WALL_TEXT_BYTES];
     struct hub_way way;
     char scope[sizeof(HUB_SCOPE) + HUB_NAME_BYTES];
@@ -190,9 +191,16 @@ void hub_free(struct hub *h)
     free(h);
 }
 
+/* What administrators read as the end of this tunnel; the first reason counts. */
+static void set_leave(struct tunnel *t, const char *why)
+{
+    t->leave = t->leave ? t->leave : why;
+}
+
 static void on_drain(void *ctx)
 {
     struct tunnel *t = ctx;
+    set_leave(t, "the connector closed it: it was stopped, restarted or reloaded, see its log");
     if (!t->hub->is_draining) {
         log_info(t->scope, "connector says it is closing this tunnel; %zu request(s) finish on it",
                  h2_in_flight(t->h2));
@@ -216,7 +224,7 @@ static void on_closed(void *ctx, frun_err err, const char *why)
     struct tunnel *t = ctx;
     struct hub *h = t->hub;
     uint64_t age_s = (loop_now_ms(h->loop) - t->since_ms) / 1000;
-    why = why && *why ? why : err_text(err);
+    why = err == FRUN_E_EOF && t->leave ? t->leave : why && *why ? why : err_text(err);
     tunnel_unlink(t, why);
     log_line(err == FRUN_E_EOF || h->is_draining ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, t->scope,
              "tunnel from %s (location \"%s\") ended after %llu s: %s", t->member.address,
@@ -399,6 +407,7 @@ void hub_review(struct hub *h, bool (*is_wanted)(void *ctx, const struct hub_mem
                      h2_in_flight(t->h2));
             list_remove(&t->node);
             list_append(&h->draining, &t->node);
+            set_leave(t, "a reload of the gateway replaced it; the connector dials anew");
             h2_drain(t->h2);
         }
     }
@@ -413,7 +422,9 @@ void hub_drain(struct hub *h)
         struct list *it;
         struct list *next;
         list_foreach_safe (it, next, &loc->tunnels) {
-            h2_drain(list_entry(it, struct tunnel, node)->h2);
+            struct tunnel *t = list_entry(it, struct tunnel, node);
+            set_leave(t, "the gateway stopped");
+            h2_drain(t->h2);
         }
     }
 }
@@ -469,6 +480,7 @@ size_t hub_drain_connector(struct hub *h, const char *connector)
         list_foreach_safe (it, next, &loc->tunnels) {
             struct tunnel *t = list_entry(it, struct tunnel, node);
             if (strcmp(seat_name(t->member.seat), connector) == 0) {
+                set_leave(t, "it was drained by command; the connector dials anew");
                 h2_drain(t->h2);
                 n++;
             }

@@ -118,6 +118,20 @@ def test_why_a_tunnel_ended(make_chain):
     assert "gateway" in shown
 
 
+def test_the_end_of_a_tunnel_in_words(make_chain):
+    chain = make_chain()
+
+    def why():
+        return {c["name"]: c for c in ctl_json(chain, "connector", "list")["connectors"]}["DC1-A"]["last_error"]
+    ctl(chain, "connector", "drain", "DC1-A")
+    wait_until(lambda: "drained by command" in why(), "the command", 30)
+    chain.wait_healthy()
+    chain.connector.stop()
+    wait_until(lambda: "the connector closed it" in why(), "the connector's doing", 30)
+    assert all(t["rtt_ms"] is None or t["rtt_ms"] > 0
+               for t in ctl_json(chain, "tunnel", "list")["tunnels"])
+
+
 def test_who_is_refused_is_told(make_chain):
     chain = make_chain(start=False, gateway={"connector DC1-A": {"location_id": "DC9"}})
     chain.start(wait=False)
