@@ -11,12 +11,22 @@ static int put(const char *text, size_t n, void *arg)
     return buf_put(out, span_make(text, n)) ? -1 : 0;
 }
 
+/* Digits of a number: 0.36 is to be read as 0.36, not as what comes nearest to it in binary. */
+#define DIGITS 15
+
+json_t *admin_json_ms(uint64_t us)
+{
+    return us ? json_real((double)us / 1000.0) : json_null();
+}
+
 void admin_json_answer(struct admin_request *r, struct json_t *value)
 {
     struct buf body;
     buf_init(&body, ADMIN_MAX_ANSWER_BYTES);
-    bool is_good = value && json_dump_callback(value, put, &body, JSON_COMPACT) == 0 &&
-                   buf_put(&body, SPAN_LIT("\n")) == FRUN_OK;
+    bool is_good =
+        value &&
+        json_dump_callback(value, put, &body, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) == 0 &&
+        buf_put(&body, SPAN_LIT("\n")) == FRUN_OK;
     json_decref(value);
     if (is_good) {
         admin_request_answer(r, 200, "application/json", &body);

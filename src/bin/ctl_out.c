@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sysexits.h>
 
+/* Digits of a number: 0.36 is to be printed as the daemon said it. */
+#define DIGITS 15
+
 /* The process's two streams, and what is kept of them. */
 static struct {
     bool is_json;
@@ -56,7 +59,8 @@ static void put(const json_t *value, size_t flags)
         out.is_starved = true;
         return;
     }
-    (void)json_dumpf(value, stdout, flags); /* main() looks at ferror() */
+    (void)json_dumpf(value, stdout,
+                     flags | JSON_REAL_PRECISION(DIGITS)); /* main() looks at ferror() */
     (void)puts("");
     out.is_printed = true;
 }

@@ -76,10 +76,10 @@ static void on_tunnel(void *ctx, const struct subaccount_tunnel *t)
     const struct gathering *g = ctx;
     double age_s = t->open_since ? (double)(loop_now_ms(g->c->loop) - t->open_since) / 1000.0 : 0.0;
     json_t *o = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:o, s:s}", "subaccount", g->conf->place.name,
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:s}", "subaccount", g->conf->place.name,
         "gateway", t->gateway, "location_id", g->conf->location_id ? g->conf->location_id : "",
         "state", t->state, "in_flight", (json_int_t)t->in_flight, "max_in_flight",
-        (json_int_t)t->max_in_flight, "since", t->since, "rtt_ms", (double)t->rtt_us / 1000.0,
+        (json_int_t)t->max_in_flight, "since", t->since, "rtt_ms", admin_json_ms(t->rtt_us),
         "last_error", admin_json_text(t->why), "last_error_time", t->why_at);
     if (!g->is_steady) {
         admin_json_set(&o, "age_seconds", json_real(age_s));

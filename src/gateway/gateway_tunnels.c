@@ -84,13 +84,13 @@ static void set_last(json_t **o, const struct seat_news *news)
 
 static json_t *tunnel_json(const struct hub_view *t, size_t worker, bool is_steady_wanted)
 {
-    json_t *o = json_pack("{s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:s, s:f}", "connector",
+    json_t *o = json_pack("{s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:s, s:o}", "connector",
                           admin_json_text(t->connector_name), "location_id", t->member.location_id,
                           "address", t->member.address, "instance", t->member.instance, "version",
                           t->member.version, "worker", (json_int_t)worker, "state", state_of(t),
                           "in_flight", (json_int_t)t->in_flight, "max_in_flight",
                           (json_int_t)t->max_in_flight, "since", t->since, "rtt_ms",
-                          (double)t->rtt_us / 1000.0);
+                          admin_json_ms(t->rtt_us));
     admin_json_set(&o, "name", admin_json_text(t->name));
     if (!is_steady_wanted) {
         admin_json_set(&o, "age_seconds", json_real((double)t->age_ms / 1000.0));

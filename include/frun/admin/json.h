@@ -17,6 +17,10 @@ void admin_json_answer(struct admin_request *r, struct json_t *value);
  * s text @return value, json_decref() it; NULL: no memory. Thread: any. */
 struct json_t *admin_json_text(const char *s);
 
+/** A time that may not have been measured yet. @param us microseconds; 0: not measured @return
+ * milliseconds, or null, json_decref() it; NULL: no memory. Thread: any. */
+struct json_t *admin_json_ms(uint64_t us);
+
 /** Put a value into an object. If memory is refused, or was for the value, the whole object is
  * given up: half of one would be taken for all there is. @param o address of the object, NULL there
  * on failure and ever after @param key constant name @param value taken, or NULL. Thread: any. */
