@@ -121,7 +121,7 @@ static void go_on(struct text *t)
     if (!t->is_begun) {
         begin(t);
     }
-    bool is_read = span_eq(admin_request_head(t->r)->method, SPAN_LIT("HEAD")) ? false : true;
+    bool is_read = !span_eq(admin_request_head(t->r)->method, SPAN_LIT("HEAD"));
     if (is_read && !send_some(t)) {
         give_up(t);
     } else if (!is_read || (is_written(t) && buf_len(&t->m.out) == 0)) {

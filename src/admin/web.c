@@ -405,11 +405,6 @@ frun_err admin_web_start(struct loop *l, struct admin_server *s, const struct co
     return err;
 }
 
-const char *admin_web_url(const struct admin_web *w)
-{
-    return w->url;
-}
-
 void admin_web_stop(struct admin_web *w)
 {
     if (w) {

@@ -492,11 +492,6 @@ size_t h2_in_flight(const struct h2 *h)
     return h->n_owned;
 }
 
-uint64_t h2_rtt_ms(const struct h2 *h)
-{
-    return h->rtt_us ? (h->rtt_us + 999) / 1000 : 0;
-}
-
 uint64_t h2_rtt_us(const struct h2 *h)
 {
     return h->rtt_us;

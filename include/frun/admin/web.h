@@ -65,10 +65,6 @@ frun_err admin_web_start(struct loop *l, struct admin_server *s, const struct co
  * one stays. Thread: owner. */
 frun_err admin_web_use(struct admin_web *w, struct admin_door *door) FRUN_MUST_CHECK;
 
-/** Its address as text, with a scheme. @param w listener @return text, lives with it. Thread:
- * owner. */
-const char *admin_web_url(const struct admin_web *w);
-
 /** Stop listening; before admin_server_free(), whose connections it still serves. @param w listener
  * or NULL. Thread: owner. */
 void admin_web_stop(struct admin_web *w);

@@ -153,10 +153,6 @@ size_t h2_max_in_flight(const struct h2 *h);
  * @param timeout_ms 1.. Thread: owner. */
 void h2_probe(struct h2 *h, uint64_t timeout_ms);
 
-/** Round-trip time of the last PING, rounded up. @param h session @return milliseconds, 0: none
- * yet. Thread: owner. */
-uint64_t h2_rtt_ms(const struct h2 *h);
-
 /** Round-trip time of the last PING. @param h session @return microseconds, 0: none yet. Thread:
  * owner. */
 uint64_t h2_rtt_us(const struct h2 *h);
