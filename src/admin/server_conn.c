@@ -452,7 +452,9 @@ static const char *refusal_text(const struct admin_conn *c, unsigned status)
                                   : "this is for root, the daemon's user and the group named in "
                                     "[admin] group";
     case 404:
-        return "there is no such resource";
+        return "this daemon has no such resource; endpoints, pushers and connectors are "
+               "frunproxyd's, subaccounts frunconnector's: ask that one (frunctl takes --config "
+               "FILE or --socket PATH)";
     case 405:
         return "the resource does not know this method";
     case 413:

@@ -119,11 +119,19 @@ int ctl_endpoint_list(int argc, char **argv)
 {
     struct ctl_control ctl;
     struct conf_gw *c = NULL;
+    bool is_connector = false;
     int status = ctl_control_parse(argc, argv, 0, &ctl);
     if (status) {
         return status;
     }
     ctl.is_quiet = ctl.config != NULL;
+    status = ctl.config ? ctl_config_side(ctl.config, &is_connector) : EXIT_SUCCESS;
+    if (status) {
+        return status;
+    }
+    if (is_connector) {
+        return ctl_misuse("%s is a connector's file; endpoints stand in the gateway's", ctl.config);
+    }
     status = ctl_endpoint_live(&ctl);
     if (!status || !ctl.config) {
         return status;

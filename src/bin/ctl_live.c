@@ -197,6 +197,8 @@ int ctl_system_list(int argc, char **argv)
         {"PORT", "internal_port", true}, {"PROTOCOL", "protocol", false},
         {"REQUESTS", "requests", true},  {"5XX", "server_errors", true},
         {"P50 MS", "p50_ms", true},      {"P95 MS", "p95_ms", true},
+        {"CLIENT", "client", false},     {"ROLE", "role", false},
+        {"ROUTE", "route", false},       {"VIRTUAL HOST", "virtual_host", false},
     };
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/systems", NULL, "systems", columns,
@@ -206,11 +208,18 @@ int ctl_system_list(int argc, char **argv)
 int ctl_requests(int argc, char **argv)
 {
     static const struct ctl_column columns[] = {
-        {"TIME", "time", false},      {"ENDPOINT", "endpoint", false},
-        {"PUSHER", "pusher", false},  {"STATUS", "status", true},
-        {"BY", "by", false},          {"MS", "ms", true},
-        {"WAIT MS", "wait_ms", true}, {"UPSTREAM MS", "upstream_ms", true},
-        {"IN", "bytes_in", true},     {"PATH", "path", false},
+        {"TIME", "time", false},
+        {"ENDPOINT", "endpoint", false},
+        {"PUSHER", "pusher", false},
+        {"STATUS", "status", true},
+        {"BY", "by", false},
+        {"MS", "ms", true},
+        {"WAIT MS", "wait_ms", true},
+        {"UPSTREAM MS", "upstream_ms", true},
+        {"BACKEND MS", "backend_ms", true},
+        {"IN", "bytes_in", true},
+        {"ERROR", "error", false},
+        {"PATH", "path", false},
     };
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/requests", NULL, "requests", columns,

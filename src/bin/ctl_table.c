@@ -41,6 +41,7 @@ static void print_row(const json_t *row, const struct ctl_column *columns, const
     for (size_t i = 0; i < n; i++) {
         const char *text =
             row ? ctl_control_text(row, columns[i].key, room, sizeof(room)) : columns[i].head;
+        text = *text ? text : "-";
         if (columns[i].is_right) {
             (void)printf("%*s%s", (int)widths[i], text, i + 1 < n ? "  " : "\n");
         } else if (i + 1 < n) {

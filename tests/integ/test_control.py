@@ -273,6 +273,18 @@ def test_every_command(chain):
     assert {"front", "tunnel", "client-ca"} <= {c["what"] for c in certificates}
     assert all(c["state"] == "valid" for c in certificates)
     assert "valid" in ctl(chain, "certificate", "list")
+    systems = ctl(chain, "system", "list")
+    assert "fr1_frun:443" in systems and "production" in systems
+    assert "credentials" in ctl(chain, "requests") or "http_request_denied" in ctl(chain, "requests")
+
+
+def test_who_is_asked_at_the_wrong_daemon_learns_the_right_one(chain):
+    assert "subaccounts frunconnector's" in ctl(chain, "subaccount", "list", code=1)
+    assert "connectors are frunproxyd's" in ctl(chain, "connector", "list", code=1,
+                                                socket_name="dc1-a.sock")
+    r = run([program("frunctl"), "endpoint", "list", "--config", chain.path("dc1-a.ini")])
+    assert r.returncode == 64 and "is a connector's file" in r.stderr
+    assert r.stderr.count("\n") == 1, r.stderr
 
 
 def test_connector_drain(chain):
