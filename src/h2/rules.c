@@ -158,6 +158,12 @@ static bool is_answer_sound(struct h2_rx *rx, bool is_end)
     return true;
 }
 
+/* Nothing more is owed. */
+static bool is_all_here(const struct h2_stream *s)
+{
+    return s->left_bytes == 0 || s->left_bytes == H2_LENGTH_UNKNOWN;
+}
+
 bool h2_rules_head(struct h2_stream *s, struct h2_rx *rx, bool is_end)
 {
     unsigned status = rx->place.head->status;
@@ -167,7 +173,7 @@ bool h2_rules_head(struct h2_stream *s, struct h2_rx *rx, bool is_end)
         return false;
     }
     s->left_bytes = is_bodiless ? 0 : rx->has_length ? rx->len_bytes : H2_LENGTH_UNKNOWN;
-    return !is_end || h2_rules_end(s);
+    return !is_end || is_all_here(s);
 }
 
 bool h2_rules_body(struct h2_stream *s, size_t n)
@@ -181,5 +187,5 @@ bool h2_rules_body(struct h2_stream *s, size_t n)
 
 bool h2_rules_end(const struct h2_stream *s)
 {
-    return !s->is_broken && (s->left_bytes == 0 || s->left_bytes == H2_LENGTH_UNKNOWN);
+    return !s->is_broken && s->is_head_in && is_all_here(s);
 }

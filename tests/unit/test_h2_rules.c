@@ -213,6 +213,7 @@ static const struct row answers[] = {
     {"nothing but 1xx", {"h:status=103"}, false, false},
     {"1xx with a length", {"H:status=103|content-length=5", "h:status=200"}, false, false},
     {"a body behind 1xx", {"H:status=103", "d5"}, false, false},
+    {"an end behind 1xx", {"H:status=103", "d0"}, false, false},
     {"101", {"H:status=101", "h:status=200"}, false, false},
     {"no :status", {"ha=b"}, false, false},
     {":status twice", {"h:status=200|:status=200"}, false, false},
