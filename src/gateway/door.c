@@ -139,7 +139,9 @@ struct probe {
 static void probe_job(void *arg)
 {
     struct probe *p = arg;
-    hub_probe(p->w->hub, p->seat);
+    if (p->w->hub) { /* else the worker is being freed */
+        hub_probe(p->w->hub, p->seat);
+    }
     seat_unref(&p->seat);
     free(p);
 }
@@ -171,13 +173,14 @@ bool door_knows(const struct generation *g, const struct hub_member *m)
 
 static void arrive(void *arg);
 
-/* Of workers that drain one may be done while requests of another wait for a tunnel. */
+/* Of workers that drain one may be done while requests of another wait for a tunnel. When they are
+ * freed none has use for it, and the next one may be gone. */
 static bool pass_on(struct handover *m)
 {
     const struct gateway_shared *g = m->to->shared;
     size_t from = m->to->index;
     size_t next = (from + 1) % g->n_workers;
-    if (worker_takes_tunnels(m->to) || ++m->n_tried >= g->n_workers) {
+    if (worker_takes_tunnels(m->to) || !m->to->hub || ++m->n_tried >= g->n_workers) {
         return false;
     }
     m->to = g->workers[next];

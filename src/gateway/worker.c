@@ -549,7 +549,8 @@ void worker_free(struct worker *w)
     token_desk_free(w->desk);
     hub_free(w->hub);
     auth_free(w->auth);
-    w->auth = NULL; /* main's mail may still lie in the loop */
+    w->hub = NULL; /* mail of main's and of other workers may still lie in the loop */
+    w->auth = NULL;
     deadline_clear(&w->drain_deadline);
     deadline_clear(&w->accept_deadline);
     deadline_clear(&w->beat);
