@@ -22,6 +22,7 @@ struct cert {
     STACK_OF(X509) * chain; /* what came with it, perhaps NULL */
     GENERAL_NAMES *names;   /* its subjectAltName, or NULL */
     int verdict;            /* X509_V_..., of the last cert_verify() */
+    bool is_listed;         /* not good then, and on a revocation list */
     struct tls_validity v;  /* of the trusted chain */
     struct tls_validity my; /* its own */
     unsigned char sha256[CERT_SHA256_BYTES];
@@ -161,6 +162,7 @@ void cert_verify(struct cert *c, const struct tls_ctx *t)
         }
     }
     X509_STORE_CTX_free(x);
+    c->is_listed = c->verdict != X509_V_OK && tls_crl_names(t, c->x);
     ERR_clear_error();
 }
 
@@ -171,12 +173,12 @@ bool cert_is_trusted(const struct cert *c)
 
 bool cert_is_revoked(const struct cert *c)
 {
-    return c->verdict == X509_V_ERR_CERT_REVOKED;
+    return c->is_listed || c->verdict == X509_V_ERR_CERT_REVOKED;
 }
 
 const char *cert_why(const struct cert *c)
 {
-    switch (c->verdict) {
+    switch (c->is_listed ? X509_V_ERR_CERT_REVOKED : c->verdict) {
     case X509_V_OK:
     case X509_V_ERR_UNSPECIFIED:
         return NULL;

@@ -212,6 +212,20 @@ bool tls_crl_has_ended(const struct tls_ctx *t, int64_t after_s, int64_t now_s)
     return false;
 }
 
+/* The store is sorted when it is loaded, and does not change any more. */
+bool tls_crl_names(const struct tls_ctx *t, X509 *x)
+{
+    const STACK_OF(X509_OBJECT) *all = objects_of(t);
+    X509_REVOKED *entry = NULL;
+    for (int i = 0; t->n_crls && i < sk_X509_OBJECT_num(all); i++) {
+        X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+        if (crl && X509_CRL_get0_by_cert(crl, &entry, x) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* -- doubts
  * --------------------------------------------------------------------------------------------------
  */

@@ -51,6 +51,11 @@ int64_t tls_seconds(const ASN1_TIME *at);
  * forged one; FRUN_E_IO; FRUN_E_LIMIT; FRUN_E_NOMEM. Thread: main. */
 frun_err tls_crl_load(struct tls_ctx *t, const char *file, struct diag *d) FRUN_MUST_CHECK;
 
+/** Does a list name a certificate? OpenSSL does not look once something else is wrong with its
+ * chain, and a list that has expired may have become too old to trust others, but not to distrust
+ * this one. @param t context @param x certificate @return true if so. Thread: any. */
+bool tls_crl_names(const struct tls_ctx *t, X509 *x);
+
 /** What OpenSSL complains about last, behind a text and a file's name. @param d filled @param file
  * name @param text what is wrong @return FRUN_E_TLS; FRUN_E_NOMEM that was the cause, errno
  * being 0 before. Thread: any. */

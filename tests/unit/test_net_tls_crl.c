@@ -203,6 +203,37 @@ static void test_verdicts(void **state)
     X509_free(other);
 }
 
+/* Whoever is known by a fingerprint needs neither CA nor list, so what a list says of it counts
+ * whatever else is wrong; unless nothing is, by a newer list. */
+static void test_named(void **state)
+{
+    (void)state;
+    X509 *client = read_cert("dc1-a.pem");
+    const struct crl_wish good = {fix.ca, fix.ca_key, NULL, -60, 3600};
+    const struct crl_wish hit = {fix.ca, fix.ca_key, client, -60, 3600};
+    const struct crl_wish ended = {fix.ca, fix.ca_key, client, -7200, -3600};
+    const struct {
+        const char *label;
+        const char *ca;
+        struct crl_wish lists[2];
+        bool is_revoked;
+    } rows[] = {{"by one that has ended", "ca.pem", {ended, ended}, true},
+                {"its CA is not known", "other.pem", {hit, hit}, true},
+                {"a newer one does not", "ca.pem", {ended, good}, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_ctx *t = server(rows[i].ca, put("named.crl", false, rows[i].lists, 2));
+        struct cert *c = judged("dc1-a.pem", t);
+        const char *why = cert_why(c);
+        if (cert_is_revoked(c) != rows[i].is_revoked || cert_is_trusted(c) == rows[i].is_revoked ||
+            (rows[i].is_revoked && (!why || !strstr(why, "revoked")))) {
+            fail_msg("%s: %s", rows[i].label, why ? why : "trusted");
+        }
+        cert_unref(&c);
+        tls_unref(&t);
+    }
+    X509_free(client);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -278,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_named),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_ends),
     };
