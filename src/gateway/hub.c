@@ -200,10 +200,13 @@ static void set_leave(struct tunnel *t, const char *why)
 static void on_drain(void *ctx)
 {
     struct tunnel *t = ctx;
+    bool is_ours = t->leave != NULL; /* said when it was told to end */
     set_leave(t, "the connector closed it: it was stopped, restarted or reloaded, see its log");
-    if (!t->hub->is_draining) {
+    if (!is_ours) {
         log_info(t->scope, "connector says it is closing this tunnel; %zu request(s) finish on it",
                  h2_in_flight(t->h2));
+    }
+    if (!t->hub->is_draining) {
         seat_unref(&t->location->left);
         t->location->left = seat_ref(t->member.seat);
     }

@@ -125,9 +125,11 @@ def test_the_end_of_a_tunnel_in_words(make_chain):
         return {c["name"]: c for c in ctl_json(chain, "connector", "list")["connectors"]}["DC1-A"]["last_error"]
     ctl(chain, "connector", "drain", "DC1-A")
     wait_until(lambda: "drained by command" in why(), "the command", 30)
+    assert "connector says it is closing" not in chain.gateway.log()
     chain.wait_healthy()
     chain.connector.stop()
     wait_until(lambda: "the connector closed it" in why(), "the connector's doing", 30)
+    assert "connector says it is closing" in chain.gateway.log()
     assert all(t["rtt_ms"] is None or t["rtt_ms"] > 0
                for t in ctl_json(chain, "tunnel", "list")["tunnels"])
 
