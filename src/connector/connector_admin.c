@@ -224,6 +224,9 @@ void connector_certificates(const struct connector *c, connector_certificate_fn 
         if (x && tls_own_validity(x).until) {
             fn(ctx, "system", name, tls_own_validity(x).until);
         }
+        if (t->cas[i]) {
+            fn(ctx, "principal-ca", name, shortcert_ca_until(t->cas[i]));
+        }
     }
 }
 

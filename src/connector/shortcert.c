@@ -263,6 +263,11 @@ frun_err shortcert_ca_load(const struct shortcert_terms *t, struct shortcert_ca 
     return FRUN_OK;
 }
 
+int64_t shortcert_ca_until(const struct shortcert_ca *ca)
+{
+    return ca->until_s;
+}
+
 struct shortcert_ca *shortcert_ca_ref(struct shortcert_ca *ca)
 {
     atomic_fetch_add_explicit(&ca->refs, 1, memory_order_relaxed);

@@ -400,6 +400,9 @@ void gateway_certificates(const struct gateway *g, gateway_certificate_fn fn, vo
         if (all[i].backend_tls && tls_ca_validity(all[i].backend_tls).until) {
             fn(ctx, "backend-ca", name, tls_ca_validity(all[i].backend_tls).until);
         }
+        if (all[i].backend_tls && tls_own_validity(all[i].backend_tls).until) {
+            fn(ctx, "system", name, tls_own_validity(all[i].backend_tls).until);
+        }
     }
     for (size_t i = 0; i < g->gen->n_seats; i++) {
         struct seat_news news;

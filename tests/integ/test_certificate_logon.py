@@ -9,6 +9,7 @@ import pytest
 
 from chain import FRUN_USER, assert_problem, basic, program, run
 from sap import Sap, Server, sap_chain
+from test_control import ctl_json
 
 
 class FocusedRun(Server):
@@ -100,6 +101,8 @@ def test_direct(make_chain, frun):
     answer = chain.push(target="/GLOBEX/sap/frun/x", auth=("globex", "Push-Pass-4711"))
     assert answer.status == 200
     assert [frun.subject(r) for r in frun.requests] == ["dc1-b", "dc1-a"]
+    listed = ctl_json(chain, "certificate", "list")["certificates"]
+    assert sorted(c["name"] for c in listed if c["what"] == "system") == ["ACME_PROD", "GLOBEX"]
     for r in frun.requests:
         assert frun.get(r, "Authorization") is None and "forged" not in str(r["fields"])
 

@@ -11,6 +11,7 @@ import pytest
 
 from chain import PASSWORD, assert_problem, program, run, wait_until
 from test_certificate_logon import FocusedRun
+from test_control import ctl_json
 
 GLOBEX = ("globex", PASSWORD)
 PRINCIPALS = {"system_certificate": "tls/dc1-b.pem", "system_private_key": "tls/dc1-b.key",
@@ -96,6 +97,8 @@ def test_certificate(make_chain, frun, pki, kind):
     assert certificate.subject == "CN=s4push,OU=Pushers,O=ACME"
     assert certificate.verify(ca)
     assert certificate.lives(500) and not certificate.lives(601)
+    listed = ctl_json(chain, "certificate", "list", socket_name="dc1-a.sock")["certificates"]
+    assert {"system", "principal-ca"} <= {c["what"] for c in listed}
     log = chain.connector.log()
     assert "PRIVATE" not in log
 

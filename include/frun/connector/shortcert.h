@@ -47,6 +47,9 @@ frun_err shortcert_ca_load(const struct shortcert_terms *t, struct shortcert_ca 
 /** One more reference. @param ca CA @return @p ca. Thread: any. */
 struct shortcert_ca *shortcert_ca_ref(struct shortcert_ca *ca);
 
+/** When its certificate ends. @param ca CA @return seconds since 1970. Thread: any. */
+int64_t shortcert_ca_until(const struct shortcert_ca *ca);
+
 /** Give a reference back and forget it. @param ca address of the reference, may hold NULL. Thread:
  * any. */
 void shortcert_ca_unref(struct shortcert_ca **ca);

@@ -638,19 +638,26 @@ function showRequests(list) {
 }
 
 const CERTIFICATE = {
-  front: 'shown to managed services', tunnel: 'shown to connectors', 'client-ca': 'CA of connectors',
+  front: 'shown to managed services', tunnel: 'shown to connectors', 'client-ca': 'CA of pushers',
+  'client-crl': 'revocation list of a CA',
   'backend-ca': 'CA of Focused Run', admin: 'shown by this page', connector: 'shown to the gateway',
-  'gateway-ca': 'CA of the gateway', gateway: 'shown by the gateway', system: 'system certificate',
+  'gateway-ca': 'CA of the gateway', gateway: 'shown by the gateway', system: 'shown to Focused Run',
+  'principal-ca': 'CA of principals',
 };
 
 /* The other end's, as it was shown to us. */
-const useOf = (c) => c.what === 'connector' && status && status.daemon === 'frunproxyd' ? 'shown by the connector' : CERTIFICATE[c.what] || c.what;
+const useOf = (c) => c.what === 'connector' && status && status.daemon === 'frunproxyd' ? 'shown by the connector'
+  : c.what === 'client-ca' && c.name === 'tunnel' ? 'CA of connectors' : CERTIFICATE[c.what] || c.what;
+
+/* A revocation list lives for days, and its alert goes by its own life. */
+const lifeOf = (c) => c.what === 'client-crl' ? (c.days_left < 1 ? 'warn' : 'good')
+  : c.days_left < 7 ? 'bad' : c.days_left < 30 ? 'warn' : 'good';
 
 function showCertificates(list) {
   const sorted = [...list].sort((a, b) => a.days_left - b.days_left);
   showList('certificates', sorted.map((c, i) => ({ ...c, key: `${c.what}|${c.name}|${i}` })), { columns: [
     { title: 'Days left', cls: 'c-days', show: (c) => c.state === 'expired' ? pill('bad', 'Expired')
-      : pill(c.days_left < 7 ? 'bad' : c.days_left < 30 ? 'warn' : 'good', plural(c.days_left, 'day')) },
+      : pill(lifeOf(c), plural(c.days_left, 'day')) },
     { title: 'Certificate', cls: 'c-who', isHead: true, show: (c) => c.name },
     { title: 'Use', show: useOf },
     { title: 'Valid until', show: (c) => c.until.slice(0, 10) },
