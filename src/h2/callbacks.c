@@ -119,16 +119,6 @@ static void goaway_received(struct h2 *h, const nghttp2_goaway *frame)
     h2_mark_draining(h);
 }
 
-static void settings_received(struct h2 *h, const nghttp2_settings *frame)
-{
-    for (size_t i = 0; i < frame->niv; i++) {
-        if (frame->iv[i].settings_id == H2_SETTING_UNPACKS) {
-            h->is_packing = h->set.is_client && frame->iv[i].value == 1;
-        }
-    }
-    h->is_capacity_due = true; /* the peer's ceiling of streams may have moved */
-}
-
 static void end_of_body(struct h2_stream *s)
 {
     if (s->is_owned && h2_has_own_rules(s->h) && !h2_rules_end(s)) {
@@ -169,7 +159,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         goaway_received(h, &frame->goaway);
         break;
     case NGHTTP2_SETTINGS:
-        settings_received(h, &frame->settings);
+        /* The peer's ceiling of streams may have moved. */
+        h->is_capacity_due = true;
         break;
     default:
         break;

@@ -118,14 +118,7 @@ static void push_length(struct h2_list *l, uint64_t n)
     push(l, SPAN_LIT("content-length"), span_make(l->length, text_number(n, l->length)));
 }
 
-/* It goes with others of its kind, if there is room. */
-static bool is_packed(struct h2_list *l, const struct name_row *row, const struct field *f)
-{
-    return row && (row->kind == NAME_SECRET || row->kind == NAME_FRESH) &&
-           h2_pack(l, span_make(row->name, f->name.n), f->value);
-}
-
-static void push_fields(struct h2_list *l, const struct head *h, bool is_teaching, bool is_packing)
+static void push_fields(struct h2_list *l, const struct head *h, bool is_teaching)
 {
     const struct field *conn = head_find(h, SPAN_LIT("connection"));
 
@@ -136,7 +129,7 @@ static void push_fields(struct h2_list *l, const struct head *h, bool is_teachin
         bool is_indexed = kind == NAME_PLAIN || (kind == NAME_FRESH && is_teaching);
 
         if (f->name.n == 0 || f->name.p[0] == ':' || kind == NAME_UNFIT ||
-            (conn && head_list_has(conn->value, f->name)) || (is_packing && is_packed(l, row, f))) {
+            (conn && head_list_has(conn->value, f->name))) {
             continue;
         }
         push_flagged(l, row ? span_make(row->name, f->name.n) : f->name, f->value,
@@ -151,29 +144,14 @@ static bool has_usual_body(struct span method)
            span_eq(method, SPAN_LIT("PATCH"));
 }
 
-/* Its value may hold secrets, and does not come again; only the name goes into the table. */
-static void push_packed(struct h2_list *l, bool is_teaching)
+void h2_list_request(const struct head *h, bool is_teaching, struct h2_list *out)
 {
-    if (is_teaching) {
-        push(l, SPAN_LIT(H2_PACKED_FIELD), SPAN_LIT(""));
-    }
-    if (l->packed_n > 0) {
-        push_flagged(l, SPAN_LIT(H2_PACKED_FIELD), span_make(l->packed, l->packed_n),
-                     NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_INDEX);
-    }
-}
-
-void h2_list_request(const struct head *h, bool is_teaching, bool is_packing, struct h2_list *out)
-{
-    out->n = out->packed_n = 0;
+    out->n = 0;
     push(out, SPAN_LIT(":method"), h->method);
     push(out, SPAN_LIT(":scheme"), SPAN_LIT("https"));
     push(out, SPAN_LIT(":authority"), h->authority);
     push(out, SPAN_LIT(":path"), h->target);
-    push_fields(out, h, is_teaching, is_packing);
-    if (is_packing) {
-        push_packed(out, is_teaching);
-    }
+    push_fields(out, h, is_teaching);
     if (h->body == HEAD_BODY_LENGTH || (h->body == HEAD_BODY_NONE && has_usual_body(h->method))) {
         push_length(out, h->body_len_bytes);
     }
@@ -213,7 +191,7 @@ void h2_list_answer(const struct head *h, bool is_head_method, bool is_teaching,
     out->status[2] = (char)('0' + status % 10);
     out->status[3] = '\0';
     push(out, SPAN_LIT(":status"), span_make(out->status, 3));
-    push_fields(out, h, is_teaching, false);
+    push_fields(out, h, is_teaching);
     if (status < 200 || status == 204) {
         return;
     }

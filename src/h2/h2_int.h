@@ -5,7 +5,6 @@
  *     callbacks.c  what nghttp2 reports, turned into calls of stream.c
  *     stream.c     one stream: call or served request, its buffers, its owner
  *     fields.c     heads to header lists
- *     pack.c       fields whose values are new with each request, as one
  *     receive.c    header lists to heads
  *     rules.c      what makes a message malformed, in the tunnel
  *     window.c     larger windows on long paths
@@ -138,7 +137,6 @@ struct h2 {
     unsigned window_frames;     /**< WINDOW_UPDATE frames in this second */
     char lib_text[96];          /**< last complaint of nghttp2 */
     unsigned flood_frames;      /**< frames of no use to us in this second */
-    bool is_packing;            /**< the peer unpacks what h2_pack() has packed */
     bool is_path_asked;         /**< no answer to it yet */
     bool is_freed;              /**< h2_free() was called: no event any more */
     bool is_draining;           /**< no new streams */
@@ -329,16 +327,7 @@ void h2_path_measured(struct h2 *h, uint64_t us);
 /* fields.c */
 
 /** Fields that a list of ours adds to those of a head. */
-#define H2_EXTRA_FIELDS 8
-
-/** Ceiling of the fields that are packed; those beyond go by themselves. */
-#define H2_PACKED_BYTES 2048
-
-/** In the tunnel: fields in one, see h2_pack(). */
-#define H2_PACKED_FIELD "frun-packed"
-
-/** Setting of a server that unpacks. Source: RFC 9113 11.3, experimental use. */
-#define H2_SETTING_UNPACKS 0xf046
+#define H2_EXTRA_FIELDS 6
 
 /** A header list to send; its octets borrow from the head and from here. */
 struct h2_list {
@@ -346,13 +335,11 @@ struct h2_list {
     size_t n;                                         /**< entries */
     char status[4];                                   /**< :status as text */
     char length[TEXT_NUMBER_BYTES];                   /**< content-length as text */
-    char packed[H2_PACKED_BYTES];                     /**< value of H2_PACKED_FIELD */
-    size_t packed_n;                                  /**< its octets */
 };
 
-/** List for a request. @param h head @param is_teaching see h2_teaches() @param is_packing the peer
- * unpacks @param out filled. Thread: owner. */
-void h2_list_request(const struct head *h, bool is_teaching, bool is_packing, struct h2_list *out);
+/** List for a request. @param h head @param is_teaching see h2_teaches() @param out filled. Thread:
+ * owner. */
+void h2_list_request(const struct head *h, bool is_teaching, struct h2_list *out);
 
 /** List for an answer. @param h head @param is_head_method it answers HEAD @param is_teaching see
  * h2_teaches() @param out filled. Thread: owner. */
@@ -377,26 +364,6 @@ bool h2_is_bodiless(const struct head *h, bool is_head_method);
 /** May a message of that kind have no body? @param status of the answer @param is_head_method it
  * answers HEAD @return true if it never has one. Thread: any. Source: RFC 9110 6.4.1. */
 bool h2_never_has_body(unsigned status, bool is_head_method);
-
-/* pack.c */
-
-/**
- * Add a field to those that go as the value of H2_PACKED_FIELD.
- *
- * HPACK cannot keep what is new with each request (ids) or secret (credentials), and nghttp2 codes
- * it by Huffman's method, octet by octet: a tenth of what a small push costs outside the kernel.
- * With their high bits set octets have so long codes that it leaves them alone. Each field is its
- * name, 0x81, its value, 0x82; all other octets are its own with the high bit set.
- *
- * @param l list @param name name in lower case @param value value @return false: it must go by
- * itself. Thread: owner.
- */
-bool h2_pack(struct h2_list *l, struct span name, struct span value);
-
-/** Take the first field off. @param rest value of H2_PACKED_FIELD; out: what follows @param room as
- * many octets as @p rest has; the field's name and then its value stand there @param out the field,
- * not judged @return false: malformed. Thread: any. */
-bool h2_unpack(struct span *rest, char *room, struct field *out);
 
 /* receive.c */
 
@@ -431,13 +398,6 @@ void h2_rx_done(struct h2_rx *rx);
 static inline bool h2_has_own_rules(const struct h2 *h)
 {
     return !h->set.is_stranger;
-}
-
-/** Are packed fields taken apart here? At the connector's end of the tunnel. @param h session
- * @return true if so. Thread: any. */
-static inline bool h2_unpacks(const struct h2 *h)
-{
-    return !h->set.is_client && h2_has_own_rules(h);
 }
 
 /** May the field stand in a head, at this place? @param seen what the list has had, 0 at first

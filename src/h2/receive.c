@@ -191,23 +191,6 @@ static frun_err take_field(struct h2_rx *rx, struct span name, struct span value
     return FRUN_OK;
 }
 
-static frun_err take_packed(struct h2 *h, struct span value)
-{
-    struct h2_rx *rx = &h->rx;
-    char *room = arena_alloc(rx->place.arena, value.n);
-    struct field f;
-    frun_err err = room ? FRUN_OK : fail(rx, 503, "out of memory");
-
-    while (!err && value.n > 0) {
-        if (!h2_unpack(&value, room, &f) || !h2_rules_field(&rx->seen, true, f.name, f.value)) {
-            return fail(rx, 400, "packed fields are malformed");
-        }
-        room += f.name.n + f.value.n;
-        err = take_field(rx, f.name, f.value, h->set.max_fields);
-    }
-    return err;
-}
-
 static frun_err take(struct h2 *h, struct span name, struct span value)
 {
     struct h2_rx *rx = &h->rx;
@@ -215,9 +198,6 @@ static frun_err take(struct h2 *h, struct span name, struct span value)
 
     if (rx->bytes > h->set.max_head_bytes) {
         return fail(rx, 431, "the head is too long");
-    }
-    if (h2_unpacks(h) && span_eq(name, SPAN_LIT(H2_PACKED_FIELD))) {
-        return take_packed(h, value);
     }
     copy = arena_alloc(rx->place.arena, name.n + value.n);
     if (!copy) {

@@ -412,20 +412,15 @@ static frun_err make_session(struct h2 *h)
 
 static frun_err submit_settings(struct h2 *h)
 {
-    nghttp2_settings_entry iv[] = {
+    const nghttp2_settings_entry iv[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->set.is_client ? 0 : h->set.max_streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->set.stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->set.max_head_bytes},
         {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, h->set.max_frame_bytes},
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, /* a client's alone */
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
     };
-    size_t n = sizeof(iv) / sizeof(iv[0]);
+    size_t n = sizeof(iv) / sizeof(iv[0]) - (h->set.is_client ? 0 : 1);
 
-    if (h2_unpacks(h)) {
-        iv[n - 1] = (nghttp2_settings_entry){H2_SETTING_UNPACKS, 1};
-    } else if (!h->set.is_client) {
-        n--;
-    }
     if (nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, iv, n) != 0 ||
         nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0,
                                               (int32_t)h->set.connection_window) != 0) {

@@ -590,7 +590,7 @@ frun_err h2_call(struct h2 *h, const struct head *req, const struct call_events 
     if (!h2_is_open(h) || h->is_draining || h->is_stopped || !h->set.is_client) {
         return FRUN_E_CLOSED;
     }
-    h2_list_request(req, h2_teaches(h), h->is_packing, &list);
+    h2_list_request(req, h2_teaches(h), &list);
     if (!h2_may_call(h) || !is_list_sendable(h, &list)) {
         return FRUN_E_LIMIT;
     }

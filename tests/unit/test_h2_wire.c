@@ -582,85 +582,6 @@ static void test_sent_fields(void **state)
     rig_env_free(e);
 }
 
-#define PACKED                                                                                     \
-    "\xe1\xf5\xf4\xe8\xef\xf2\xe9\xfa\xe1\xf4\xe9\xef\xee\x81\xc2\xe1\xf3\xe9\xe3\xa0\xf8\x82"     \
-    "\xf8\xad\xf2\xe5\xf1\xf5\xe5\xf3\xf4\xad\xe9\xe4\x81\xb0\xb1\xb2\xb3\xb4\xb5\xb6\xb7\xb8\xb9" \
-    "\x82"                                                                                         \
-    "\xe3\xef\xef\xeb\xe9\xe5\x81\xe1\xbd\xe2\x82"                                                 \
-    "\xf8\xad\xe3\xef\xf2\xf2\xe5\xec\xe1\xf4\xe9\xef\xee\xad\xe9\xe4\x81\x82"                     \
-    "|"
-
-/* What a connector unpacks goes in one field that no table takes: credentials, and what is new with
- * each request. */
-static void test_packed_fields(void **state)
-{
-    static const struct field fields[] = {
-        {LIT("Authorization"), LIT("Basic x")},
-        {LIT("X-Request-ID"), LIT("0123456789")},
-        {LIT("Accept"), LIT("text/plain")},
-        {LIT("tracestate"), LIT("\xe4")},
-        {LIT("Cookie"), LIT("a=b")},
-        {LIT("X-Correlation-ID"), LIT("")},
-    };
-    static const struct {
-        const char *label;
-        struct span settings;
-        const char *want[2]; /* of the first call, of the next ones */
-    } rows[] = {
-        {"it does",
-         LIT("\x00\x00\x06\x04\x00\x00\x00\x00\x00\xf0\x46\x00\x00\x00\x01"),
-         {"accept text/plain|tracestate \xe4|frun-packed |!frun-packed " PACKED,
-          "accept text/plain|!tracestate \xe4|!frun-packed " PACKED}},
-        {"it does not",
-         LIT("\x00\x00\x06\x04\x00\x00\x00\x00\x00\xf0\x46\x00\x00\x00\x00"),
-         {"!authorization Basic x|x-request-id 0123456789|accept text/plain|tracestate \xe4|"
-          "!cookie a=b|x-correlation-id |",
-          "!authorization Basic x|!x-request-id 0123456789|accept text/plain|!tracestate \xe4|"
-          "!cookie a=b|!x-correlation-id |"}},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct head h = {.method = SPAN_LIT("GET"),
-                         .target = SPAN_LIT("/x"),
-                         .authority = SPAN_LIT("fr1"),
-                         .body = HEAD_BODY_NONE};
-        struct h2_settings set = rig_settings(true);
-        struct env *e = rig_env_new();
-        nghttp2_hd_inflater *inflater = NULL;
-        char got[4096];
-        int fd[2];
-
-        assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
-        for (size_t k = 0; k < sizeof(fields) / sizeof(fields[0]); k++) {
-            assert_int_equal(head_add(&h, fields[k].name, fields[k].value), FRUN_OK);
-        }
-        rig_tcp_pair(fd);
-        rig_begin_side(e, &fd[1], &set, rows[i].settings);
-        rig_settle(e, 20);
-        assert_true(recv(fd[0], got, sizeof(got), 0) > 0);
-        for (size_t k = 0; k < 3; k++) {
-            const char *want = rows[i].want[k > 0];
-            struct call *call = NULL;
-            char text[2048];
-
-            assert_int_equal(h2_call(e->client.h, &h, &silent_events, e, &call), FRUN_OK);
-            rig_settle(e, 20);
-            ssize_t n = recv(fd[0], got, sizeof(got), 0);
-            assert_true(n > 0);
-            inflate(inflater, first_block(span_make(got, (size_t)n)), text, sizeof(text));
-            if (!strstr(text, want) || strlen(strstr(text, want)) != strlen(want)) {
-                fail_msg("%s: %s", rows[i].label, text);
-            }
-            call->ops->cancel(call);
-        }
-        nghttp2_hd_inflate_del(inflater);
-        (void)close(fd[0]);
-        rig_spin(e, rig_client_is_closed);
-        rig_env_free(e);
-    }
-}
-
 /* A body goes in frames as large as the peer takes, and whole. */
 static void test_frame_size(void **state)
 {
@@ -784,7 +705,6 @@ int main(void)
         cmocka_unit_test(test_dead_peer),         cmocka_unit_test(test_hostile_servers),
         cmocka_unit_test(test_large_answer_head), cmocka_unit_test(test_changed_octets),
         cmocka_unit_test(test_sent_fields),       cmocka_unit_test(test_frame_size),
-        cmocka_unit_test(test_packed_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
