@@ -7,14 +7,8 @@
 #include "frun/admin/reloading.h"
 #include "frun/base/log.h"
 #include "frun/oauth/issuer.h"
+#include "reload_rig.h"
 #include "tls_fixture.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <openssl/crypto.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,65 +20,6 @@
 #define HASH "$5$rounds=1000$fixture$2Ln3F4aQfCMsS9dyIVg9aYVo5E1xiKiQ7DNJ0ZCmKQ0"
 
 #define WORKERS 2
-
-/* -- memory
- * ------------------------------------------------------------------------------------------------------
- */
-
-/* Of this thread: helpers have nothing to do with it. Allocations that still succeed; negative: all
- * of them. */
-static _Thread_local int left = -1;     /* ours and jansson's */
-static _Thread_local int left_ssl = -1; /* OpenSSL's */
-
-static bool is_last(int *n)
-{
-    if (*n < 0 || (*n)-- > 0) {
-        return false;
-    }
-    errno = ENOMEM;
-    return true;
-}
-
-static bool refuses(void)
-{
-    return is_last(&left);
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_aligned_alloc(size_t align, size_t n);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n);
-char *__wrap_strdup(const char *s);
-
-void *__wrap_malloc(size_t n)
-{
-    return refuses() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return refuses() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return refuses() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t n)
-{
-    return refuses() ? NULL : __real_aligned_alloc(align, n);
-}
-
-char *__wrap_strdup(const char *s)
-{
-    return refuses() ? NULL : __real_strdup(s);
-}
 
 frun_err __wrap_issuer_fetch(const struct conf_issuer *c, const atomic_bool *stop,
                              struct issuer_catch *out, struct diag *d);
@@ -99,58 +34,6 @@ frun_err __wrap_issuer_fetch(const struct conf_issuer *c, const atomic_bool *sto
     return FRUN_E_IO;
 }
 
-static void *ssl_malloc(size_t n, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return is_last(&left_ssl) ? NULL : __real_malloc(n);
-}
-
-static void *ssl_realloc(void *p, size_t n, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return is_last(&left_ssl) ? NULL : __real_realloc(p, n);
-}
-
-static void ssl_free(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
-
-/* -- what a reload says in the end
- * --------------------------------------------------------------------------------------- */
-
-static unsigned n_ended;
-static bool is_kept;
-static char why[512];
-
-void __real_admin_reloading_end(struct admin_reloading *x, const char *cause, const char *kept,
-                                uint64_t ms);
-void __wrap_admin_reloading_end(struct admin_reloading *x, const char *cause, const char *kept,
-                                uint64_t ms);
-
-void __wrap_admin_reloading_end(struct admin_reloading *x, const char *cause, const char *kept,
-                                uint64_t ms)
-{
-    n_ended++;
-    is_kept = kept != NULL;
-    (void)snprintf(why, sizeof(why), "%s", kept ? kept : "");
-    __real_admin_reloading_end(x, cause, kept, ms);
-}
-
-static uint64_t later_ms; /* added to the clock */
-
-uint64_t __real_mono_now_ms(void);
-uint64_t __wrap_mono_now_ms(void);
-
-uint64_t __wrap_mono_now_ms(void)
-{
-    return __real_mono_now_ms() + later_ms;
-}
-
 /* -- a gateway that does not run
  * ----------------------------------------------------------------------------------------- */
 
@@ -158,37 +41,11 @@ static struct tls_fixture files;
 static struct gateway *gateway;
 static unsigned ports[3];
 
-static unsigned free_port(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-    (void)close(fd);
-    return ntohs(a.sin_port);
-}
-
-static FILE *begin_file(const char *name)
-{
-    FILE *f = fopen(fixture_path(&files, name), "we");
-    assert_non_null(f);
-    return f;
-}
-
-static void put_file(const char *name, const char *text)
-{
-    FILE *f = begin_file(name);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(chmod(fixture_path(&files, name), 0600), 0);
-}
-
 /* A bit of everything that has memory of its own. @p is_other: another address, endpoint, pusher
  * and connector, another road, another issuer. */
 static void write_conf(bool is_other)
 {
-    FILE *f = begin_file("gw.ini");
+    FILE *f = rig_begin_file(&files, "gw.ini");
     (void)fprintf(f,
                   "[gateway]\npublic_url = https://push.example.com\nworkers = %d\n"
                   "certificate = server.pem\nprivate_key = server.key\nclient_ca = ca.pem\n"
@@ -246,20 +103,6 @@ static void write_conf(bool is_other)
     assert_int_equal(fclose(f), 0);
 }
 
-static void clean_folder(const char *name)
-{
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s/%s", files.dir, name);
-    DIR *d = opendir(path);
-    for (const struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        (void)unlinkat(dirfd(d), e->d_name, 0);
-    }
-    if (d) {
-        (void)closedir(d);
-        (void)rmdir(path);
-    }
-}
-
 static int set_up(void **state)
 {
     (void)state;
@@ -267,13 +110,14 @@ static int set_up(void **state)
                                        .events = {LOG_TARGET_FILE, "/dev/null", 0}};
     fixture_init(&files);
     for (size_t i = 0; i < 3; i++) {
-        ports[i] = free_port();
+        ports[i] = rig_free_port();
     }
-    put_file("secret", "geheim\n");
-    put_file("btp.json", "{\"clientid\":\"c\",\"clientsecret\":\"s\","
-                         "\"token_service_url\":\"https://127.0.0.1:1/oauth/token\","
-                         "\"onpremise_proxy_host\":\"127.0.0.1\",\"onpremise_proxy_port\":\"1\","
-                         "\"onpremise_proxy_http_port\":\"1\"}");
+    rig_put_file(&files, "secret", "geheim\n");
+    rig_put_file(&files, "btp.json",
+                 "{\"clientid\":\"c\",\"clientsecret\":\"s\","
+                 "\"token_service_url\":\"https://127.0.0.1:1/oauth/token\","
+                 "\"onpremise_proxy_host\":\"127.0.0.1\",\"onpremise_proxy_port\":\"1\","
+                 "\"onpremise_proxy_http_port\":\"1\"}");
     write_conf(false);
     struct conf_gw *conf = NULL;
     struct diag d = {.text = ""};
@@ -303,8 +147,8 @@ static int tear_down(void **state)
     gateway = NULL;
     log_stop();
     (void)fixture_path(&files, "log");
-    clean_folder("keys");
-    clean_folder("state");
+    rig_clean_folder(&files, "keys");
+    rig_clean_folder(&files, "state");
     fixture_done(&files);
     return 0;
 }
@@ -313,34 +157,19 @@ static int tear_down(void **state)
  * ------------------------------------------------------------------------------------------------------
  */
 
-static void stop(void *arg)
-{
-    loop_stop(arg);
-}
-
-/* The mail that ends the pass is not what is refused. */
-static void pass(struct loop *l)
-{
-    int before = left;
-    left = -1;
-    assert_int_equal(loop_post(l, stop, l), FRUN_OK);
-    left = before;
-    loop_run(l);
-}
-
 static void turn_workers(void)
 {
     for (size_t i = 0; i < WORKERS; i++) {
-        pass(gateway->shared.workers[i]->loop);
+        rig_pass(gateway->shared.workers[i]->loop);
     }
 }
 
 /* Until it is over. */
 static void finish(unsigned before)
 {
-    for (int i = 0; n_ended == before; i++) {
+    for (int i = 0; rig_n_ended == before; i++) {
         turn_workers();
-        pass(gateway->loop);
+        rig_pass(gateway->loop);
         assert_true(i < 20000);
         if (i > 10) {
             (void)usleep(1000);
@@ -350,20 +179,9 @@ static void finish(unsigned before)
 
 static void reload(void)
 {
-    unsigned before = n_ended;
+    unsigned before = rig_n_ended;
     reload_begin(gateway->reload, "test");
     finish(before);
-}
-
-/* Other descriptors come and go with the log's thread. */
-static size_t count_sockets(void)
-{
-    size_t n = 0;
-    struct stat st;
-    for (int fd = 0; fd < 256; fd++) {
-        n += fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? 1 : 0;
-    }
-    return n;
 }
 
 /* Listeners go a pass after they were given up. */
@@ -371,12 +189,12 @@ static void assert_sockets(void)
 {
     bool is_other = gateway->gen->conf->n_connectors == 2;
     size_t n = (size_t)WORKERS * (is_other ? 3 : 2);
-    for (int i = 0; i < 5000 && count_sockets() != n; i++) {
+    for (int i = 0; i < 5000 && rig_count_sockets() != n; i++) {
         turn_workers();
-        pass(gateway->loop);
+        rig_pass(gateway->loop);
         (void)usleep(1000);
     }
-    assert_int_equal(count_sockets(), n);
+    assert_int_equal(rig_count_sockets(), n);
 }
 
 /* -- tests
@@ -396,21 +214,20 @@ static void assert_in_force(const struct generation *g)
 }
 
 /* One allocation is refused: nothing changes and nothing stays behind, or all of it is in use. */
-static void reload_refused(int *counter, int n, bool *is_other)
+static void reload_refused(int n, bool *is_other)
 {
     struct generation *before = gateway->gen;
     unsigned refs = atomic_load(&before->refs);
     write_conf(*is_other);
-    *counter = n;
     reload();
-    if (!is_kept) {
+    if (!rig_is_kept) {
         assert_in_force(gateway->gen);
         assert_int_equal(gateway->gen->conf->n_connectors, *is_other ? 2 : 1);
         *is_other = !*is_other;
         return;
     }
-    if (!strstr(why, err_text(FRUN_E_NOMEM))) {
-        fail_msg("allocation %d refused: %s", n, why);
+    if (!strstr(rig_why, err_text(FRUN_E_NOMEM))) {
+        fail_msg("allocation %d refused: %s", n, rig_why);
     }
     assert_in_force(before);
     if (atomic_load(&before->refs) != refs) {
@@ -420,31 +237,16 @@ static void reload_refused(int *counter, int n, bool *is_other)
     assert_sockets();
 }
 
-/* Every @p step-th of them. */
-static void refuse_each(int *counter, int step, int n_least)
-{
-    bool is_other = true;
-    bool is_over = false;
-    int n = 0;
-    for (; !is_over; n += step) {
-        reload_refused(counter, n, &is_other);
-        is_over = *counter >= 0; /* there were fewer */
-        *counter = -1;
-    }
-    assert_true(n > n_least);
-    print_message("%d allocations\n", n);
-}
-
 static void test_memory_refused(void **state)
 {
     (void)state;
-    refuse_each(&left, 1, 100);
+    rig_refuse_each(&rig_left, 1, 100, reload_refused);
 }
 
 static void test_memory_refused_to_openssl(void **state)
 {
     (void)state;
-    refuse_each(&left_ssl, 401, 1000); /* there are 40000 of them */
+    rig_refuse_each(&rig_left_ssl, 401, 1000, reload_refused); /* there are 40000 of them */
 }
 
 static struct endpoint_state *state_of(const char *name)
@@ -456,13 +258,13 @@ static struct endpoint_state *state_of(const char *name)
 static void test_switched_meanwhile(void **state)
 {
     (void)state;
-    unsigned before = n_ended;
+    unsigned before = rig_n_ended;
     write_conf(true);
     reload_begin(gateway->reload, "test");
     turn_workers();
     atomic_store(&state_of("TWO")->is_switched, true);
     finish(before);
-    assert_false(is_kept);
+    assert_false(rig_is_kept);
     const struct endpoint *e = registry_endpoint_named(gateway->gen->registry, SPAN_LIT("TWO"));
     assert_int_equal(switchover_now(e), CONF_ROUTE_DIRECT);
     for (size_t i = 0; i < WORKERS; i++) {
@@ -483,18 +285,18 @@ static void test_certificates_go_on(void **state)
     struct tls_ctx *first = tls_ref((struct tls_ctx *)(uintptr_t)context_of("CERT"));
     for (int i = 0; i < 3; i++) {
         reload();
-        assert_false(is_kept);
+        assert_false(rig_is_kept);
         assert_ptr_equal(context_of("CERT"), first);
     }
     const struct fixture_cert renewed = {"dc1-a", "dc1-a", NULL, -1, 86400, false, false, false};
     fixture_make(&files, &renewed);
     reload();
-    assert_false(is_kept);
+    assert_false(rig_is_kept);
     const struct tls_ctx *second = context_of("CERT");
     assert_ptr_not_equal(second, first);
-    put_file("dc1-a.key", "no key\n");
+    rig_put_file(&files, "dc1-a.key", "no key\n");
     reload();
-    assert_true(is_kept);
+    assert_true(rig_is_kept);
     assert_ptr_equal(context_of("CERT"), second);
     tls_unref(&first);
 }
@@ -502,13 +304,13 @@ static void test_certificates_go_on(void **state)
 /* The other worker does not turn, for a while that seems longer, until main says so. */
 static void lose_patience(unsigned before)
 {
-    for (int i = 0; i < 2000 && n_ended == before; i++) {
-        pass(gateway->shared.workers[0]->loop);
-        pass(gateway->loop);
+    for (int i = 0; i < 2000 && rig_n_ended == before; i++) {
+        rig_pass(gateway->shared.workers[0]->loop);
+        rig_pass(gateway->loop);
         (void)usleep(5000);
-        later_ms += 100;
+        atomic_fetch_add(&rig_later_ms, 100);
     }
-    pass(gateway->shared.workers[0]->loop); /* has nothing to do with it any more */
+    rig_pass(gateway->shared.workers[0]->loop); /* has nothing to do with it any more */
 }
 
 /* Before or after the commit. Nobody waits for it for ever. */
@@ -517,35 +319,35 @@ static void stuck(bool is_late)
     struct generation *old = gateway->gen;
     struct loop *first = gateway->shared.workers[0]->loop;
     struct loop *second = gateway->shared.workers[1]->loop;
-    unsigned before = n_ended;
+    unsigned before = rig_n_ended;
     write_conf(true);
     reload_begin(gateway->reload, "test");
-    pass(first);
+    rig_pass(first);
     if (is_late) {
-        pass(second);
-        pass(gateway->loop);
-        pass(first);
+        rig_pass(second);
+        rig_pass(gateway->loop);
+        rig_pass(first);
     }
-    assert_int_equal(n_ended, before);
+    assert_int_equal(rig_n_ended, before);
     lose_patience(before);
-    assert_int_equal(n_ended, before + 1);
-    assert_true(is_kept == !is_late);
-    assert_true(is_late || strstr(why, "worker 1 has not turned"));
+    assert_int_equal(rig_n_ended, before + 1);
+    assert_true(rig_is_kept == !is_late);
+    assert_true(is_late || strstr(rig_why, "worker 1 has not turned"));
     reload_begin(gateway->reload, "another"); /* is answered too */
-    assert_int_equal(n_ended, before + 2);
-    assert_true(is_kept && strstr(why, "worker 1"));
+    assert_int_equal(rig_n_ended, before + 2);
+    assert_true(rig_is_kept && strstr(rig_why, "worker 1"));
     assert_ptr_equal(gateway->shared.workers[1]->gen, old);
     for (int i = 0; i < 50; i++) { /* it turns again */
         turn_workers();
-        pass(gateway->loop);
+        rig_pass(gateway->loop);
         (void)usleep(1000);
-        later_ms += 50;
+        atomic_fetch_add(&rig_later_ms, 50);
     }
-    assert_int_equal(n_ended, before + 2); /* told once */
+    assert_int_equal(rig_n_ended, before + 2); /* told once */
     assert_true((gateway->gen == old) == !is_late);
     assert_in_force(gateway->gen);
     reload();
-    assert_false(is_kept);
+    assert_false(rig_is_kept);
     assert_in_force(gateway->gen);
 }
 
@@ -571,18 +373,18 @@ static void test_stopped_meanwhile(void **state)
         reload_begin(gateway->reload, "again");
         turn_workers();
         if (n) {
-            pass(gateway->loop);
-            pass(gateway->shared.workers[0]->loop);
+            rig_pass(gateway->loop);
+            rig_pass(gateway->shared.workers[0]->loop);
             break;
         }
-        finish(n_ended);
+        finish(rig_n_ended);
     }
     reload_stop(gateway->reload); /* and all of it is freed */
 }
 
 int main(void)
 {
-    if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1) {
+    if (!rig_init()) {
         return 1;
     }
     const struct CMUnitTest tests[] = {
