@@ -145,7 +145,7 @@ static int load_and_run(const struct arguments *args)
     startup_report_begin(&report);
     frun_err err = conf_cn_load(args->config, report.to, &conf);
     if (!err) {
-        err = trust_load(conf, report.to, &trust);
+        err = trust_load(conf, NULL, report.to, &trust);
     }
     startup_report_end(&report, err ? err_text(err) : NULL);
     if (err == FRUN_E_NOMEM) {

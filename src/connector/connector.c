@@ -125,9 +125,10 @@ static frun_err open_subaccounts(struct connector *c)
     return FRUN_OK;
 }
 
-static frun_err start(struct connector *c, struct conf_cn *conf, const struct trust *t,
-                      struct diag *d)
+frun_err connector_open(struct connector *c, struct conf_cn *conf, const struct trust *t,
+                        struct diag *d)
 {
+    c->first = conf;
     unsigned char entropy[(PTTH_INSTANCE_BYTES - 1) / 2];
     mono_entropy(entropy, sizeof(entropy));
     text_hex(span_make(entropy, sizeof(entropy)), c->instance);
@@ -179,7 +180,7 @@ static frun_err start(struct connector *c, struct conf_cn *conf, const struct tr
 }
 
 /* Tunnels first: what they carry then lets go of the back ends. */
-static void stop(struct connector *c)
+void connector_close(struct connector *c)
 {
     struct list *it;
     list_foreach (it, &c->former) {
@@ -229,9 +230,9 @@ static void warn_of_trust(const struct conf_cn *conf)
 
 frun_err connector_run(struct conf_cn *conf, const struct trust *t, struct diag *d)
 {
-    struct connector c = {.first = conf};
+    struct connector c = {.first = NULL};
     struct diag why = {.text = ""};
-    frun_err err = start(&c, conf, t, &why);
+    frun_err err = connector_open(&c, conf, t, &why);
     if (err) {
         diag_set(d, "the connector cannot start: %s", why.text[0] ? why.text : err_text(err));
     } else {
@@ -250,7 +251,7 @@ frun_err connector_run(struct conf_cn *conf, const struct trust *t, struct diag 
                                                   .outcome = "ok",
                                                   .object = SPAN_LIT("frunconnector")});
     }
-    stop(&c);
+    connector_close(&c);
     if (!err) {
         log_info(NULL, "ended%s", c.is_cut_short ? ", the drain was cut short" : "");
     }

@@ -245,7 +245,7 @@ static void get_certificates(void *ctx, struct admin_request *r)
 static void post_reload(void *ctx, struct admin_request *r)
 {
     struct connector *c = ctx;
-    char cause[128];
+    char cause[CONNECTOR_CAUSE_BYTES];
     if (c->is_draining) {
         admin_request_fail(r, 503, "the connector is stopping");
         return;

@@ -33,6 +33,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** Octets of what a reload is for. */
+#define CONNECTOR_CAUSE_BYTES 128
+
+/** Former configurations that may still finish. */
+#define CONNECTOR_MAX_FORMER 64
+
 /** Everything that is made of one configuration. */
 struct connector_gen {
     struct list node;          /**< in connector.former, when it is not in use any more */
@@ -62,11 +68,16 @@ struct connector {
     size_t n_former;                    /**< their number */
     struct list leaving;                /**< memberships on their way out */
     struct deadline tick;               /**< looks after both */
+    struct deadline mend;               /**< tries again what is owed */
     struct deadline watch;              /**< looks at the files of certificates */
     uint64_t files;                     /**< what they looked like when they were read */
     uint64_t changed;                   /**< what they looked like last */
     struct h2_budget windows;           /**< what the windows of all tunnels may grow by */
     struct admin_reloading told;        /**< of a reload */
+    uint64_t wanted_ms;                 /**< when a reload began to wait for room; 0: none does */
+    char wanted[CONNECTOR_CAUSE_BYTES]; /**< what it is for */
+    bool owes_log;                      /**< memory was refused for the log of gen */
+    bool owes_web;                      /**< the same for the door of the status page */
     struct loop *loop;                  /**< the only loop */
     struct offload *offload;            /**< resolver */
     struct subaccount **subaccounts;    /**< towards gateways */
@@ -120,11 +131,13 @@ void connector_reload_init(struct connector *c);
 /** End what is on its way out. @param c connector. */
 void connector_reload_done(struct connector *c);
 
-/** Drain what is on its way out. @param c connector that drains. */
+/** Drain what is on its way out; a reload that waits is not done any more. @param c connector that
+ * drains. */
 void connector_reload_drain(struct connector *c);
 
-/** Read the configuration again and use it, or keep the present one. @param c connector @param
- * cause what for, for the log. */
+/** Read the configuration again and use it, or keep the present one. While too many former ones
+ * have not ended it waits for room; those that are asked for meanwhile become one. @param c
+ * connector @param cause what for, for the log. */
 void connector_reload(struct connector *c, const char *cause);
 
 /** Look after the files of certificates from now on. @param c connector that has started. */
@@ -183,6 +196,15 @@ struct json_t *connector_scc_disk(void);
 
 /** Answer GET /metrics. @param ctx connector @param r request. */
 void connector_metrics(void *ctx, struct admin_request *r);
+
+/** Make all of it; nothing is dialled before its loop runs. @param c zeroed; connector_close() it,
+ * also after a failure @param conf configuration, must outlive it; references are taken @param t
+ * contexts, must outlive it @param d filled on failure @return as connector_run(). */
+frun_err connector_open(struct connector *c, struct conf_cn *conf, const struct trust *t,
+                        struct diag *d) FRUN_MUST_CHECK;
+
+/** Free all of it. @param c opened, its loop does not run. */
+void connector_close(struct connector *c);
 
 /** Finish what is in flight and end; again: end at once. @param c connector. */
 void connector_stop(struct connector *c);

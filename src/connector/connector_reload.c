@@ -5,7 +5,9 @@
  * next request, also in tunnels that are open already. A membership that is the same keeps its
  * tunnels; one that has changed is dialled anew beside the old one, which finishes when the new one
  * stands (or could not be had in time); one that has gone finishes. What was made of the former
- * configuration is freed when its last request has ended and no dial can look at it any more.
+ * configuration is freed when its last request has ended and no dial can look at it any more. There
+ * is a ceiling of such ones: a reload that would be above it waits, and is one with all that are
+ * asked for meanwhile.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connector_int.h"
@@ -34,8 +36,12 @@
  * same for so long. */
 #define WATCH_MS 5000
 
-/** Former configurations that may still finish. */
-#define MAX_FORMER 64
+/** A reload waits so long for one of too many former configurations to end, milliseconds: less than
+ * frunctl waits for its answer. */
+#define WAIT_MS 40000
+
+/** How soon it is tried again what a commit had no memory for, milliseconds. */
+#define MEND_MS 1000
 
 /* A membership on its way out. */
 struct leaving {
@@ -179,6 +185,21 @@ static void look_at_former(struct connector *c, uint64_t now_ms)
     }
 }
 
+static bool is_full(const struct connector *c)
+{
+    return c->n_former >= CONNECTOR_MAX_FORMER;
+}
+
+static void change(struct connector *c, const char *cause, bool is_files_only);
+
+static void look_at_wanted(struct connector *c, uint64_t now_ms)
+{
+    if (c->wanted_ms && (!is_full(c) || now_ms - c->wanted_ms > WAIT_MS)) {
+        c->wanted_ms = 0;
+        change(c, c->wanted, false);
+    }
+}
+
 static void on_tick(struct deadline *d)
 {
     struct connector *c = list_entry(d, struct connector, tick);
@@ -188,22 +209,73 @@ static void on_tick(struct deadline *d)
     if (!list_is_empty(&c->leaving) || !list_is_empty(&c->former)) {
         deadline_set(c->loop, d, TICK_MS);
     }
+    look_at_wanted(c, now_ms);
     if (c->is_draining) {
         connector_on_change(c);
     }
 }
+
+/* -- what is in use, and needs memory
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static bool lacks_log(const struct connector *c)
+{
+    struct diag d = {.text = ""};
+    frun_err err = log_change(&c->gen->conf->log->settings, &d);
+    if (err && err != FRUN_E_NOMEM) {
+        log_error("reload", "%s; the log goes on where it went", d.text);
+    }
+    return err == FRUN_E_NOMEM;
+}
+
+static bool lacks_web(const struct connector *c)
+{
+    return admin_web_use(c->web, c->gen->trust->door) != FRUN_OK;
+}
+
+static void on_mend(struct deadline *d)
+{
+    struct connector *c = list_entry(d, struct connector, mend);
+    c->owes_log = c->owes_log && lacks_log(c);
+    c->owes_web = c->owes_web && lacks_web(c);
+    if (c->owes_log || c->owes_web) {
+        deadline_set(c->loop, d, MEND_MS);
+    }
+}
+
+static void use_rest(struct connector *c)
+{
+    c->owes_log = lacks_log(c);
+    c->owes_web = lacks_web(c);
+    if (c->owes_log) {
+        log_error("reload", "no memory or threads: the log goes on where it went; tried again "
+                            "every second");
+    }
+    if (c->owes_web) {
+        log_error("reload", "no memory or threads: the status page keeps its former login and "
+                            "TLS; tried again every second");
+    }
+    deadline_set(c->loop, &c->mend, MEND_MS);
+}
+
+/* -- life
+ * -------------------------------------------------------------------------------------------------
+ */
 
 void connector_reload_init(struct connector *c)
 {
     list_init(&c->leaving);
     list_init(&c->former);
     deadline_init(&c->tick, on_tick);
+    deadline_init(&c->mend, on_mend);
     deadline_init(&c->watch, NULL);
 }
 
 void connector_reload_done(struct connector *c)
 {
     deadline_clear(&c->tick);
+    deadline_clear(&c->mend);
     deadline_clear(&c->watch);
     for (struct list *it; (it = list_first(&c->leaving)) != NULL;) {
         end_leaving(list_entry(it, struct leaving, node));
@@ -214,6 +286,8 @@ void connector_reload_done(struct connector *c)
 void connector_reload_drain(struct connector *c)
 {
     struct list *it;
+    c->wanted_ms = 0;
+    admin_reloading_done(&c->told); /* who waits for it need not wait for the drain */
     list_foreach (it, &c->leaving) {
         struct leaving *x = list_entry(it, struct leaving, node);
         if (!x->is_draining) {
@@ -285,7 +359,7 @@ static frun_err plan_memberships(struct connector *c, struct plan *p)
 static frun_err prepare(struct connector *c, bool is_files_only, FILE *report, struct plan *p,
                         struct diag *d)
 {
-    if (c->n_former >= MAX_FORMER) {
+    if (is_full(c)) {
         diag_set(d, "too many former configurations have requests under way; try again later");
         return FRUN_E_LIMIT;
     }
@@ -302,7 +376,7 @@ static frun_err prepare(struct connector *c, bool is_files_only, FILE *report, s
         err = err ? err : log_check(&p->conf->log->settings, d);
     }
     if (!err) {
-        err = trust_load(p->conf, report, &p->trust);
+        err = trust_load(p->conf, c->gen->trust, report, &p->trust);
         diag_set(d, "a certificate, key or CA cannot be used");
     }
     err = err ? err : connector_gen_new(c, p->conf, p->trust, &p->gen);
@@ -341,10 +415,6 @@ static void forget_successor(struct connector *c, const struct subaccount *gone,
 static void commit(struct connector *c, struct plan *p)
 {
     struct connector_gen *old = c->gen;
-    struct diag d = {.text = ""};
-    if (log_change(&p->conf->log->settings, &d) != FRUN_OK) {
-        log_error("reload", "%s; the log goes on where it went", d.text);
-    }
     for (size_t k = 0; k < p->n_old; k++) {
         size_t i = find(p->conf, old->conf->subaccounts[k]->place.name);
         bool is_kept = i < p->conf->n_subaccounts && !p->subaccounts[i];
@@ -366,9 +436,7 @@ static void commit(struct connector *c, struct plan *p)
     c->gen = p->gen;
     c->files = p->files;
     p->gen = NULL;
-    if (admin_web_use(c->web, c->gen->trust->door)) {
-        log_error("reload", "out of memory: the status page keeps its former login and TLS");
-    }
+    use_rest(c);
     forget_successor(c, NULL, NULL);
     old->retired_ms = loop_now_ms(c->loop);
     list_append(&c->former, &old->node);
@@ -396,9 +464,6 @@ static void change(struct connector *c, const char *cause, bool is_files_only)
     struct plan p = {0};
     struct diag d = {.text = ""};
     uint64_t begun_ms = mono_now_ms();
-    if (c->is_draining) {
-        return;
-    }
     service_reloading();
     log_info("reload", "%s: reading %s", cause,
              is_files_only ? "certificates, keys and CAs again"
@@ -423,7 +488,19 @@ static void change(struct connector *c, const char *cause, bool is_files_only)
 
 void connector_reload(struct connector *c, const char *cause)
 {
-    change(c, cause, false);
+    if (c->is_draining) {
+        return;
+    }
+    if (!is_full(c) && !c->wanted_ms) {
+        change(c, cause, false);
+        return;
+    }
+    (void)snprintf(c->wanted, sizeof(c->wanted), "%s", cause);
+    if (!c->wanted_ms) {
+        log_info("reload", "%s: waits for one of %zu former configurations to end", cause,
+                 c->n_former);
+        c->wanted_ms = loop_now_ms(c->loop);
+    }
 }
 
 /* What is being written looks different at each look: only what stays the same is read, once. */
@@ -432,7 +509,7 @@ static void on_watch(struct deadline *d)
     struct connector *c = list_entry(d, struct connector, watch);
     const struct conf_cn *conf = c->gen->conf;
     deadline_set(c->loop, d, WATCH_MS);
-    if (!conf->connector->auto_reload_certificates || c->is_draining) {
+    if (!conf->connector->auto_reload_certificates || c->is_draining || is_full(c)) {
         return;
     }
     uint64_t now = conf_files_look(conf->doc);

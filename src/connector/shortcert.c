@@ -4,6 +4,7 @@
 #include "frun/base/text.h"
 #include "frun/conf/dn.h"
 
+#include <errno.h>
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -252,10 +253,12 @@ frun_err shortcert_ca_load(const struct shortcert_terms *t, struct shortcert_ca 
         free(ca);
         return FRUN_E_NOMEM;
     }
+    errno = 0; /* OpenSSL does not always say that memory was refused; malloc() does */
     frun_err err = load_subject(ca, t->subject, d);
     err = err ? err : load_pair(ca, t, d);
     err = err ? err : judge_ca(ca, t, d);
     if (err) {
+        err = errno == ENOMEM ? FRUN_E_NOMEM : err;
         shortcert_ca_unref(&ca);
         return err;
     }

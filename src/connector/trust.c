@@ -4,9 +4,32 @@
 #include "frun/net/tls_files.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-static frun_err load_subaccount(const struct conf_cn *conf, size_t i, FILE *report,
-                                struct tls_ctx **out)
+/* What the membership of this name had. */
+static const struct tls_ctx *former_subaccount(const struct trust *t, const char *name)
+{
+    for (size_t i = 0; t && i < t->n_subaccounts; i++) {
+        if (strcmp(t->conf->subaccounts[i]->place.name, name) == 0) {
+            return t->subaccounts[i];
+        }
+    }
+    return NULL;
+}
+
+/* What the system of this name had. */
+static const struct tls_ctx *former_mapping(const struct trust *t, const char *name)
+{
+    for (size_t i = 0; t && i < t->n_mappings; i++) {
+        if (strcmp(t->conf->mappings[i]->place.name, name) == 0) {
+            return t->mappings[i];
+        }
+    }
+    return NULL;
+}
+
+static frun_err load_subaccount(const struct conf_cn *conf, const struct trust *before, size_t i,
+                                FILE *report, struct tls_ctx **out)
 {
     const struct conf_subaccount *a = conf->subaccounts[i];
     /* Without a certificate of its own a membership shows the connector's. */
@@ -17,7 +40,8 @@ static frun_err load_subaccount(const struct conf_cn *conf, size_t i, FILE *repo
                 .private_key = a->private_key,
                 .ca_file = a->gateway_ca,
                 .alpn = "http/1.1",
-                .is_mutual = true},
+                .is_mutual = true,
+                .before = former_subaccount(before, a->place.name)},
         .certificate = {owner, "certificate"},
         .private_key = {owner, "private_key"},
         .ca = {a, "gateway_ca"},
@@ -25,8 +49,8 @@ static frun_err load_subaccount(const struct conf_cn *conf, size_t i, FILE *repo
     return tls_files_load(&s, conf->doc, false, report, out);
 }
 
-static frun_err load_mapping(const struct conf_cn *conf, size_t i, FILE *report,
-                             struct tls_ctx **out)
+static frun_err load_mapping(const struct conf_cn *conf, const struct trust *before, size_t i,
+                             FILE *report, struct tls_ctx **out)
 {
     const struct conf_mapping *m = conf->mappings[i];
     if (m->protocol != 0) {
@@ -36,7 +60,8 @@ static frun_err load_mapping(const struct conf_cn *conf, size_t i, FILE *report,
         .tls = {.certificate = m->system_certificate,
                 .private_key = m->system_private_key,
                 .ca_file = m->backend_ca,
-                .must_be_asked = m->principal_ca_certificate != NULL},
+                .must_be_asked = m->principal_ca_certificate != NULL,
+                .before = former_mapping(before, m->place.name)},
         .certificate = {m, "system_certificate"},
         .private_key = {m, "system_private_key"},
         .ca = {m, "backend_ca"},
@@ -83,12 +108,14 @@ static frun_err worse(frun_err a, frun_err b)
     return a == FRUN_E_NOMEM || !b ? a : b;
 }
 
-frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out)
+frun_err trust_load(const struct conf_cn *conf, const struct trust *before, FILE *report,
+                    struct trust **out)
 {
     struct trust *t = calloc(1, sizeof(*t));
     if (!t) {
         return FRUN_E_NOMEM;
     }
+    t->conf = conf;
     t->n_subaccounts = conf->n_subaccounts;
     t->n_mappings = conf->n_mappings;
     t->subaccounts = calloc(t->n_subaccounts + 1, sizeof(struct tls_ctx *));
@@ -100,10 +127,10 @@ frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out
     }
     frun_err worst = FRUN_OK;
     for (size_t i = 0; i < t->n_subaccounts; i++) {
-        worst = worse(worst, load_subaccount(conf, i, report, &t->subaccounts[i]));
+        worst = worse(worst, load_subaccount(conf, before, i, report, &t->subaccounts[i]));
     }
     for (size_t i = 0; i < t->n_mappings; i++) {
-        worst = worse(worst, load_mapping(conf, i, report, &t->mappings[i]));
+        worst = worse(worst, load_mapping(conf, before, i, report, &t->mappings[i]));
         worst = worse(worst, load_ca(conf, i, report, &t->cas[i]));
     }
     worst = worse(worst, admin_door_new(conf->doc, conf->admin, report, &t->door));

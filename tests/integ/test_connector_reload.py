@@ -7,7 +7,8 @@ import signal
 
 from chain import free_port, ini_text, merge, program, run, wait_until
 
-from test_reload import IN_USE, KEPT, Load
+from test_reload import (IN_USE, KEPT, Load, ask, asked_while_it_drains, everything_at_once,
+                         put_pair)
 
 QUICK = {"connector": {"retry_min": "100ms", "retry_max": "1s"}}
 
@@ -113,3 +114,37 @@ def test_asked_through_the_control_socket(make_chain, tmp_path):
     assert "is kept" in r.stderr, r
     r = ctl("reload", "--json")
     assert r.returncode == 78 and '"kept"' in r.stdout, r
+
+
+def test_faster_than_they_end(make_chain):
+    """More than may be on their way out at a time: the one too many waits and is in use then."""
+    chain = make_chain(connector=merge(QUICK, {"connector": {"connect_timeout": "1s"}}))
+    n = opened(chain)
+    write(chain, {"connector": {"connect_timeout": "1s"}})
+    for i in range(66):
+        before = len(outcomes(chain))
+        chain.connector.signal(signal.SIGHUP)
+        wait_until(lambda: len(outcomes(chain)) > before, f"reload {i} has ended", 40)
+    r = ask(chain, "dc1-a.sock")
+    assert r.returncode == 0 and "in use" in r.stdout, r
+    assert KEPT not in chain.connector.log() and opened(chain) == n
+    assert chain.push().status == 200
+
+
+def test_asked_while_it_drains(make_chain):
+    chain = make_chain(connector=QUICK)
+    asked_while_it_drains(chain, chain.connector, "dc1-a.sock")
+
+
+def test_everything_at_once(make_chain, pki):
+    chain = make_chain(connector=QUICK)
+    own = chain.path("own.pem")
+    put_pair(pki, "dc1-a", own)
+    reload(chain, {"connector": {"certificate": "own.pem", "private_key": "own.pem"}})
+
+    def renew(name):
+        pki.client(name, "connectors-ca", "dc1-a")
+        put_pair(pki, name, own)
+
+    everything_at_once(chain, chain.connector, "dc1-a.sock", renew)
+    assert chain.push().status == 200

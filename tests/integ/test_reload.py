@@ -7,13 +7,14 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import threading
 import time
 
 import pytest
 
 from chain import (FENCE, PASSWORD, USER, Background, assert_problem, basic, free_port,
-                   password_hash, run, wait_until)
+                   password_hash, program, run, wait_until)
 
 IMPATIENT = {"connector": {"retry_min": "100ms", "retry_max": "300ms"}}
 IN_USE = "the changed configuration is in use"
@@ -31,6 +32,11 @@ def reload(chain, want=IN_USE):
     wait_until(lambda: outcomes(chain) > before, "the reload has ended\n" + chain.gateway.tail(), 20)
     last = re.findall(f"{IN_USE}|{KEPT}", chain.gateway.log())[-1]
     assert last == want, chain.gateway.tail()
+
+
+def ask(chain, name="control.sock"):
+    """frunctl reload."""
+    return run([program("frunctl"), "reload", "--socket", chain.path(name)])
 
 
 def change(chain, want=IN_USE, **sections):
@@ -381,6 +387,79 @@ def test_storm(make_chain):
     chain.gateway.signal(signal.SIGHUP)
     chain.gateway.signal(signal.SIGTERM)
     assert chain.gateway.wait(20) == 0
+
+
+def asked_while_it_drains(chain, daemon, socket_name):
+    """Who asks then is told at once, and what is under way finishes."""
+    slow = Background(chain.push, target="/ACME_PROD/sap/frun/x?_sim=delay:5s")
+    wait_until(chain.received, "under way")
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_log("stopping")
+    n = len(re.findall(f"{IN_USE}|{KEPT}", daemon.log()))
+    daemon.signal(signal.SIGHUP)
+    r = ask(chain, socket_name)
+    assert daemon.is_running(), "the answer does not wait for the drain"
+    assert r.returncode not in (0, 78) and "stopping" in r.stderr, r
+    assert slow.result().status == 200
+    assert daemon.wait(20) == 0
+    assert len(re.findall(f"{IN_USE}|{KEPT}", daemon.log())) == n
+
+
+def test_asked_while_it_drains(make_chain):
+    chain = make_chain()
+    asked_while_it_drains(chain, chain.gateway, "control.sock")
+
+
+def put_pair(pki, name, path):
+    """Certificate and key as one file, there as a whole or not at all."""
+    with open(path + ".new", "w", encoding="ascii") as f:
+        for part in (".pem", ".key"):
+            with open(pki.path(name + part), encoding="ascii") as g:
+                f.write(g.read())
+    os.chmod(path + ".new", 0o600)
+    os.rename(path + ".new", path)
+
+
+def everything_at_once(chain, daemon, socket_name, renew):
+    """Files that change, SIGHUP and frunctl reload: each is answered, and the last one counts."""
+    with Load(chain, threads=2) as load:
+        wait_until(lambda: load.n > 20, "load", 20)
+        asked = []
+        for i in range(6):
+            renew(f"storm{i}")
+            daemon.signal(signal.SIGHUP)
+            asked.append(Background(ask, chain, socket_name))
+            time.sleep(0.05)
+        for a in asked:
+            r = a.result()  # 78: certificate and key were read on both sides of a change
+            assert (r.returncode, "in use" in r.stdout, KEPT in r.stderr) in \
+                ((0, True, False), (78, False, True)), r
+        renew("watched")
+        wait_until(lambda: "changed files: reading" in daemon.log(), "picked up", 30, step=0.002)
+        daemon.signal(signal.SIGHUP)
+        r = ask(chain, socket_name)
+        assert r.returncode == 0 and "in use" in r.stdout, r
+        assert "changed files: the changed configuration is in use" in daemon.log()
+        n = load.n
+        wait_until(lambda: load.n > n + 40, "load goes on", 30)
+    assert not load.failures, load.failures[:3]
+
+
+def test_everything_at_once(make_chain, pki):
+    chain = make_chain(workers=2)
+    own = chain.path("own.pem")
+    put_pair(pki, "gateway", own)
+    change(chain, gateway={"certificate": "own.pem", "private_key": "own.pem"})
+
+    def renew(name):
+        pki.server(name, "ca", ["push.example.com"])
+        put_pair(pki, name, own)
+
+    everything_at_once(chain, chain.gateway, "control.sock", renew)
+    with Kept(chain) as last:
+        with open(pki.path("watched.pem"), encoding="ascii") as f:
+            assert last.c.sock.getpeercert(True) == ssl.PEM_cert_to_DER_cert(f.read())
+        assert last.push().status == 200
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="no wrk")

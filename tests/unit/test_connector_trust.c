@@ -142,7 +142,7 @@ static void loads_or_names_the_key(void **state)
         }
         FILE *report = open_memstream(&said, &n);
         assert_non_null(report);
-        frun_err err = trust_load(conf, report, &t);
+        frun_err err = trust_load(conf, NULL, report, &t);
         assert_int_equal(fclose(report), 0);
         if (r->want ? err != FRUN_E_TLS || !strstr(said, r->want) ||
                           strncmp(said, path, strlen(path)) != 0

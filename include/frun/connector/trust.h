@@ -20,6 +20,7 @@
 
 /** All contexts of one configuration. */
 struct trust {
+    const struct conf_cn *conf;   /**< configuration whose contexts they are; borrowed */
     struct tls_ctx **subaccounts; /**< by index of the configuration's subaccounts */
     size_t n_subaccounts;         /**< count */
     struct tls_ctx **mappings;    /**< by index of its mappings; NULL where the protocol is HTTP */
@@ -29,16 +30,19 @@ struct trust {
 };
 
 /**
- * Load every certificate, key and CA file that the configuration names.
+ * Load every certificate, key and CA file that the configuration names. A context whose files and
+ * settings are still those of the membership or system of the same name in @p before is taken over.
  *
- * @param conf     configuration
+ * @param conf     configuration, must outlive the contexts
+ * @param before   those in use; NULL: none
  * @param report   every error is printed here as "file:line: section.key: why"; NULL: nowhere
  * @param out      contexts; trust_free() them
  * @return FRUN_OK; FRUN_E_TLS at least one could not be loaded;
  * FRUN_E_NOMEM
  * Thread: main (reads files).
  */
-frun_err trust_load(const struct conf_cn *conf, FILE *report, struct trust **out) FRUN_MUST_CHECK;
+frun_err trust_load(const struct conf_cn *conf, const struct trust *before, FILE *report,
+                    struct trust **out) FRUN_MUST_CHECK;
 
 /** Give all contexts back. @param t contexts or NULL. Thread: main. */
 void trust_free(struct trust *t);
