@@ -38,6 +38,7 @@ struct alert {
     uint64_t bad_ms;  /* since when it is bad */
     uint64_t good_ms; /* since when it is good again; 0: it is not */
     char since[MONO_WALL_TEXT_BYTES];
+    char until[MONO_WALL_TEXT_BYTES]; /* when it is over */
 };
 
 struct alerts {
@@ -57,10 +58,10 @@ static const char *word(enum alert_state s)
 
 static json_t *json_of(const struct alert *x)
 {
-    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:s, s:I}", "alert", x->alert, "name",
+    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:s, s:s*, s:I}", "alert", x->alert, "name",
                      admin_json_text(x->name), "state", word(x->state), "text",
-                     admin_json_text(x->text), "remedy", x->remedy, "since", x->since, "level",
-                     (json_int_t)x->level);
+                     admin_json_text(x->text), "remedy", x->remedy, "since", x->since, "until",
+                     x->state == ALERT_OVER ? x->until : NULL, "level", (json_int_t)x->level);
 }
 
 static void tell_command(const struct alerts *a, const struct alert *x)
@@ -96,6 +97,7 @@ static void fire(struct alerts *a, struct alert *x, unsigned level)
 static void end(struct alerts *a, struct alert *x)
 {
     x->state = ALERT_OVER;
+    mono_wall_text(x->until);
     log_info("alert", "%s %s: over, it began at %s", x->alert, x->name, x->since);
     tell_command(a, x);
 }

@@ -53,6 +53,7 @@ int ctl_pusher_remove(int argc, char **argv);
 int ctl_pusher_rotate(int argc, char **argv);
 int ctl_pusher_service_key(int argc, char **argv);
 int ctl_secret_set(int argc, char **argv);
+int ctl_alert_list(int argc, char **argv);
 int ctl_certificate_list(int argc, char **argv);
 int ctl_connector_drain(int argc, char **argv);
 int ctl_connector_list(int argc, char **argv);

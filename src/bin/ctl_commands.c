@@ -7,6 +7,8 @@
 #include "ctl.h"
 
 const struct ctl_command ctl_commands[] = {
+    {"alert", "list", "[--json]",
+     "alerts of the daemon that fire, then those of the last hour that are over", ctl_alert_list},
     {"audit", "show",
      "[FILE] [--config FILE] [--since TIME] [--until TIME] [--event 'access.*'] [--json]",
      "what the audit log says; times as in the log, in UTC, as far as they matter:\n"

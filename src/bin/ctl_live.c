@@ -1,6 +1,6 @@
 /**
  * frunctl's commands that look into a running daemon: status, endpoints, connectors, tunnels,
- * requests, certificates, drain.
+ * requests, certificates, alerts, drain.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
@@ -223,6 +223,18 @@ int ctl_requests(int argc, char **argv)
     };
     return ask(argc, argv,
                &(struct question){"GET", "/api/v1/requests", NULL, "requests", columns,
+                                  sizeof(columns) / sizeof(columns[0])});
+}
+
+int ctl_alert_list(int argc, char **argv)
+{
+    static const struct ctl_column columns[] = {
+        {"STATE", "state", false}, {"LEVEL", "level", true},    {"SINCE", "since", false},
+        {"UNTIL", "until", false}, {"ALERT", "alert", false},   {"NAME", "name", false},
+        {"TEXT", "text", false},   {"REMEDY", "remedy", false},
+    };
+    return ask(argc, argv,
+               &(struct question){"GET", "/api/v1/alerts", NULL, "alerts", columns,
                                   sizeof(columns) / sizeof(columns[0])});
 }
 

@@ -4,8 +4,9 @@
 import http.client
 import json
 import socket
+import subprocess
 
-from chain import Background
+from chain import Background, program
 from tools import wait_until
 
 
@@ -32,6 +33,15 @@ def get(path, target):
     return text
 
 
+def frunctl(*args):
+    return subprocess.run([program("frunctl"), *args], stdout=subprocess.PIPE, text=True, timeout=60,
+                          check=True).stdout
+
+
+def table(sock):
+    return frunctl("alert", "list", "--socket", sock).splitlines()
+
+
 def test_a_tunnel_goes_and_comes(make_chain, tmp_path):
     said = tmp_path / "said"
     command = tmp_path / "command"
@@ -55,7 +65,10 @@ def test_a_tunnel_goes_and_comes(make_chain, tmp_path):
     wait_until(lambda: len(told()) == 1, "the command is told")
     first = told()[0]
     assert first["alert"] == "tunnel-down" and first["state"] == "firing" and first["daemon"] == "frunproxyd"
-    assert first["remedy"] and first["since"].startswith("20")
+    assert first["remedy"] and first["since"].startswith("20") and "until" not in first
+    row = table(sock)[1].split()
+    assert row[:2] == ["firing", "1"] and "tunnel-down" in row and "DC1-A" in row
+    assert first["text"] in table(sock)[1] and first["remedy"] in table(sock)[1]
     metrics = get(sock, "/metrics")
     assert 'frunproxy_alerts{alert="tunnel-down",name="DC1-A"} 1' in metrics
     assert "alert: tunnel-down DC1-A" in chain.gateway.log()
@@ -67,7 +80,11 @@ def test_a_tunnel_goes_and_comes(make_chain, tmp_path):
     chain.wait_healthy()
     wait_until(lambda: alerts()[("tunnel-down", "DC1-A")]["state"] == "resolved", "it is over", 40)
     wait_until(lambda: len(told()) == 2, "the command is told of that, too")
-    assert told()[1]["state"] == "resolved"
+    over = told()[1]
+    assert over["state"] == "resolved" and over["since"] == first["since"] < over["until"]
+    assert table(sock)[1].split()[:4] == ["resolved", "1", over["since"], over["until"]]
+    listed = json.loads(frunctl("alert", "list", "--json", "--socket", sock))["alerts"]
+    assert [(x["state"], x["until"]) for x in listed] == [("resolved", over["until"])]
     assert 'frunproxy_alerts{' not in get(sock, "/metrics")
     assert chain.gateway.log().count("alert: tunnel-down DC1-A") == 2  # once each
 
@@ -75,6 +92,8 @@ def test_a_tunnel_goes_and_comes(make_chain, tmp_path):
     own = alerts(chain.path("dc1-a.sock"))
     wait_until(lambda: any(k[0] == "certificate-expiry" for k in alerts(chain.path("dc1-a.sock"))), "certificates")
     assert all(k[0] != "tunnel-down" for k in own)
+    rows = table(chain.path("dc1-a.sock"))
+    assert "UNTIL" not in rows[0] and any("certificate-expiry" in x for x in rows[1:])
 
 
 def test_a_command_that_fails_is_told(make_chain):

@@ -48,6 +48,8 @@ def good_ways(chain, tmp):
     mass.write_text("NEW NET;fence-new;FRUN_PUSH;" + FRUN_PASSWORD + ";s4-new\n")
     os.mkdir(tmp / "keys", 0o700)
     return [
+        ("alert list", gw, None, 0, ("alerts",)),
+        ("alert list", cn, None, 0, ("alerts",)),
         ("audit show", gw, None, 0, ("seq", "event", "hash")),
         ("audit verify", gw, None, 0, ("good", "files")),
         ("config check", (chain.path("frunproxy.ini"),), None, 0, ("result", "counts", "report")),
