@@ -434,6 +434,11 @@ def everything_at_once(chain, daemon, socket_name, renew):
             r = a.result()  # 78: certificate and key were read on both sides of a change
             assert (r.returncode, "in use" in r.stdout, KEPT in r.stderr) in \
                 ((0, True, False), (78, False, True)), r
+        # Behind all of them: a reload that goes on would read the next file before it is noticed.
+        r = ask(chain, socket_name)
+        assert r.returncode == 0, r
+        wait_until(lambda: daemon.log().count(": reading ") ==
+                   len(re.findall(f"{IN_USE}|{KEPT}", daemon.log())), "all have ended", 20)
         renew("watched")
         wait_until(lambda: "changed files: reading" in daemon.log(), "picked up", 30, step=0.002)
         daemon.signal(signal.SIGHUP)
