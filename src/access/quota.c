@@ -331,6 +331,11 @@ void quota_note(struct quota *q, unsigned worker, bool is_waiting)
     atomic_store_explicit(n, is_waiting ? now + 1 : now - 1, memory_order_relaxed);
 }
 
+size_t quota_noted(const struct quota *q, unsigned worker)
+{
+    return atomic_load_explicit(&q->lanes[worker].noted, memory_order_relaxed);
+}
+
 void quota_look(const struct quota *q, struct quota_view *out)
 {
     size_t max = atomic_load_explicit(&q->max_in_flight, memory_order_relaxed);

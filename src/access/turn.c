@@ -5,6 +5,10 @@
 
 #define MS_US 1000U
 
+/* Those who share a second quota may take this many times the places to wait that they leave free:
+ * three quarters of all when they are alone, less when others wait, never the last. */
+#define WAITING_TO_FREE 3
+
 /* Whichever of them it waits for: it waits as a request of both. */
 static void note(struct turn *t, bool is_waiting)
 {
@@ -98,10 +102,17 @@ void turn_init(struct turn *t, void (*fn)(struct turn *t, enum turn_result resul
     deadline_init(&t->deadline, on_deadline);
 }
 
+static bool is_room_to_wait(const struct turn_terms *terms, const struct quota *second)
+{
+    uint64_t n = *terms->n_waiting;
+    return n < terms->max_waiting &&
+           quota_noted(second, terms->worker) < WAITING_TO_FREE * (terms->max_waiting - n);
+}
+
 enum turn_result turn_begin(struct turn *t, const struct turn_terms *terms, struct quota *first,
                             struct quota *second)
 {
-    bool may_wait = *terms->n_waiting < terms->max_waiting;
+    bool may_wait = is_room_to_wait(terms, second);
     uint64_t hold_us = may_wait ? terms->hold_ms * MS_US : 0;
     t->loop = terms->loop;
     t->worker = terms->worker;

@@ -81,7 +81,8 @@ static const struct conf_row gateway_rows[] = {
      "does not cost memory."},
     {"max_waiting", CONF_UINT, AT(max_waiting), 0, 100000, "1000", false, NULL, LIVE,
      "Requests of one worker that may wait for their turn or a tunnel; above it the answer is 429 "
-     "or 503 at once."},
+     "or 503 at once. Those of one endpoint that wait for their turn leave a quarter to the "
+     "others."},
     {"handshake_timeout", CONF_TIME, AT(handshake_timeout_ms), 100, 120000, "10 s", false, NULL,
      LIVE, "A TLS handshake must be done within this time."},
     {"head_timeout", CONF_TIME, AT(head_timeout_ms), 100, 120000, "10 s", false, NULL, LIVE,

@@ -14,7 +14,7 @@ struct bench {
     struct turn_terms terms;
     size_t n_waiting;
     enum turn_result told;
-    struct turn turns[4];
+    struct turn turns[5];
 };
 
 static struct bench b;
@@ -38,7 +38,7 @@ static void set_up(uint64_t per_second, uint64_t pushers, uint64_t endpoints, ui
     quota_set_limits(b.set, 1, &lim);
     b.terms = (struct turn_terms){
         .loop = b.loop, .hold_ms = hold_ms, .n_waiting = &b.n_waiting, .max_waiting = 2};
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         turn_init(&b.turns[i], on_turn);
         turn_end(&b.turns[i]); /* harmless */
     }
@@ -46,7 +46,7 @@ static void set_up(uint64_t per_second, uint64_t pushers, uint64_t endpoints, ui
 
 static void tear_down(void)
 {
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         turn_end(&b.turns[i]);
     }
     assert_int_equal(b.n_waiting, 0);
@@ -76,6 +76,32 @@ static void waits_for_a_place(void **state)
     assert_int_equal(b.told, TURN_COME);
     assert_false(b.turns[1].is_waiting);
     assert_true(b.turns[2].is_waiting);
+    tear_down();
+}
+
+/* A flood of one customer leaves places to wait for the others. */
+static void one_leaves_places_to_wait(void **state)
+{
+    (void)state;
+    set_up(0, 0, 1, 5000);
+    struct quota_limits lim = {.in_flight = 1};
+    struct quota_set *other = NULL;
+    assert_int_equal(quota_set_new(1, 1, &other), FRUN_OK);
+    quota_set_loop(other, 0, b.loop);
+    quota_set_limits(other, 0, &lim);
+    b.terms.max_waiting = 4;
+    assert_int_equal(go(0), TURN_COME);
+    assert_int_equal(go(1), TURN_PENDING);
+    assert_int_equal(go(2), TURN_PENDING);
+    assert_int_equal(go(3), TURN_PENDING);
+    assert_int_equal(go(4), TURN_TOO_MANY_1); /* the last place is not for it */
+    assert_true(quota_enter(quota_get(other, 0), 0));
+    assert_int_equal(turn_begin(&b.turns[4], &b.terms, quota_get(b.set, 0), quota_get(other, 0)),
+                     TURN_PENDING);
+    assert_int_equal(b.n_waiting, 4);
+    turn_end(&b.turns[4]);
+    quota_leave(quota_get(other, 0), 0);
+    quota_set_free(other);
     tear_down();
 }
 
@@ -131,7 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_for_a_place),  cmocka_unit_test(the_second_quota_is_named),
         cmocka_unit_test(patience_ends),      cmocka_unit_test(comes_when_the_rate_allows),
-        cmocka_unit_test(gone_while_waiting),
+        cmocka_unit_test(gone_while_waiting), cmocka_unit_test(one_leaves_places_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,6 +108,10 @@ size_t quota_in_flight(const struct quota *q);
  * any more. Thread: worker. */
 void quota_note(struct quota *q, unsigned worker, bool is_waiting);
 
+/** How many wait by quota_note(). @param q quota @param worker the caller's index @return those of
+ * this worker. Thread: worker. */
+size_t quota_noted(const struct quota *q, unsigned worker);
+
 /** A quota as administrators see it. */
 struct quota_view {
     size_t in_flight;     /**< places taken; 0 if they are not counted */

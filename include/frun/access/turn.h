@@ -52,7 +52,8 @@ struct turn_terms {
     unsigned worker;      /**< its index */
     uint64_t hold_ms;     /**< patience */
     size_t *n_waiting;    /**< the worker's waiting requests, counted here */
-    uint64_t max_waiting; /**< ceiling of that */
+    uint64_t max_waiting; /**< ceiling of that; the requests of one second quota come up to three
+                             quarters of it, so that a flood of one customer leaves room */
 };
 
 /** Prepare once. @param t turn @param fn told the end of waiting. Thread: worker. */
