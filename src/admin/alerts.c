@@ -20,6 +20,9 @@
 /** Between two counts of the file descriptors, milliseconds. */
 #define COUNT_MS 30000
 
+/** The alert whose text has figures, which are others when it is over. */
+#define LIMIT_NEAR "limit-near"
+
 enum alert_state {
     ALERT_FREE,    /* nothing is known */
     ALERT_PENDING, /* bad, but not for long enough */
@@ -37,6 +40,7 @@ struct alert {
     bool is_told;     /* in this round */
     uint64_t bad_ms;  /* since when it is bad */
     uint64_t good_ms; /* since when it is good again; 0: it is not */
+    uint64_t said_ms; /* when a good limit's text was written */
     char since[MONO_WALL_TEXT_BYTES];
     char until[MONO_WALL_TEXT_BYTES]; /* when it is over */
 };
@@ -96,6 +100,9 @@ static void fire(struct alerts *a, struct alert *x, unsigned level)
 
 static void end(struct alerts *a, struct alert *x)
 {
+    if (strcmp(x->alert, LIMIT_NEAR) == 0 && x->said_ms != a->now_ms) {
+        (void)snprintf(x->text, sizeof(x->text), "far below its ceiling, or not there any more");
+    }
     x->state = ALERT_OVER;
     mono_wall_text(x->until);
     log_info("alert", "%s %s: over, it began at %s", x->alert, x->name, x->since);
@@ -233,16 +240,25 @@ void alerts_disk(struct alerts *a, const char *path, uint64_t least)
                                          .remedy = "make room, or lower [alert] disk_free"});
 }
 
-static bool is_firing(const struct alerts *a, const char *alert, const char *name)
+static struct alert *firing(struct alerts *a, const char *alert, const char *name)
 {
     for (size_t i = 0; i < ALERTS_MAX; i++) {
-        const struct alert *x = &a->all[i];
+        struct alert *x = &a->all[i];
         if (x->state == ALERT_FIRING && strcmp(x->alert, alert) == 0 &&
             strncmp(x->name, name, sizeof(x->name) - 1) == 0) {
-            return true;
+            return x;
         }
     }
-    return false;
+    return NULL;
+}
+
+static void limit_text(const struct alerts_limit *x, char out[TEXT_BYTES])
+{
+    int n = snprintf(out, TEXT_BYTES, "%llu %s", (unsigned long long)x->used, x->what);
+    if (x->max > 0 && n >= 0 && n < TEXT_BYTES) {
+        (void)snprintf(out + n, TEXT_BYTES - (size_t)n, ", %llu are the most",
+                       (unsigned long long)x->max);
+    }
 }
 
 void alerts_limit(struct alerts *a, const struct alerts_limit_terms *terms,
@@ -250,15 +266,20 @@ void alerts_limit(struct alerts *a, const struct alerts_limit_terms *terms,
 {
     char text[TEXT_BYTES];
     uint64_t percent = terms->percent;
-    if (percent == 0 || x->max == 0 || x->used * 100 < (percent - percent / 8) * x->max) {
+    bool is_watched = percent > 0 && x->max > 0;
+    bool is_near = is_watched && x->used * 100 >= percent * x->max;
+    struct alert *old = is_near ? NULL : firing(a, LIMIT_NEAR, x->name);
+    if (!is_near && !old) {
         return;
     }
-    if (x->used * 100 < percent * x->max && !is_firing(a, "limit-near", x->name)) {
+    limit_text(x, text);
+    if (!is_near && !(is_watched && x->used * 100 >= (percent - percent / 8) * x->max)) {
+        /* Who is told that it is over wants to know how much it is now. */
+        memcpy(old->text, text, sizeof(text));
+        old->said_ms = a->now_ms;
         return;
     }
-    (void)snprintf(text, sizeof(text), "%llu %s, %llu are the most", (unsigned long long)x->used,
-                   x->what, (unsigned long long)x->max);
-    alerts_tell(a, &(struct alerts_fact){.alert = "limit-near",
+    alerts_tell(a, &(struct alerts_fact){.alert = LIMIT_NEAR,
                                          .name = x->name,
                                          .for_ms = terms->for_ms,
                                          .level = x->used >= x->max ? 2 : 1,
@@ -269,7 +290,10 @@ void alerts_limit(struct alerts *a, const struct alerts_limit_terms *terms,
 void alerts_descriptors(struct alerts *a, const struct alerts_limit_terms *terms)
 {
     struct rlimit files;
-    if (terms->percent == 0 || getrlimit(RLIMIT_NOFILE, &files) != 0) {
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return;
+    }
+    if (terms->percent == 0 && !firing(a, LIMIT_NEAR, "file descriptors")) {
         return;
     }
     if (!a->counted_ms || a->now_ms - a->counted_ms >= COUNT_MS) {
@@ -301,15 +325,6 @@ void alerts_end(struct alerts *a)
             end(a, x);
         }
     }
-}
-
-size_t alerts_firing(const struct alerts *a)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < ALERTS_MAX; i++) {
-        n += a->all[i].state == ALERT_FIRING;
-    }
-    return n;
 }
 
 /* -- seen from outside

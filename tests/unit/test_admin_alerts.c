@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/alerts.h"
 
+#include "frun/admin/server.h"
 #include "frun/loop/loop.h"
 #include "temp.h"
 
@@ -19,6 +20,8 @@
 
 static struct loop *l;
 static struct alerts *a;
+static struct admin_server *server;
+static char answer[512 * 1024];
 static char script[TEMP_NAME];
 static char out[TEMP_PATH];
 
@@ -37,17 +40,41 @@ static int setup(void **state)
     assert_int_equal(setenv("FRUN_TEST", "1", 1), 0);
     assert_int_equal(loop_new(&l), FRUN_OK);
     assert_int_equal(alerts_new(l, "frunproxyd", &a), FRUN_OK);
+    assert_int_equal(admin_server_new(l, &ADMIN_LIMITS_DEFAULT, &server), FRUN_OK);
+    assert_int_equal(alerts_serve(a, server), FRUN_OK);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
+    admin_server_free(server);
     alerts_free(a);
     loop_free(l);
     (void)unlink(script);
     (void)unlink(out);
     return 0;
+}
+
+static void on_answer(void *ctx, unsigned status, struct span body)
+{
+    (void)ctx;
+    assert_int_equal(status, 200);
+    assert_true(body.n < sizeof(answer));
+    memcpy(answer, body.p, body.n);
+    answer[body.n] = '\0';
+}
+
+/* How many fire, as everybody sees it; the answer stays. */
+static size_t firing(void)
+{
+    static const char state[] = "\"state\":\"firing\"";
+    size_t n = 0;
+    assert_int_equal(admin_server_ask(server, "/api/v1/alerts", on_answer, NULL), FRUN_OK);
+    for (const char *at = answer; (at = strstr(at, state)) != NULL; at += sizeof(state) - 1) {
+        n++;
+    }
+    return n;
 }
 
 static struct alerts_fact fact(const char *name, unsigned level)
@@ -74,23 +101,23 @@ static void it_takes_its_time(void **state)
 {
     (void)state;
     round_at(1000, "dc1", 1);
-    assert_int_equal(alerts_firing(a), 0);
+    assert_int_equal(firing(), 0);
     round_at(60999, "dc1", 1);
-    assert_int_equal(alerts_firing(a), 0);
+    assert_int_equal(firing(), 0);
     round_at(61000, "dc1", 1);
-    assert_int_equal(alerts_firing(a), 1);
+    assert_int_equal(firing(), 1);
     /* a short recovery is none */
     round_at(70000, NULL, 0);
     round_at(80000, "dc1", 1);
     round_at(90000, NULL, 0);
-    assert_int_equal(alerts_firing(a), 1);
+    assert_int_equal(firing(), 1);
     round_at(90000 + ALERTS_CLEAR_MS, NULL, 0);
-    assert_int_equal(alerts_firing(a), 0);
+    assert_int_equal(firing(), 0);
     /* and it needs its time again */
     round_at(200000, "dc1", 1);
-    assert_int_equal(alerts_firing(a), 0);
+    assert_int_equal(firing(), 0);
     round_at(260000, "dc1", 1);
-    assert_int_equal(alerts_firing(a), 1);
+    assert_int_equal(firing(), 1);
 }
 
 static void a_blink_is_nothing(void **state)
@@ -100,7 +127,7 @@ static void a_blink_is_nothing(void **state)
         round_at(t, "dc1", 1);
         round_at(t + 25000, NULL, 0);
     }
-    assert_int_equal(alerts_firing(a), 0);
+    assert_int_equal(firing(), 0);
 }
 
 static void too_many_are_counted(void **state)
@@ -116,7 +143,7 @@ static void too_many_are_counted(void **state)
         }
         alerts_end(a);
     }
-    assert_int_equal(alerts_firing(a), ALERTS_MAX);
+    assert_int_equal(firing(), ALERTS_MAX);
 }
 
 static void certificates_get_worse(void **state)
@@ -127,12 +154,12 @@ static void certificates_get_worse(void **state)
         alerts_begin(a, 1000 * (i + 1));
         alerts_certificate(a, 30, "front", "gateway", days[i] * 86400);
         alerts_end(a);
-        assert_int_equal(alerts_firing(a), i > 0);
+        assert_int_equal(firing(), i > 0);
     }
     alerts_begin(a, 100000);
     alerts_certificate(a, 0, "other", "gateway", 0);
     alerts_end(a);
-    assert_int_equal(alerts_firing(a), 1);
+    assert_int_equal(firing(), 1);
 }
 
 static void on_over(struct deadline *d)
@@ -183,7 +210,7 @@ static void a_missing_command(void **state)
     alerts_set_command(a, "/nonexistent/command");
     round_at(1000, "dc1", 1);
     round_at(61000, "dc1", 1);
-    assert_int_equal(alerts_firing(a), 1);
+    assert_int_equal(firing(), 1);
 }
 
 static void disks(void **state)
@@ -198,7 +225,7 @@ static void disks(void **state)
     alerts_begin(a, 1000 + ALERTS_CLEAR_MS);
     alerts_disk(a, "/tmp", UINT64_MAX);
     alerts_end(a);
-    assert_int_equal(alerts_firing(a), 1);
+    assert_int_equal(firing(), 1);
 }
 
 static void limit_at(uint64_t now_ms, uint64_t used)
@@ -227,11 +254,59 @@ static void a_limit_is_near(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         limit_at(rows[i].at_s * 1000, rows[i].used);
-        if (alerts_firing(a) != rows[i].firing) {
+        if (firing() != rows[i].firing) {
             fail_msg("after %u s with %u: %zu fire", (unsigned)rows[i].at_s, (unsigned)rows[i].used,
-                     alerts_firing(a));
+                     firing());
         }
     }
+}
+
+static void says(const char *text)
+{
+    if (!strstr(answer, text)) {
+        fail_msg("\"%s\" is not in %s", text, answer);
+    }
+}
+
+/* What is told of a limit is how it stands now, whether it is near or over. */
+static void a_limit_says_how_it_stands(void **state)
+{
+    const struct alerts_limit_terms never = {0, 0};
+    (void)state;
+    limit_at(1000, 900);
+    limit_at(61000, 950);
+    assert_int_equal(firing(), 1);
+    says("\"text\":\"950 requests wait, 1000 are the most\"");
+    limit_at(62000, 40);
+    assert_int_equal(firing(), 1);
+    says("\"text\":\"40 requests wait, 1000 are the most\"");
+    limit_at(62000 + ALERTS_CLEAR_MS, 30);
+    assert_int_equal(firing(), 0);
+    says("\"state\":\"resolved\",\"text\":\"30 requests wait, 1000 are the most\"");
+    assert_non_null(strstr(answer, "\"until\":\"20"));
+
+    /* not watched any more */
+    limit_at(200000, 900);
+    limit_at(260000, 900);
+    assert_int_equal(firing(), 1);
+    assert_null(strstr(answer, "until"));
+    for (uint64_t t = 261000; t <= 261000 + ALERTS_CLEAR_MS; t += ALERTS_CLEAR_MS) {
+        alerts_begin(a, t);
+        alerts_limit(a, &never,
+                     &(struct alerts_limit){
+                         .name = "waiting requests", .used = 900, .what = "requests wait"});
+        alerts_end(a);
+    }
+    assert_int_equal(firing(), 0);
+    says("\"text\":\"900 requests wait\"");
+
+    /* gone */
+    limit_at(300000, 900);
+    limit_at(360000, 900);
+    round_at(361000, NULL, 0);
+    round_at(361000 + ALERTS_CLEAR_MS, NULL, 0);
+    assert_int_equal(firing(), 0);
+    says("\"text\":\"far below its ceiling, or not there any more\"");
 }
 
 static void no_limit_is_near(void **state)
@@ -245,7 +320,7 @@ static void no_limit_is_near(void **state)
     alerts_descriptors(a, &never);
     alerts_descriptors(a, &at_once);
     alerts_end(a);
-    assert_int_equal(alerts_firing(a), 0);
+    assert_int_equal(firing(), 0);
 }
 
 int main(void)
@@ -253,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_takes_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_limit_is_near, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_limit_says_how_it_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(no_limit_is_near, setup, teardown),
         cmocka_unit_test_setup_teardown(a_blink_is_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_are_counted, setup, teardown),

@@ -97,9 +97,6 @@ void alerts_descriptors(struct alerts *a, const struct alerts_limit_terms *terms
 /** The round is over: what has not been told is good. @param a alerts. Thread: owner. */
 void alerts_end(struct alerts *a);
 
-/** How many fire. @param a alerts @return count. Thread: owner. */
-size_t alerts_firing(const struct alerts *a);
-
 /** Serve GET /api/v1/alerts. @param a alerts @param s server @return FRUN_OK; FRUN_E_NOMEM. Thread:
  * owner. */
 frun_err alerts_serve(struct alerts *a, struct admin_server *s) FRUN_MUST_CHECK;
