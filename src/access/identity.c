@@ -26,7 +26,7 @@ frun_err identity_new(const struct stream *s, struct identity **out)
     frun_err err = cert_of_peer(s, &cert);
     struct identity *i = err ? NULL : calloc(1, sizeof(*i));
     if (!err && !i) {
-        cert_unref(&cert);
+        cert_free(cert);
         err = FRUN_E_NOMEM;
     }
     if (!err) {
@@ -50,7 +50,7 @@ void identity_unref(struct identity **i)
     struct identity *old = *i;
     *i = NULL;
     if (old && --old->refs == 0) {
-        cert_unref(&old->cert);
+        cert_free(old->cert);
         free(old->matches);
         free(old);
     }

@@ -70,11 +70,6 @@ frun_err admin_server_take(struct admin_server *s, int *fd, const struct addr *f
     return admin_conn_new(s, fd, from, tls, peer);
 }
 
-size_t admin_server_connections(const struct admin_server *s)
-{
-    return s->n_conns;
-}
-
 void admin_server_audit(struct admin_server *s, struct audit *audit)
 {
     s->audit = audit;

@@ -17,7 +17,6 @@
 #define CERT_MAX_CHAIN 16
 
 struct cert {
-    unsigned refs;
     X509 *x;
     STACK_OF(X509) * chain; /* what came with it, perhaps NULL */
     GENERAL_NAMES *names;   /* its subjectAltName, or NULL */
@@ -57,7 +56,6 @@ static frun_err make(X509 *x, STACK_OF(X509) * chain, struct cert **out)
         free(c);
         return FRUN_E_NOMEM;
     }
-    c->refs = 1;
     c->x = x;
     c->chain = chain;
     c->verdict = X509_V_ERR_UNSPECIFIED;
@@ -115,21 +113,13 @@ frun_err cert_of_file(const char *path, struct cert **out, struct diag *d)
     return err;
 }
 
-struct cert *cert_ref(struct cert *c)
+void cert_free(struct cert *c)
 {
-    c->refs++;
-    return c;
-}
-
-void cert_unref(struct cert **c)
-{
-    struct cert *old = *c;
-    *c = NULL;
-    if (old && --old->refs == 0) {
-        X509_free(old->x);
-        sk_X509_pop_free(old->chain, X509_free);
-        GENERAL_NAMES_free(old->names);
-        free(old);
+    if (c) {
+        X509_free(c->x);
+        sk_X509_pop_free(c->chain, X509_free);
+        GENERAL_NAMES_free(c->names);
+        free(c);
     }
 }
 

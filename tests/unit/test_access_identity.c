@@ -50,7 +50,7 @@ static int setup_all(void **state)
     for (size_t i = 0; i < CERT_SHA256_BYTES; i++) {
         (void)snprintf(pin + 2 * i, 3, "%02x", cert_sha256(c)[i]);
     }
-    cert_unref(&c);
+    cert_free(c);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/events.h"
 
+#include "../../src/admin/server_int.h"
 #include "stream_fixture.h"
 
 #include <jansson.h>
@@ -227,18 +228,18 @@ static void test_stalled(void **state)
     (void)snprintf(whole, sizeof(whole), "{}");
     int idle = listen_to(0);
     (void)hear(idle, 20); /* much longer than it takes to be cut off */
-    assert_int_equal(admin_server_connections(server), 1);
+    assert_int_equal(server->n_conns, 1);
     (void)close(idle);
     turn(100);
 
     int fd = listen_to(4096);
-    for (unsigned i = 0; i < 60 && admin_server_connections(server) > 0; i++) {
+    for (unsigned i = 0; i < 60 && server->n_conns > 0; i++) {
         memset(whole, 'x', sizeof(whole) - 1);
         (void)snprintf(whole, 16, "{\"x\":%u", i);
         whole[strlen(whole)] = 'x';
         turn(100);
     }
-    assert_int_equal(admin_server_connections(server), 0);
+    assert_int_equal(server->n_conns, 0);
     unsigned before = asked;
     turn(300);
     assert_int_equal(asked, before);
@@ -269,11 +270,11 @@ static void test_stalled_answer(void **state)
     assert_int_equal(send(fds[0], request, strlen(request), MSG_NOSIGNAL),
                      (ssize_t)strlen(request));
     turn(100);
-    assert_int_equal(admin_server_connections(s), 1);
-    for (int i = 0; i < 50 && admin_server_connections(s) > 0; i++) {
+    assert_int_equal(s->n_conns, 1);
+    for (int i = 0; i < 50 && s->n_conns > 0; i++) {
         turn(100);
     }
-    assert_int_equal(admin_server_connections(s), 0);
+    assert_int_equal(s->n_conns, 0);
     (void)close(fds[0]);
     admin_server_free(s);
 }

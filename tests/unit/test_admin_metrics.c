@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/metrics.h"
 
+#include "../../src/admin/server_int.h"
 #include "frun/admin/recent.h"
 #include "stream_fixture.h"
 
@@ -304,7 +305,7 @@ static void test_stalled(void **state)
     }
     assert_int_equal(seen.done, 1);
     assert_true(seen.pieces < 900);
-    assert_int_equal(admin_server_connections(server), 0);
+    assert_int_equal(server->n_conns, 0);
     size_t n = read_all(fd, text, sizeof(text), &is_closed);
     assert_true(is_closed && n > 1000 && n < 1 << 20);
     end(fd);

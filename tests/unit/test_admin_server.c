@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frun/admin/server.h"
 
+#include "../../src/admin/server_int.h"
 #include "frun/admin/json.h"
 #include "stream_fixture.h"
 
@@ -110,10 +111,10 @@ static void one_pass(void)
 
 static void all_gone(void)
 {
-    for (int i = 0; i < 100 && admin_server_connections(s) > 0; i++) {
+    for (int i = 0; i < 100 && s->n_conns > 0; i++) {
         world_turn(&w, 1);
     }
-    assert_int_equal(admin_server_connections(s), 0);
+    assert_int_equal(s->n_conns, 0);
 }
 
 static void on_echo(void *ctx, struct admin_request *r)
@@ -288,7 +289,7 @@ static void test_keep_alive(void **state)
         assert_true(world_until(&w, has_answers, &c));
     }
     assert_false(c.is_eof);
-    assert_int_equal(admin_server_connections(s), 1);
+    assert_int_equal(s->n_conns, 1);
 }
 
 static void test_time_outs(void **state)
@@ -409,7 +410,7 @@ static void test_stream_nobody_reads(void **state)
     assert_int_equal(err, FRUN_E_CLOSED);
     assert_true(admin_request_is_gone(held));
     admin_request_end(held);
-    assert_int_equal(admin_server_connections(s), 0);
+    assert_int_equal(s->n_conns, 0);
 }
 
 /* -- a gate, questions from within */

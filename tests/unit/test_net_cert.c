@@ -141,7 +141,7 @@ static void test_names(void **state)
         if (fits(c, name_rows[i].look, name_rows[i].text) != name_rows[i].want) {
             fail_msg("%s", name_rows[i].label);
         }
-        cert_unref(&c);
+        cert_free(c);
     }
 }
 
@@ -174,7 +174,7 @@ static void test_alternative_names(void **state)
         if (fits(c, CERT_LOOK_SAN, san_rows[i].text) != san_rows[i].want) {
             fail_msg("%s", san_rows[i].label);
         }
-        cert_unref(&c);
+        cert_free(c);
     }
 }
 
@@ -195,7 +195,7 @@ static void test_sha256(void **state)
     assert_true(fits(c, CERT_LOOK_SHA256, colons));
     hex[0] = hex[0] == '0' ? '1' : '0';
     assert_false(fits(c, CERT_LOOK_SHA256, hex));
-    cert_unref(&c);
+    cert_free(c);
 }
 
 static void test_equal_rules(void **state)
@@ -364,7 +364,7 @@ static void test_whatever_is_shown_passes(void **state)
             cert_subject(cert, subject);
             assert_int_equal(strncmp(subject, "CN=", 3), 0);
         }
-        cert_unref(&cert);
+        cert_free(cert);
         tls_unref(&s);
         tls_unref(&c);
         pair_again();
@@ -385,7 +385,7 @@ static void test_judged_again(void **state)
     assert_true(cert_is_trusted(cert));
     cert_verify(cert, other);
     assert_false(cert_is_trusted(cert));
-    cert_unref(&cert);
+    cert_free(cert);
     tls_unref(&s);
     tls_unref(&other);
     tls_unref(&c);
@@ -486,7 +486,7 @@ static void test_asked_by_name(void **state)
         meet(base, c, is_named ? "tunnel.example.com" : "push.example.com", NULL);
         assert_int_equal(cert_of_peer(a.s, &cert), is_named ? FRUN_OK : FRUN_E_NOT_FOUND);
         assert_int_equal(sk_X509_NAME_num(SSL_get0_peer_CA_list(b.s->ssl)), is_named ? 1 : -1);
-        cert_unref(&cert);
+        cert_free(cert);
         tls_unref(&c);
         pair_again();
     }

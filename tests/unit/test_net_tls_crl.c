@@ -195,7 +195,7 @@ static void test_verdicts(void **state)
             doubts != rows[k].doubts) {
             fail_msg("%s: %s, %u doubts", rows[k].label, why ? why : "trusted", doubts);
         }
-        cert_unref(&c);
+        cert_free(c);
         tls_unref(&t);
     }
     X509_free(client);
@@ -228,7 +228,7 @@ static void test_named(void **state)
             (rows[i].is_revoked && (!why || !strstr(why, "revoked")))) {
             fail_msg("%s: %s", rows[i].label, why ? why : "trusted");
         }
-        cert_unref(&c);
+        cert_free(c);
         tls_unref(&t);
     }
     X509_free(client);

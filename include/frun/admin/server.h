@@ -132,9 +132,6 @@ void admin_server_audit(struct admin_server *s, struct audit *audit);
 frun_err admin_server_take(struct admin_server *s, int *fd, const struct addr *from,
                            struct tls_ctx *tls, const struct admin_peer *peer) FRUN_MUST_CHECK;
 
-/** Open connections. @param s server @return count. Thread: owner. */
-size_t admin_server_connections(const struct admin_server *s);
-
 /** A part of the path that stood in braces. @param r request @param i 0.. in order of the pattern
  * @return decoded text, NUL behind it, lives with @p r. Thread: owner. */
 struct span admin_request_param(const struct admin_request *r, size_t i);

@@ -29,25 +29,21 @@
 /** Octets of a subject as text, with the final NUL; longer ones are cut. */
 #define CERT_SUBJECT_BYTES 512
 
-/** A certificate, counted; not to be shared between threads. */
+/** A certificate; not to be shared between threads. */
 struct cert;
 
 /** The certificate of a stream's peer, not judged yet. @param s stream after its handshake @param
- * out certificate with one reference @return FRUN_OK; FRUN_E_NOT_FOUND none was shown, or the
+ * out certificate; cert_free() it @return FRUN_OK; FRUN_E_NOT_FOUND none was shown, or the
  * session was resumed; FRUN_E_NOMEM. Thread: owner of @p s. */
 frun_err cert_of_peer(const struct stream *s, struct cert **out) FRUN_MUST_CHECK;
 
 /** The first certificate of a PEM file, the others as its chain. @param path file @param out
- * certificate with one reference @param d filled on failure @return FRUN_OK; FRUN_E_TLS none in it;
+ * certificate; cert_free() it @param d filled on failure @return FRUN_OK; FRUN_E_TLS none in it;
  * FRUN_E_IO unreadable; FRUN_E_NOMEM. Thread: any, reads a file. */
 frun_err cert_of_file(const char *path, struct cert **out, struct diag *d) FRUN_MUST_CHECK;
 
-/** One more reference. @param c certificate @return @p c. Thread: owner. */
-struct cert *cert_ref(struct cert *c);
-
-/** Give a reference back and forget it. @param c address of the reference, may hold NULL. Thread:
- * owner. */
-void cert_unref(struct cert **c);
+/** Free it. @param c certificate or NULL. Thread: owner. */
+void cert_free(struct cert *c);
 
 /** Judge the chain by the CAs of a server context that asks for certificates; the verdict stays
  * until the next call. @param c certificate @param t context. Thread: owner. Source: RFC 5280 6. */
