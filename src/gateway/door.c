@@ -393,6 +393,38 @@ static void on_ready(void *ctx)
     stream_read_on(d->stream, true);
 }
 
+bool door_tell_unproved(struct worker *w, const struct stream *s, const char *peer)
+{
+    char subject[HUB_SUBJECT_BYTES];
+    char text[SEAT_WHY_BYTES];
+    size_t index = 0;
+    size_t n;
+    const char *why = stream_why(s);
+    if (stream_refused_subject(s, subject, sizeof(subject)) != FRUN_OK) {
+        return false;
+    }
+    meter_add(&w->count.tunnels_refused, 1);
+    if (generation_connector(w->gen, subject, &index)) {
+        (void)snprintf(text, sizeof(text), "a certificate with its subject, from %s: %s", peer,
+                       why);
+        seat_refused(w->gen->seats[index], text);
+    }
+    if (refused_is_told(&w->unproved, loop_now_ms(w->loop), DOOR_STRANGER_LINES, &n)) {
+        log_warning("tunnel",
+                    "connection from %s (%s) failed before it became a tunnel: %s (%zu such since "
+                    "the last line)",
+                    peer, subject, why, n);
+        (void)snprintf(text, sizeof(text), "%s (%zu such since the last record)", why, n);
+        audit_tell(w->shared->audit, &(struct audit_event){.name = "tunnel.refused",
+                                                           .outcome = "denied",
+                                                           .from = span_of(peer),
+                                                           .object = span_of(subject),
+                                                           .detail = span_of(text),
+                                                           .is_frequent = true});
+    }
+    return true;
+}
+
 /* Whoever only connects and goes away again is a balancer that looks whether somebody is there. */
 static void tell_stranger(struct door *d, frun_err err)
 {
@@ -412,7 +444,7 @@ static void tell_stranger(struct door *d, frun_err err)
 static void on_closed(void *ctx, frun_err err)
 {
     struct door *d = ctx;
-    if (!d->is_refused) {
+    if (!d->is_refused && !door_tell_unproved(d->w, d->stream, d->peer)) {
         tell_stranger(d, err);
     }
     destroy(d);

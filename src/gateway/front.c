@@ -104,6 +104,7 @@ static void on_closed(void *ctx, frun_err err)
     (void)err;
     meter_add(&g->base.w->count.handshakes_failed, 1);
     log_debug(NULL, "handshake with %s failed: %s", g->base.peer, stream_why(g->stream));
+    (void)door_tell_unproved(g->base.w, g->stream, g->base.peer);
     end(&g->base);
 }
 

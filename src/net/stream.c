@@ -538,6 +538,9 @@ static void note_peer(struct stream *s, const struct addr *accepted)
 static void stream_done(void *obj)
 {
     struct stream *s = obj;
+    if (s->ssl && !s->is_client) {
+        X509_free(SSL_get_app_data(s->ssl)); /* that was refused, or NULL */
+    }
     SSL_free(s->ssl);
     tls_unref(&s->tls);
     buf_done(&s->out);

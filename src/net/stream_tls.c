@@ -539,13 +539,8 @@ int64_t stream_peer_until(const struct stream *s)
     return tls_seconds(X509_get0_notAfter(cert));
 }
 
-frun_err stream_peer_subject(const struct stream *s, char *out, size_t max)
+static frun_err subject_of(const X509 *cert, char *out, size_t max)
 {
-    assert(max > 0);
-    X509 *cert = s->ssl ? SSL_get0_peer_certificate(s->ssl) : NULL;
-    if (!cert || SSL_get_verify_result(s->ssl) != X509_V_OK) {
-        return FRUN_E_NOT_FOUND;
-    }
     BIO *mem = BIO_new(BIO_s_mem());
     if (!mem) {
         return FRUN_E_LIMIT;
@@ -565,4 +560,21 @@ frun_err stream_peer_subject(const struct stream *s, char *out, size_t max)
     }
     BIO_free(mem);
     return err;
+}
+
+frun_err stream_peer_subject(const struct stream *s, char *out, size_t max)
+{
+    assert(max > 0);
+    const X509 *cert = s->ssl ? SSL_get0_peer_certificate(s->ssl) : NULL;
+    if (!cert || SSL_get_verify_result(s->ssl) != X509_V_OK) {
+        return FRUN_E_NOT_FOUND;
+    }
+    return subject_of(cert, out, max);
+}
+
+frun_err stream_refused_subject(const struct stream *s, char *out, size_t max)
+{
+    assert(max > 0);
+    const X509 *cert = s->ssl && !s->is_client ? SSL_get_app_data(s->ssl) : NULL;
+    return cert ? subject_of(cert, out, max) : FRUN_E_NOT_FOUND;
 }

@@ -134,6 +134,22 @@ static int on_client_certificate(X509_STORE_CTX *x, void *arg)
     return 1;
 }
 
+/* The handshake forgets a certificate that it refuses; stream_refused_subject() wants to know it.
+ * Freed with the stream. */
+static int on_verdict(int is_good, X509_STORE_CTX *x)
+{
+    /* This callback stands in for that of the store, which takes revocation lists into account. */
+    X509_STORE_CTX_verify_cb of_store = X509_STORE_get_verify_cb(X509_STORE_CTX_get0_store(x));
+    SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+    X509 *leaf = X509_STORE_CTX_get0_cert(x);
+    int verdict = of_store ? of_store(is_good, x) : is_good;
+    if (!verdict && ssl && leaf && !SSL_get_app_data(ssl) && X509_up_ref(leaf) == 1 &&
+        SSL_set_app_data(ssl, leaf) != 1) {
+        X509_free(leaf);
+    }
+    return verdict;
+}
+
 /* Our order decides, not the client's. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *arg)
@@ -416,7 +432,7 @@ static bool set_server(struct tls_ctx *t, const struct tls_settings *s)
         SSL_CTX_set_alpn_select_cb(t->ssl, on_alpn, t);
     }
     if (t->is_mutual) {
-        SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verdict);
     } else if (t->is_asking) {
         SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
         SSL_CTX_set_cert_verify_callback(t->ssl, on_client_certificate, NULL);

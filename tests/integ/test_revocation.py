@@ -2,6 +2,7 @@
 """Revocation lists: whose client certificate is on one, whose CA has none, lists that end or change."""
 
 import datetime
+import json
 import os
 import shutil
 import subprocess
@@ -227,6 +228,17 @@ def test_a_connector_on_the_list(make_chain, certs):
                ["connected", "away"], "its tunnels are gone", 60)
     assert chain.push().status == 200
     wait_until(lambda: "refused our certificate" in chain.connectors["dc1-b"].log(), "it is told why", 60)
+
+    def away():
+        return ctl_json(chain, "connector", "list")["connectors"][1]
+    wait_until(lambda: "a certificate with its subject" in away()["away_because"], "the gateway tells why", 60)
+    assert "has been revoked by its CA" in away()["last_error"] and away()["away_since"] <= away()["last_error_time"]
+    assert "subject" not in ctl_json(chain, "connector", "list")["connectors"][0]["last_error"]
+    assert [v for k, v in metrics(chain).items() if "tunnels_refused_total" in str(k)][0] >= 1
+    with open(chain.path("audit.log"), encoding="ascii") as f:
+        told = [r for r in map(json.loads, f) if r["event"] == "tunnel.refused"]
+    assert told[0]["object"] == "CN=dc1-b" and told[0]["outcome"] == "denied" and not told[0].get("who")
+    assert "has been revoked by its CA" in told[0]["detail"] and "(1 such since" in told[0]["detail"]
 
 
 def test_made_by_frunctl(tmp_path):

@@ -6,6 +6,8 @@ import ssl
 import pytest
 
 from chain import Raw
+from test_control import ctl_json
+from tools import wait_until
 
 CHAIN = {"gateway": {"tunnel": {"listen": None, "server_name": "tunnel.example.com"}}}
 
@@ -63,3 +65,17 @@ def test_the_name_is_compared_without_case(shared):
         with Raw(shared.port, shared.pki.path("ca.pem"), "TUNNEL.example.com") as c:
             c.send(b"GET /sap/bc/ping HTTP/1.1\r\nHost: tunnel.example.com\r\n\r\n")
             assert c.head().status == 200
+
+
+def test_a_refused_certificate_is_told(shared):
+    """Whoever looks for the connector that its subject names sees why it does not come."""
+    with pytest.raises((ssl.SSLError, OSError)):
+        with shared.raw(name="tunnel.example.com", certificate=shared.pki.path("forged")) as c:
+            c.send(b"GET / HTTP/1.1\r\nHost: tunnel.example.com\r\n\r\n")
+            c.head()
+
+    def last():
+        return ctl_json(shared, "connector", "list")["connectors"][0]["last_error"]
+    wait_until(lambda: "refused: a certificate with its subject, from 127.0.0.1" in last(), "it is told")
+    assert "not signed by the configured CA" in last()
+    assert shared.push().status == 200

@@ -245,12 +245,14 @@ static void test_mutual(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct tls_ctx *s = make(true, "tunnel", rows[i].ca, "http/1.1", true);
         struct tls_ctx *c = make(false, rows[i].client, "ca", "http/1.1", true);
+        char subject[64];
         meet(s, c, "tunnel.example.com");
         /* As the connector does: speaks at once, so its last flight meets the verdict. */
         assert_int_equal(stream_put(b.s, SPAN_LIT("ping")), FRUN_OK);
         if (!rows[i].want) {
-            char subject[64];
             assert_true(world_until(&w, pair_is_settled, NULL));
+            assert_int_equal(stream_refused_subject(a.s, subject, sizeof(subject)),
+                             FRUN_E_NOT_FOUND);
             assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_OK);
             assert_string_equal(subject, "CN=dc1-a");
             assert_string_equal(SSL_get_version(a.s->ssl), "TLSv1.3");
@@ -262,6 +264,13 @@ static void test_mutual(void **state)
             if (!strstr(stream_why(a.s), rows[i].want)) {
                 fail_msg("%s: server: %s", rows[i].label, stream_why(a.s));
             }
+            frun_err err = stream_refused_subject(a.s, subject, sizeof(subject));
+            if (rows[i].client ? err || strncmp(subject, "CN=", 3) != 0 : err != FRUN_E_NOT_FOUND) {
+                fail_msg("%s: subject: %d", rows[i].label, err);
+            }
+            assert_int_equal(stream_peer_subject(a.s, subject, sizeof(subject)), FRUN_E_NOT_FOUND);
+            assert_int_equal(stream_refused_subject(b.s, subject, sizeof(subject)),
+                             FRUN_E_NOT_FOUND);
             if (b.closed != FRUN_E_TLS || !strstr(stream_why(b.s), rows[i].seen)) {
                 fail_msg("%s: client: %d %s", rows[i].label, b.closed, stream_why(b.s));
             }

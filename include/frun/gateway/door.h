@@ -35,6 +35,12 @@ frun_err door_new(struct worker *w, int *fd, const struct addr *peer) FRUN_MUST_
  * worker. */
 frun_err door_take(struct worker *w, struct stream **s) FRUN_MUST_CHECK;
 
+/** Tell of a client certificate that was refused in the handshake: to whoever looks for the
+ * connector of that subject, as a number, and some in a window of time to the log and the audit
+ * log. The subject is what the peer says, no more. @param w worker @param s stream in its on_closed
+ * @param peer its address as text @return true: there was one and it was told. Thread: worker. */
+bool door_tell_unproved(struct worker *w, const struct stream *s, const char *peer);
+
 /** Does a generation have a tunnel as it is: its certificate in the same [connector] section, which
  * may still serve its location? @param g generation @param m tunnel @return true if so. Thread:
  * any.

@@ -134,6 +134,7 @@ struct worker {
     uint64_t drain_ends_ms;          /**< when it does, while is_draining */
     struct refused refused;          /**< lines about connections that the porch turned away */
     struct refused strangers;        /**< the same for the door of the tunnel */
+    struct refused unproved;         /**< the same for certificates that that door refuses */
     struct count count;              /**< read by main too */
     struct admin_recent recent;      /**< its last requests */
 };

@@ -144,6 +144,12 @@ struct span stream_alpn(const struct stream *s);
  * owner. Source: RFC 2253. */
 frun_err stream_peer_subject(const struct stream *s, char *out, size_t max) FRUN_MUST_CHECK;
 
+/** Subject of a client certificate that a server which demands one has refused in the handshake:
+ * what the peer says it is, proved by nothing. @param s stream, closed @param out text @param max
+ * room @return FRUN_OK; FRUN_E_NOT_FOUND none was refused; FRUN_E_LIMIT. Thread: owner. Source: RFC
+ * 2253. */
+frun_err stream_refused_subject(const struct stream *s, char *out, size_t max) FRUN_MUST_CHECK;
+
 /** Last second of the peer's verified certificate. @param s stream @return seconds since 1970; 0:
  * no certificate. Thread: owner. */
 int64_t stream_peer_until(const struct stream *s);
