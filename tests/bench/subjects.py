@@ -202,13 +202,15 @@ class Site:
         return [Subject("sap-connectivity", c.port, "/ACME_PROD", {"gateway": [c.gateway]})]
 
     def _streams(self):
-        """Room for many requests in flight. Two connectors: each opens at most 1024 connections to a system."""
+        """Room for many requests in flight. Three connectors: each opens at most 1024 connections to
+        a system, and the herd does not fall evenly."""
         room = str(STREAMS + 100)
         c = self._gateway("streams", {"tunnel": {"max_streams": room},
                                       "gateway": {"body_timeout": "600s"},
+                                      "connector DC2-A": {"certificate_subject": "CN=dc2-a", "location_id": "DC1"},
                                       "endpoint GLOBEX": {"max_in_flight": "0"},
                                       "pusher s4-acme": {"max_in_flight": "0"}},
-                          connectors=("dc1-a", "dc1-b"),
+                          connectors=("dc1-a", "dc1-b", "dc2-a"),
                           connector=self._connector(max_streams=room, body_timeout="600s"))
         return [Subject("streams", c.port, "/GLOBEX",
                         {"gateway": [c.gateway], "connector": [*c.connectors.values()]})]
